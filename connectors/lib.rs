@@ -1,0 +1,1 @@
+//! The connectors: one folder each, one registry line each

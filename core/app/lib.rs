@@ -1,0 +1,1 @@
+//! The tongbao binary: configuration, ingress, pipeline, API, CLI, telemetry

@@ -1,0 +1,1 @@
+//! What a connector is: Source, Target, specification, response rules, the HTTP client

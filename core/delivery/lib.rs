@@ -1,0 +1,1 @@
+//! Getting each event to each target once: policy, outbox, brokers, worker

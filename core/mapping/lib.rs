@@ -1,0 +1,1 @@
+//! Declared translations between documents: parse, check, compile, run

@@ -1,0 +1,1 @@
+//! Canonical records, exact money, events, faults: values only

@@ -1,0 +1,1 @@
+//! Protocol-faithful stand-ins of the far sides, with scripted faults

@@ -1,0 +1,1 @@
+//! Tests across packages, one binary per question
