@@ -1,0 +1,490 @@
+//! What delivery asks of a store: the port that `tongbao-store` implements.
+//!
+//! All writes of one method happen in one transaction. All times are milliseconds since 1970 UTC and come
+//! from the caller. Texts named `record` hold JSON with numbers as they were written.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tongbao_model::{Class, Event, Fault};
+
+/// A store failure. Callers treat every kind as "nothing is known to have been written".
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, is busy or out of room: try again.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// The database holds or returned something this program does not understand.
+    #[error("the database content is not as expected: {0}")]
+    Corrupt(String),
+}
+
+/// Result of a store call.
+pub type Stored<T> = Result<T, StoreError>;
+
+/// A delivery to be created with an event: one event × one flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Made by the caller (UUID version 7).
+    pub id: String,
+    /// Name of the flow in the configuration.
+    pub flow: String,
+    /// Connection it goes to.
+    pub target: String,
+    /// Overrides the event's order key when the flow orders by something else.
+    pub order_key: String,
+}
+
+/// An event and the deliveries its flows ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intake {
+    /// The event.
+    pub event: Event,
+    /// Its deliveries; empty when no flow wants it (it is kept all the same).
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// What became of one intake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// Stored with its deliveries and their outbox rows.
+    New,
+    /// The same (source, kind, key, revision) with the same digest is stored already: nothing was written.
+    Repeat {
+        /// The event stored first.
+        event: String,
+    },
+    /// The same (source, kind, key, revision) is stored with another digest: nothing was written.
+    Conflict {
+        /// The event stored first.
+        event: String,
+    },
+    /// A higher revision of the same (source, kind, key) is stored: this one is kept, with its deliveries
+    /// as [`State::Superseded`], and nothing will be sent.
+    Late,
+}
+
+/// State of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Accepted, waiting for its first attempt or for its predecessor.
+    Pending,
+    /// An attempt has written its intent and not yet its outcome.
+    Calling,
+    /// Waiting for its next attempt at `due_at_ms`.
+    Waiting,
+    /// The document stands in the target.
+    Posted,
+    /// Refused for its content; final, its successors go on.
+    Rejected,
+    /// Stopped for a person; its successors wait.
+    Parked,
+    /// Not sent because newer news had come before it.
+    Superseded,
+}
+
+impl State {
+    /// Whether successors with the same order key may go on, and no attempt will follow by itself.
+    pub fn is_final(self) -> bool {
+        matches!(self, State::Posted | State::Rejected | State::Superseded)
+    }
+
+    /// Stable name, as stored and shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Pending => "pending",
+            State::Calling => "calling",
+            State::Waiting => "waiting",
+            State::Posted => "posted",
+            State::Rejected => "rejected",
+            State::Parked => "parked",
+            State::Superseded => "superseded",
+        }
+    }
+
+    /// The state of a stored name.
+    pub fn from_name(name: &str) -> Option<State> {
+        Some(match name {
+            "pending" => State::Pending,
+            "calling" => State::Calling,
+            "waiting" => State::Waiting,
+            "posted" => State::Posted,
+            "rejected" => State::Rejected,
+            "parked" => State::Parked,
+            "superseded" => State::Superseded,
+            _ => return None,
+        })
+    }
+}
+
+/// A row of the outbox: a delivery that is to be handed to the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Position in the outbox.
+    pub id: i64,
+    /// The delivery.
+    pub delivery: String,
+    /// Its connection.
+    pub target: String,
+    /// Its order key.
+    pub order_key: String,
+    /// Not to be worked on before this time.
+    pub due_at_ms: i64,
+}
+
+/// The far side's name for a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct RemoteRef {
+    /// Internal id, as text.
+    pub id: String,
+    /// Number that people see.
+    pub number: String,
+    /// Step reached, for documents that take several (`saved`, `submitted`, `audited`); the connector's words.
+    pub step: String,
+}
+
+/// Business key ↔ far-side id and number, once per (connection, document kind, key).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Connection.
+    pub target: String,
+    /// The target's document kind, e.g. `SAL_SaleOrder`.
+    pub kind: String,
+    /// Our business key.
+    pub key: String,
+    /// Theirs.
+    pub remote: RemoteRef,
+    /// Delivery that made it.
+    pub delivery: String,
+}
+
+/// What an attempt needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// The delivery.
+    pub delivery: DeliveryView,
+    /// Its event.
+    pub event: Event,
+    /// Number of this attempt, from 1, never used twice: the fencing token.
+    pub attempt: u32,
+    /// How many attempts have been made since acceptance or the last replay, this one included.
+    pub tries: u32,
+    /// When the retry window began: acceptance, or the last replay.
+    pub window_start_ms: i64,
+    /// How the previous attempt ended, if there was one.
+    pub previous: Option<Previous>,
+}
+
+/// How the attempt before ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous {
+    /// `None`: intent was written and no outcome, so nobody knows.
+    pub class: Option<Class>,
+    /// How far the document had come in the target, as last known.
+    pub remote: Option<RemoteRef>,
+}
+
+/// A delivery as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeliveryView {
+    /// Id.
+    pub id: String,
+    /// Order of acceptance over all deliveries.
+    pub seq: i64,
+    /// The event's id.
+    pub event: String,
+    /// The event's kind.
+    pub kind: String,
+    /// The event's business key.
+    pub key: String,
+    /// Flow.
+    pub flow: String,
+    /// Connection it goes to.
+    pub target: String,
+    /// Order key.
+    pub order_key: String,
+    /// State.
+    pub state: State,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// Next attempt not before, when [`State::Waiting`].
+    pub due_at_ms: Option<i64>,
+    /// Class of the last outcome.
+    pub class: Option<String>,
+    /// Fault of the last outcome.
+    pub fault: Option<Fault>,
+    /// Far-side reference as last known.
+    pub remote: Option<RemoteRef>,
+    /// Accepted at.
+    pub created_at_ms: i64,
+    /// Last change.
+    pub changed_at_ms: i64,
+}
+
+/// Answer to "may I work on this delivery now?"
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// Yes: the intent is stored, the lease is yours.
+    Run(Box<Work>),
+    /// An earlier delivery with the same order key to the same target is not final; when it becomes final
+    /// its finish puts this one into the outbox.
+    Behind,
+    /// Not before this time.
+    NotDue(i64),
+    /// Another worker holds the lease until this time.
+    Leased(i64),
+    /// Final, parked, or not known: the message can go.
+    Settled,
+}
+
+/// The state an attempt leaves a delivery in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// In the target.
+    Posted,
+    /// Refused, final.
+    Rejected,
+    /// For a person.
+    Parked,
+    /// Again at this time.
+    Retry {
+        /// Not before.
+        at_ms: i64,
+    },
+}
+
+/// One movement on a contract's receivable account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// Contract number.
+    pub contract: String,
+    /// `ordered`, `invoiced`, `received`, `credited`, `released`.
+    pub kind: String,
+    /// What caused it: contract number, receipt number with entry, credit note number. One entry per
+    /// (contract, kind, origin): a newer revision replaces the amount, an older one changes nothing.
+    pub origin: String,
+    /// Revision of the cause.
+    pub revision: i64,
+    /// Decimal as text; never a float, in no column.
+    pub amount: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Event it comes from.
+    pub event: String,
+    /// When it happened.
+    pub at_ms: i64,
+    /// Free facts as a JSON object (customer, opportunity, salesperson…).
+    pub facts: String,
+}
+
+/// Outcome of an attempt with everything that must be true together with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finish {
+    /// The delivery.
+    pub delivery: String,
+    /// The attempt that [`Begin::Run`] gave.
+    pub attempt: u32,
+    /// Now.
+    pub now_ms: i64,
+    /// What is next.
+    pub next: Next,
+    /// Class of the outcome.
+    pub class: Class,
+    /// What went wrong, if anything.
+    pub fault: Option<Fault>,
+    /// How far the document has come in the target.
+    pub remote: Option<RemoteRef>,
+    /// What was sent, masked, JSON text.
+    pub request: Option<String>,
+    /// What came back, masked, JSON text.
+    pub response: Option<String>,
+    /// Mapping name and version that made the document.
+    pub mapping: Option<String>,
+    /// Revision of the code tables that were used.
+    pub tables_revision: Option<i64>,
+    /// Binding to store; the same (target, kind, key) with another remote id is an error of the caller.
+    pub binding: Option<Binding>,
+    /// Events that follow from it. One already stored is skipped (exactly-once derivation).
+    pub follow_on: Vec<Intake>,
+    /// Movements on receivable accounts.
+    pub entries: Vec<LedgerEntry>,
+}
+
+/// What became of a finish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// Stored, with the outbox row of the next delivery in the same lane where the state became final, and
+    /// of this delivery where it is to be tried again.
+    Stored,
+    /// Somebody else has the delivery now (another attempt number, or no call is open): nothing was written.
+    Fenced,
+}
+
+/// An attempt as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AttemptView {
+    /// Number, from 1.
+    pub attempt: u32,
+    /// Worker that made it.
+    pub worker: String,
+    /// Intent stored at.
+    pub started_at_ms: i64,
+    /// Outcome stored at; `None` when there is none.
+    pub ended_at_ms: Option<i64>,
+    /// Class of the outcome.
+    pub class: Option<String>,
+    /// Fault.
+    pub fault: Option<Fault>,
+    /// Far-side reference.
+    pub remote: Option<RemoteRef>,
+    /// Masked request.
+    pub request: Option<String>,
+    /// Masked reply.
+    pub response: Option<String>,
+    /// Mapping name and version.
+    pub mapping: Option<String>,
+    /// Code tables' revision.
+    pub tables_revision: Option<i64>,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// In one of these states; empty means any.
+    pub states: Vec<State>,
+    /// To this connection.
+    pub target: Option<String>,
+    /// Of this flow.
+    pub flow: Option<String>,
+    /// Of events with this business key.
+    pub key: Option<String>,
+    /// With a fault of this code.
+    pub code: Option<String>,
+    /// After this sequence number (paging, ascending).
+    pub after_seq: Option<i64>,
+    /// At most so many; 0 means 100. Never more than 10,000.
+    pub limit: u64,
+}
+
+/// A row of a code table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRow {
+    /// Table, e.g. `customers`.
+    pub table: String,
+    /// Source code.
+    pub source: String,
+    /// Target code.
+    pub target: String,
+    /// For people.
+    pub note: String,
+}
+
+/// How an import treats rows that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportMode {
+    /// Add new rows, change rows with the same source code.
+    Merge,
+    /// The table holds exactly the imported rows afterwards.
+    Replace,
+}
+
+/// How many deliveries are in each state, per connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// Connection.
+    pub target: String,
+    /// State.
+    pub state: State,
+    /// How many.
+    pub count: u64,
+}
+
+/// The store as delivery and the application see it.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Accepts events once each, with deliveries and outbox rows, and moves a poll cursor if one is given:
+    /// all or nothing. The answers are in the order of the intakes.
+    async fn accept(&self, intakes: Vec<Intake>, cursor: Option<Cursor>, now_ms: i64) -> Stored<Vec<Accepted>>;
+
+    /// The next outbox rows in order, not yet marked. Does not lock: with several relays a row may be
+    /// published twice, which [`Store::begin`] makes harmless.
+    async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>>;
+
+    /// Removes outbox rows that the broker has confirmed and notes on their deliveries when.
+    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()>;
+
+    /// Puts unfinished deliveries that have no outbox row back into the outbox: those published before
+    /// `stalled_before_ms` that are pending with no unfinished predecessor, waiting and due before it, or
+    /// calling with a lease that ran out before `now_ms`. Answers how many.
+    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64>;
+
+    /// Takes a delivery for one attempt: checks order and due time, writes the intent (attempt row, state
+    /// `calling`, lease) and answers what the attempt needs to know.
+    async fn begin(&self, delivery: &str, worker: &str, lease_until_ms: i64, now_ms: i64) -> Stored<Begin>;
+
+    /// Stores the outcome of an attempt, unless the attempt was fenced off.
+    async fn finish(&self, finish: Finish) -> Stored<Finished>;
+
+    /// Parked and rejected deliveries of the filter go back to pending with a new retry window and an
+    /// outbox row. Answers their ids.
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>>;
+
+    /// Binds a key to a far-side document by hand and settles the parked delivery as posted.
+    async fn bind(&self, delivery: &str, binding: Binding, now_ms: i64) -> Stored<bool>;
+
+    /// Deliveries of a filter, ascending by sequence.
+    async fn deliveries(&self, filter: Filter) -> Stored<Vec<DeliveryView>>;
+
+    /// One delivery with its attempts and its event.
+    async fn delivery(&self, id: &str) -> Stored<Option<(DeliveryView, Vec<AttemptView>, Event)>>;
+
+    /// Events whose business key is `number`, or that led to a far-side document of that number or id.
+    async fn find(&self, number: &str) -> Stored<Vec<Event>>;
+
+    /// One event.
+    async fn event(&self, id: &str) -> Stored<Option<Event>>;
+
+    /// Deliveries made by an event, ascending by sequence.
+    async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>>;
+
+    /// Events derived from a delivery.
+    async fn caused_by(&self, delivery: &str) -> Stored<Vec<Event>>;
+
+    /// Binding of a key.
+    async fn binding(&self, target: &str, kind: &str, key: &str) -> Stored<Option<Binding>>;
+
+    /// Entries on a contract's account, oldest first.
+    async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>>;
+
+    /// A stored poll cursor.
+    async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>>;
+
+    /// Counts by connection and state.
+    async fn counts(&self) -> Stored<Vec<Count>>;
+
+    /// Rows of a code table, by source code; of all tables when `None`.
+    async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>>;
+
+    /// Imports rows into one table and raises the revision; answers (added, changed, removed).
+    async fn import_table(&self, table: &str, rows: Vec<TableRow>, mode: ImportMode) -> Stored<(u64, u64, u64)>;
+
+    /// Revision of the code tables: rises with every import.
+    async fn tables_revision(&self) -> Stored<i64>;
+
+    /// A cheap round trip, for readiness.
+    async fn ping(&self) -> Stored<()>;
+
+    /// Waits for writes under way and closes connections.
+    async fn close(&self);
+}
+
+/// A poll cursor to be stored together with what was polled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// Connection.
+    pub connection: String,
+    /// What is polled, e.g. `AR_RECEIVEBILL`.
+    pub stream: String,
+    /// The connector's own text.
+    pub position: String,
+}

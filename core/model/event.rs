@@ -1,0 +1,50 @@
+//! Events: immutable canonical facts.
+
+use serde::{Deserialize, Serialize};
+
+/// An immutable canonical fact with a business key and a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Made once when the event was accepted; time-ordered (UUID version 7).
+    pub id: String,
+    /// What happened, e.g. `contract.signed`.
+    pub kind: String,
+    /// Connection it came from; `tongbao` for events the service derived itself.
+    pub source: String,
+    /// Business key: the number people know the document by. Made at decode, never regenerated.
+    pub key: String,
+    /// Which state of the document this is; a higher one is newer. 1 where the source counts none.
+    pub revision: i64,
+    /// Deliveries of all events with the same order key to the same connection keep their order. The
+    /// contract number for everything about one contract.
+    pub order_key: String,
+    /// When it happened, in milliseconds since 1970 UTC, as the source says.
+    pub occurred_at_ms: i64,
+    /// Lower-case hex SHA-256 of the canonical record: tells a repeat from a change.
+    pub digest: String,
+    /// The canonical record as JSON text, numbers exact.
+    pub record: String,
+    /// Delivery whose outcome caused this event, for derived ones.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
+}
+
+/// The event kinds the service itself understands or derives. A flow may also use kinds of its own.
+pub mod kinds {
+    /// A contract was signed (or amended: a higher revision). Record: `contract`.
+    pub const CONTRACT_SIGNED: &str = "contract.signed";
+    /// Goods came back or a price was corrected. Record: `credit_note`.
+    pub const CREDIT_NOTE_SIGNED: &str = "credit_note.signed";
+    /// Somebody asks for an invoice. Record: `invoice_request`.
+    pub const INVOICE_REQUESTED: &str = "invoice.requested";
+    /// The ERP holds the audited order. Record: `sales_order`.
+    pub const SALES_ORDER_POSTED: &str = "sales_order.posted";
+    /// The tax platform issued the invoice. Record: `invoice`.
+    pub const INVOICE_ISSUED: &str = "invoice.issued";
+    /// Money came in, or a receipt was taken back (`status: reversed`). Record: `payment`.
+    pub const PAYMENT_RECEIVED: &str = "payment.received";
+    /// A payment was allocated to a contract. Record: `opportunity_status`.
+    pub const PAYMENT_MATCHED: &str = "payment.matched";
+    /// A contract is paid in full for the first time. Record: `commission`.
+    pub const COMMISSION_RELEASED: &str = "commission.released";
+}
