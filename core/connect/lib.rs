@@ -1,1 +1,24 @@
-//! What a connector is: Source, Target, specification, response rules, the HTTP client
+//! What a connector is.
+//!
+//! A [`Connector`] is a value: a name, typed settings, and at most one [`Source`] and one [`Target`] with at
+//! most three methods each. Everything else (sessions apart) belongs to the engine: retries, order, ledgers,
+//! mapping, storage. This package contains no connector, and knows no mapping file, no database, no broker and
+//! no clock of its own.
+
+pub mod connector;
+pub mod document;
+pub mod http;
+pub mod outcome;
+pub mod rules;
+pub mod session;
+pub mod settings;
+pub mod source;
+pub mod target;
+
+pub use connector::{Built, Connector, Context};
+pub use document::DocumentKind;
+pub use http::{Client, Reply, Sent, TransportError};
+pub use outcome::{Failure, Lookup, Outcome, Receipt, Remote};
+pub use settings::{Field, Settings, Spec, ValueKind};
+pub use source::{Decoded, Inbound, Incoming, Polled, Source};
+pub use target::{Expected, Target, Task};

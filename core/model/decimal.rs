@@ -164,7 +164,8 @@ impl<'de> Deserialize<'de> for Exact {
             }
 
             // serde_json hands a number over as a one-entry map holding its text when numbers are kept
-            // exact. A binary float (`visit_f64`) is deliberately not accepted.
+            // exact. A binary float (`visit_f64`) is deliberately not accepted; serde_json's own `Value`
+            // offers one for short numbers, so values are read through `record::read`.
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Exact, A::Error> {
                 let entry: Option<(Cow<'_, str>, String)> = map.next_entry()?;
                 match entry {
@@ -176,21 +177,6 @@ impl<'de> Deserialize<'de> for Exact {
             }
         }
         deserializer.deserialize_any(Reader)
-    }
-}
-
-impl schemars::JsonSchema for Exact {
-    fn schema_name() -> Cow<'static, str> {
-        "Decimal".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "Exact decimal: a JSON number or its text; written as text.",
-            "type": ["string", "number"],
-            "pattern": r"^-?[0-9]+(\.[0-9]+)?$",
-            "x-tongbao": "decimal",
-        })
     }
 }
 
@@ -208,7 +194,7 @@ mod tests {
             assert_eq!(from_number.0, Decimal::from_str_exact(text).unwrap());
         }
         let value: serde_json::Value = serde_json::from_str("10000000.015").unwrap();
-        assert_eq!(serde_json::from_value::<Exact>(value).unwrap().text(), "10000000.015");
+        assert_eq!(crate::record::read::<Exact>(&value).unwrap().text(), "10000000.015");
     }
 
     #[test]

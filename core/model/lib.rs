@@ -13,7 +13,6 @@ pub mod digest;
 pub mod event;
 pub mod fault;
 pub mod mask;
-pub mod path;
 pub mod record;
 pub mod shape;
 pub mod yaml;

@@ -1,1 +1,504 @@
-//! Placeholder head; written next.
+//! Canonical records: the one form in which every system's documents meet.
+//!
+//! Each record is a Rust type and, from the same lines, a [`Shape`] that mappings are checked against and
+//! that JSON Schemas are generated from. Amounts and quantities are exact decimals; times carry an offset.
+//! Intake is generous and posting is strict: a record may lack what only some target needs (a contract
+//! without a customer is kept and shown; the mapping to the ERP then says what is missing).
+
+use crate::decimal::Exact;
+use crate::fault::{Code, Fault};
+use crate::shape::{Field, Kind, NumberForm, Sense, Shape, TimeForm};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A calendar date, `yyyy-MM-dd`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Date(pub String);
+
+/// A point in time, RFC 3339 with offset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(pub String);
+
+/// A type that can be a field of a canonical record.
+trait Described {
+    /// Its kind.
+    fn kind() -> Kind;
+    /// Whether it may be absent.
+    const OPTIONAL: bool = false;
+}
+
+impl Described for String {
+    fn kind() -> Kind {
+        Kind::Text(None)
+    }
+}
+
+impl Described for Exact {
+    fn kind() -> Kind {
+        Kind::Decimal { sense: Sense::Number, scale: None, form: NumberForm::Text }
+    }
+}
+
+impl Described for i64 {
+    fn kind() -> Kind {
+        Kind::Integer
+    }
+}
+
+impl Described for bool {
+    fn kind() -> Kind {
+        Kind::Bool
+    }
+}
+
+impl Described for Date {
+    fn kind() -> Kind {
+        Kind::Date
+    }
+}
+
+impl Described for Time {
+    fn kind() -> Kind {
+        Kind::DateTime(TimeForm::Rfc3339)
+    }
+}
+
+impl<T: Described> Described for Option<T> {
+    fn kind() -> Kind {
+        T::kind()
+    }
+    const OPTIONAL: bool = true;
+}
+
+impl<T: Described> Described for Vec<T> {
+    fn kind() -> Kind {
+        match T::kind() {
+            Kind::Record(fields) => Kind::List(fields),
+            other => other,
+        }
+    }
+}
+
+fn marked(kind: Kind, mark: Option<Sense>) -> Kind {
+    match (kind, mark) {
+        (Kind::Decimal { scale, form, .. }, Some(sense)) => Kind::Decimal { sense, scale, form },
+        (kind, _) => kind,
+    }
+}
+
+macro_rules! records {
+    ($(
+        $(#[doc = $doc:literal])+
+        $type:ident = $name:literal {
+            $($(#[doc = $field_doc:literal])+ $field:ident : $field_type:ty $([$sense:ident])? ,)+
+        }
+    )+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $type {
+                $($(#[doc = $field_doc])+
+                pub $field: $field_type,)+
+            }
+
+            impl Described for $type {
+                fn kind() -> Kind {
+                    Kind::Record(vec![$(Field {
+                        name: stringify!($field).into(),
+                        doc: concat!($($field_doc),+).trim().into(),
+                        kind: marked(
+                            <$field_type as Described>::kind(),
+                            [$(Sense::$sense)?].first().copied(),
+                        ),
+                        required: !<$field_type as Described>::OPTIONAL,
+                    }),+])
+                }
+            }
+
+            impl $type {
+                /// The record's name in mappings and events.
+                pub const NAME: &'static str = $name;
+
+                /// Its description.
+                pub fn shape() -> Shape {
+                    let fields = match <$type as Described>::kind() {
+                        Kind::Record(fields) => fields,
+                        _ => Vec::new(),
+                    };
+                    Shape { name: $name.into(), doc: concat!($($doc),+).trim().into(), fields }
+                }
+            }
+        )+
+
+        /// All canonical records, by name.
+        pub fn shapes() -> Vec<Shape> {
+            vec![$($type::shape()),+]
+        }
+    };
+}
+
+records! {
+    /// A customer: who buys and who pays.
+    Customer = "customer" {
+        /// Code in the source system.
+        code: String,
+        /// Registered name.
+        name: Option<String>,
+        /// Unified social credit code or tax number.
+        tax_number: Option<String>,
+        /// Country or region.
+        region: Option<String>,
+        /// Registered address.
+        address: Option<String>,
+        /// Telephone for invoices.
+        phone: Option<String>,
+        /// Address for e-invoices.
+        email: Option<String>,
+        /// Bank and account number, as printed on invoices.
+        bank_account: Option<String>,
+    }
+    /// A product or service.
+    Product = "product" {
+        /// Code in the source system.
+        code: String,
+        /// Name.
+        name: Option<String>,
+        /// Specification.
+        spec: Option<String>,
+        /// Unit of measure.
+        unit: Option<String>,
+        /// Tax classification code, 19 digits.
+        tax_code: Option<String>,
+    }
+    /// An employee, as salesperson.
+    Employee = "employee" {
+        /// Code in the source system.
+        code: String,
+        /// Name.
+        name: Option<String>,
+        /// Department code.
+        department: Option<String>,
+    }
+    /// A sales opportunity.
+    Opportunity = "opportunity" {
+        /// Id in the CRM.
+        id: String,
+        /// Name.
+        name: Option<String>,
+        /// Stage in the CRM's words.
+        stage: Option<String>,
+        /// Expected amount with tax.
+        amount_tax_included: Option<Exact> [TaxIncluded],
+        /// Owner.
+        owner: Option<Employee>,
+    }
+    /// A line of a contract.
+    ContractLine = "contract_line" {
+        /// Line number, from 1.
+        line: i64,
+        /// What is sold.
+        product: Product,
+        /// How many; negative on credit notes.
+        quantity: Exact [Quantity],
+        /// Price per unit with tax.
+        unit_price_tax_included: Exact [PriceTaxIncluded],
+        /// Tax rate as a fraction: 0.13.
+        tax_rate: Exact [Rate],
+        /// Amount with tax, two places: quantity × price, rounded half up.
+        amount_tax_included: Exact [TaxIncluded],
+        /// Discount on this line with tax, zero or negative.
+        discount_tax_included: Option<Exact> [TaxIncluded],
+        /// Promised delivery.
+        delivery_date: Option<Date>,
+        /// Remark for the customer.
+        note: Option<String>,
+        /// Remark that leaves the CRM in no document.
+        internal_note: Option<String>,
+    }
+    /// A signed contract.
+    Contract = "contract" {
+        /// Contract number: the business key.
+        number: String,
+        /// Revision, from 1; an amendment raises it.
+        revision: Option<i64>,
+        /// Signed at.
+        signed_at: Time,
+        /// Who buys. May be missing at intake; no order is posted without.
+        customer: Option<Customer>,
+        /// Opportunity that led to it.
+        opportunity: Option<Opportunity>,
+        /// Salesperson.
+        salesperson: Option<Employee>,
+        /// ISO 4217 code.
+        currency: String,
+        /// Lines.
+        lines: Vec<ContractLine>,
+        /// Total with tax: the sum of the lines.
+        total_tax_included: Exact [TaxIncluded],
+        /// Remark.
+        note: Option<String>,
+    }
+    /// Goods returned or a price corrected: a contract's mirror with negative quantities.
+    CreditNote = "credit_note" {
+        /// Number: the business key.
+        number: String,
+        /// Revision, from 1.
+        revision: Option<i64>,
+        /// Contract it corrects, where the source names one.
+        contract_number: Option<String>,
+        /// Agreed at.
+        signed_at: Time,
+        /// Who bought.
+        customer: Option<Customer>,
+        /// Salesperson.
+        salesperson: Option<Employee>,
+        /// ISO 4217 code.
+        currency: String,
+        /// Lines, quantities negative.
+        lines: Vec<ContractLine>,
+        /// Total with tax, negative.
+        total_tax_included: Exact [TaxIncluded],
+        /// Why: 1 returned, 2 wrong, 3 service ended, 4 allowance.
+        reason: Option<String>,
+    }
+    /// An order as the ERP holds it.
+    SalesOrder = "sales_order" {
+        /// Number in the ERP.
+        number: String,
+        /// Internal id in the ERP.
+        id: String,
+        /// Contract it came from.
+        contract_number: String,
+        /// Step reached in the ERP, e.g. `audited`.
+        status: String,
+        /// ISO 4217 code.
+        currency: String,
+        /// Total with tax, as the ERP reports it; absent when it reports none.
+        total_tax_included: Option<Exact> [TaxIncluded],
+    }
+    /// Somebody asks for an invoice.
+    InvoiceRequest = "invoice_request" {
+        /// Request number: the business key.
+        number: String,
+        /// Contract it bills.
+        contract_number: String,
+        /// Asked at.
+        requested_at: Time,
+        /// `special` (专票) or `ordinary` (普票).
+        kind: String,
+        /// Buyer.
+        customer: Option<Customer>,
+        /// ISO 4217 code.
+        currency: String,
+        /// Lines to bill.
+        lines: Vec<ContractLine>,
+        /// Total with tax.
+        total_tax_included: Exact [TaxIncluded],
+        /// Printed remark.
+        note: Option<String>,
+    }
+    /// An invoice the tax platform issued.
+    Invoice = "invoice" {
+        /// Invoice number, 20 digits for fully digital ones.
+        number: String,
+        /// Serial of the platform.
+        serial: Option<String>,
+        /// Our order number at the platform.
+        order_number: String,
+        /// Contract it bills.
+        contract_number: String,
+        /// `issued`, `issued-no-file`, `voided`.
+        status: String,
+        /// Issued at.
+        issued_at: Option<Time>,
+        /// ISO 4217 code.
+        currency: String,
+        /// Total with tax.
+        total_tax_included: Option<Exact> [TaxIncluded],
+        /// Total without tax.
+        total_tax_excluded: Option<Exact> [TaxExcluded],
+        /// Tax.
+        total_tax: Option<Exact> [Tax],
+        /// Link to the PDF.
+        pdf_url: Option<String>,
+        /// Link to the original OFD.
+        ofd_url: Option<String>,
+    }
+    /// Money received, as the ERP or the bank tells it.
+    Payment = "payment" {
+        /// Receipt number with its entry: the business key.
+        number: String,
+        /// Which state of the receipt: rises with every change at the source.
+        revision: Option<i64>,
+        /// `received`, or `reversed` when the receipt was taken back.
+        status: String,
+        /// Contract it pays, where the receipt names one.
+        contract_number: Option<String>,
+        /// Customer code in the ERP.
+        customer_code: Option<String>,
+        /// Received at.
+        received_at: Time,
+        /// ISO 4217 code.
+        currency: String,
+        /// Amount received.
+        amount: Exact [Money],
+        /// Bank's reference.
+        bank_reference: Option<String>,
+    }
+    /// What a payment did to an opportunity.
+    OpportunityStatus = "opportunity_status" {
+        /// Contract number: the business key.
+        contract_number: String,
+        /// Rises with every movement on the contract's account.
+        revision: i64,
+        /// Opportunity in the CRM, if the contract named one.
+        opportunity_id: Option<String>,
+        /// `part-paid` or `paid`; never goes back.
+        stage: String,
+        /// ISO 4217 code.
+        currency: String,
+        /// Contract total with tax, credit notes taken off.
+        due: Exact [TaxIncluded],
+        /// Received so far.
+        received: Exact [Money],
+        /// Still open; negative when more came in than was due.
+        open: Exact [Money],
+    }
+    /// Commission may be worked out: the contract is paid in full.
+    Commission = "commission" {
+        /// Contract number: the business key; released once.
+        contract_number: String,
+        /// Salesperson code.
+        salesperson: Option<String>,
+        /// ISO 4217 code.
+        currency: String,
+        /// Received in full.
+        base: Exact [Money],
+        /// When the last payment came in.
+        released_at: Time,
+    }
+}
+
+/// The shape of a canonical record.
+pub fn shape(name: &str) -> Option<Shape> {
+    shapes().into_iter().find(|shape| shape.name == name)
+}
+
+/// Reads a record (or any exact value) from JSON that is already parsed, without a binary float on the way.
+pub fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, serde_json::Error> {
+    serde_json::from_str(&value.to_string())
+}
+
+/// Checks a record against its shape: every required field there, every value of its kind, nothing unknown.
+/// The first fault is enough for the sender; it names the path.
+pub fn validate(shape: &Shape, record: &Value) -> Result<(), Fault> {
+    validate_fields(&shape.fields, record, "")
+}
+
+fn validate_fields(fields: &[Field], value: &Value, path: &str) -> Result<(), Fault> {
+    let Value::Object(map) = value else {
+        return Err(type_fault(path, "record", value));
+    };
+    for key in map.keys() {
+        if !fields.iter().any(|field| field.name == key.as_str()) {
+            return Err(Fault::new(Code::FieldType, "未知字段", "unknown field").at(join(path, key)));
+        }
+    }
+    for field in fields {
+        let path = join(path, &field.name);
+        match map.get(field.name.as_ref()) {
+            None | Some(Value::Null) if field.required => {
+                return Err(Fault::new(Code::FieldMissing, "缺少必填字段", "a required field is missing").at(path));
+            }
+            None | Some(Value::Null) => {}
+            Some(value) => validate_kind(&field.kind, value, &path)?,
+        }
+    }
+    Ok(())
+}
+
+fn validate_kind(kind: &Kind, value: &Value, path: &str) -> Result<(), Fault> {
+    let fits = match (kind, value) {
+        (Kind::Text(_), Value::String(_)) | (Kind::Bool, Value::Bool(_)) => true,
+        (Kind::Decimal { .. }, Value::String(text)) => crate::decimal::parse(text).is_ok(),
+        (Kind::Decimal { .. }, Value::Number(number)) => crate::decimal::parse(number.as_str()).is_ok(),
+        (Kind::Integer, Value::Number(number)) => number.as_i64().is_some(),
+        (Kind::Date, Value::String(text)) => text.parse::<jiff::civil::Date>().is_ok(),
+        (Kind::DateTime(_), Value::String(text)) => text.parse::<jiff::Timestamp>().is_ok(),
+        (Kind::Record(fields), value) => return validate_fields(fields, value, path),
+        (Kind::List(fields), Value::Array(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                validate_fields(fields, item, &format!("{path}[{}]", index + 1))?;
+            }
+            true
+        }
+        (_, _) => false,
+    };
+    if fits { Ok(()) } else { Err(type_fault(path, &kind.name(), value)) }
+}
+
+fn type_fault(path: &str, expected: &str, value: &Value) -> Fault {
+    let shown = match value {
+        Value::Object(_) | Value::Array(_) => String::new(),
+        scalar => scalar.to_string(),
+    };
+    Fault::new(Code::FieldType, format!("应为 {expected}"), format!("expected {expected}")).at(path).value(shown)
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contract(total: &str) -> Value {
+        serde_json::from_str(&format!(
+            r#"{{"number":"HT-1","signed_at":"2026-11-20T10:00:00+08:00","currency":"CNY","lines":[{{"line":1,
+            "product":{{"code":"P1"}},"quantity":"3","unit_price_tax_included":113.00,"tax_rate":"0.13",
+            "amount_tax_included":"339.00"}}],"total_tax_included":{total}}}"#
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_contract_reads_exactly_from_numbers_and_text() {
+        for total in ["10000000.015", "\"10000000.015\""] {
+            let value = contract(total);
+            validate(&Contract::shape(), &value).unwrap();
+            let contract: Contract = read(&value).unwrap();
+            assert_eq!(contract.total_tax_included.text(), "10000000.015");
+            assert_eq!(contract.lines[0].unit_price_tax_included.text(), "113.00");
+        }
+    }
+
+    #[test]
+    fn faults_name_the_path() {
+        let mut value = contract("1");
+        value["lines"][0]["quantity"] = "3,0".into();
+        let fault = validate(&Contract::shape(), &value).unwrap_err();
+        assert_eq!((fault.code, fault.field.as_deref()), (Code::FieldType, Some("lines[1].quantity")));
+        let mut value = contract("1");
+        value["lines"][0]["product"] = serde_json::json!({});
+        let fault = validate(&Contract::shape(), &value).unwrap_err();
+        assert_eq!((fault.code, fault.field.as_deref()), (Code::FieldMissing, Some("lines[1].product.code")));
+        let mut value = contract("1");
+        value["colour"] = "red".into();
+        assert_eq!(validate(&Contract::shape(), &value).unwrap_err().field.as_deref(), Some("colour"));
+        let mut value = contract("1");
+        value["signed_at"] = "yesterday".into();
+        assert_eq!(validate(&Contract::shape(), &value).unwrap_err().field.as_deref(), Some("signed_at"));
+    }
+
+    #[test]
+    fn the_schema_says_what_the_type_says() {
+        let schema = Contract::shape().json_schema();
+        assert_eq!(schema["required"], serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"]));
+        assert_eq!(schema["properties"]["total_tax_included"]["x-sense"], "amount-tax-included");
+        assert_eq!(shapes().len(), 13);
+    }
+}

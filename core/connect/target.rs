@@ -1,0 +1,50 @@
+//! Writing to a system.
+
+use crate::outcome::{Failure, Lookup, Outcome, Remote};
+use async_trait::async_trait;
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+/// One document to be made to stand in the far system.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Document kind, e.g. `SAL_SaleOrder`.
+    pub kind: String,
+    /// Business key. The connector writes it into the document; it is the same in every attempt.
+    pub key: String,
+    /// Who we are, for the stamp that tells our documents from others' with the same number: source connection,
+    /// event kind and key. The same in every attempt.
+    pub origin: String,
+    /// The document a mapping made.
+    pub document: Value,
+    /// How far earlier attempts came, when that is known: `apply` goes on from there.
+    pub reached: Option<Remote>,
+    /// What the far side's report will be compared with.
+    pub expected: Expected,
+}
+
+/// Amounts to be read back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Expected {
+    /// Total with tax of the source record.
+    pub total_tax_included: Option<Decimal>,
+}
+
+/// Writes to a system.
+///
+/// The engine stores its intent before every call and the outcome after it. After an outcome that is not
+/// certain it calls `lookup` and never `apply`, until `lookup` has answered.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// Makes the document stand: sends it, takes it through all its steps, reads its amounts back. When
+    /// `task.reached` is set the document exists and only the missing steps are taken. Answers `Unknown` whenever the
+    /// far side may have acted and did not say so.
+    async fn apply(&self, task: &Task) -> Outcome;
+
+    /// Asks for the document by its key. Changes nothing. A connector whose system cannot be asked answers
+    /// `CannotTell` with class `Unknown`, and the delivery is parked.
+    async fn lookup(&self, task: &Task) -> Lookup;
+
+    /// Calls the system in the cheapest way that proves address, credentials and permission (`tongbao doctor`).
+    async fn probe(&self) -> Result<String, Failure>;
+}
