@@ -16,6 +16,10 @@ pub struct DocumentKind {
 impl DocumentKind {
     /// A document whose fields each mapping declares under `fields`.
     pub fn open(name: &'static str, doc: &'static str) -> Self {
-        DocumentKind { shape: Shape { name: name.into(), doc: doc.into(), fields: Vec::new() }, open: true, key: None }
+        DocumentKind {
+            shape: Shape { name: name.into(), doc: doc.into(), fields: Vec::new() },
+            open: true,
+            key: None,
+        }
     }
 }

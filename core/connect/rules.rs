@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn the_first_match_wins_and_the_unreachable_is_named() {
-        let rules = [rule("taken", &["11"], &["已经被使用"]), rule("invalid", &["11"], &[]), rule("rest", &[], &[])];
+        let rules =
+            [rule("taken", &["11"], &["已经被使用"]), rule("invalid", &["11"], &[]), rule("rest", &[], &[])];
         let name = |code, text| first(&rules, Said { status: 200, code, text }).map(|rule| rule.name);
         assert_eq!(name("11", "[SO1]在当前系统中已经被使用。"), Some("taken"));
         assert_eq!(name("11", "必填"), Some("invalid"));

@@ -86,11 +86,7 @@ mod tests {
     async fn many_losers_of_one_session_renew_it_once() {
         let session = Session::new(1000);
         let logins = AtomicI64::new(0);
-        let get = || {
-            session.get(0, || async {
-                Ok((logins.fetch_add(1, Ordering::SeqCst) + 1, i64::MAX))
-            })
-        };
+        let get = || session.get(0, || async { Ok((logins.fetch_add(1, Ordering::SeqCst) + 1, i64::MAX)) });
         let leases = futures::future::join_all((0..20).map(|_| get())).await;
         assert_eq!(logins.load(Ordering::SeqCst), 1);
         for lease in &leases {

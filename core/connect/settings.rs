@@ -93,7 +93,10 @@ impl Setting for url::Url {
             return Err(wrong());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Text::new("地址中不得含账号密码", "an address must not carry a user name or password"));
+            return Err(Text::new(
+                "地址中不得含账号密码",
+                "an address must not carry a user name or password",
+            ));
         }
         Ok(url)
     }
@@ -102,14 +105,18 @@ impl Setting for url::Url {
 impl Setting for u64 {
     const KIND: ValueKind = ValueKind::Integer;
     fn read(node: &Node, _: &dyn Secrets) -> Result<Self, Text> {
-        node.text().and_then(|text| text.parse().ok()).ok_or_else(|| expected("非负整数", "a whole number, 0 or more"))
+        node.text()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| expected("非负整数", "a whole number, 0 or more"))
     }
 }
 
 impl Setting for u32 {
     const KIND: ValueKind = ValueKind::Integer;
     fn read(node: &Node, _: &dyn Secrets) -> Result<Self, Text> {
-        node.text().and_then(|text| text.parse().ok()).ok_or_else(|| expected("非负整数", "a whole number, 0 or more"))
+        node.text()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| expected("非负整数", "a whole number, 0 or more"))
     }
 }
 

@@ -404,7 +404,12 @@ pub struct Count {
 pub trait Store: Send + Sync {
     /// Accepts events once each, with deliveries and outbox rows, and moves a poll cursor if one is given:
     /// all or nothing. The answers are in the order of the intakes.
-    async fn accept(&self, intakes: Vec<Intake>, cursor: Option<Cursor>, now_ms: i64) -> Stored<Vec<Accepted>>;
+    async fn accept(
+        &self,
+        intakes: Vec<Intake>,
+        cursor: Option<Cursor>,
+        now_ms: i64,
+    ) -> Stored<Vec<Accepted>>;
 
     /// The next outbox rows in order, not yet marked. Does not lock: with several relays a row may be
     /// published twice, which [`Store::begin`] makes harmless.
@@ -466,7 +471,12 @@ pub trait Store: Send + Sync {
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>>;
 
     /// Imports rows into one table and raises the revision; answers (added, changed, removed).
-    async fn import_table(&self, table: &str, rows: Vec<TableRow>, mode: ImportMode) -> Stored<(u64, u64, u64)>;
+    async fn import_table(
+        &self,
+        table: &str,
+        rows: Vec<TableRow>,
+        mode: ImportMode,
+    ) -> Stored<(u64, u64, u64)>;
 
     /// Revision of the code tables: rises with every import.
     async fn tables_revision(&self) -> Stored<i64>;

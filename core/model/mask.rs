@@ -3,8 +3,23 @@
 /// Member names whose values are never shown, whatever system they belong to. Compared in lower case, as
 /// parts of the name, so that `FBankAccount`, `buyerTel` and `client_secret` are all covered.
 const HIDDEN: &[&str] = &[
-    "password", "secret", "token", "sign", "appdata", "session", "cookie", "authorization", "phone", "mobile",
-    "tel", "email", "mail", "address", "account", "idcard", "id_card",
+    "password",
+    "secret",
+    "token",
+    "sign",
+    "appdata",
+    "session",
+    "cookie",
+    "authorization",
+    "phone",
+    "mobile",
+    "tel",
+    "email",
+    "mail",
+    "address",
+    "account",
+    "idcard",
+    "id_card",
 ];
 
 /// Whether the value under this member name is hidden.

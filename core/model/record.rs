@@ -411,7 +411,9 @@ fn validate_fields(fields: &[Field], value: &Value, path: &str) -> Result<(), Fa
         let path = join(path, &field.name);
         match map.get(field.name.as_ref()) {
             None | Some(Value::Null) if field.required => {
-                return Err(Fault::new(Code::FieldMissing, "缺少必填字段", "a required field is missing").at(path));
+                return Err(
+                    Fault::new(Code::FieldMissing, "缺少必填字段", "a required field is missing").at(path)
+                );
             }
             None | Some(Value::Null) => {}
             Some(value) => validate_kind(&field.kind, value, &path)?,
@@ -445,7 +447,9 @@ fn type_fault(path: &str, expected: &str, value: &Value) -> Fault {
         Value::Object(_) | Value::Array(_) => String::new(),
         scalar => scalar.to_string(),
     };
-    Fault::new(Code::FieldType, format!("应为 {expected}"), format!("expected {expected}")).at(path).value(shown)
+    Fault::new(Code::FieldType, format!("应为 {expected}"), format!("expected {expected}"))
+        .at(path)
+        .value(shown)
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -497,7 +501,10 @@ mod tests {
     #[test]
     fn the_schema_says_what_the_type_says() {
         let schema = Contract::shape().json_schema();
-        assert_eq!(schema["required"], serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"]));
+        assert_eq!(
+            schema["required"],
+            serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"])
+        );
         assert_eq!(schema["properties"]["total_tax_included"]["x-sense"], "amount-tax-included");
         assert_eq!(shapes().len(), 13);
     }

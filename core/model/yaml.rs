@@ -147,12 +147,17 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
             Err(error) => {
                 let place = Place { line: error.marker().line(), column: error.marker().col() + 1 };
                 let info = error.info().to_owned();
-                findings.error("yaml-syntax", place, format!("YAML 语法错误：{info}"), format!("not YAML: {info}"));
+                findings.error(
+                    "yaml-syntax",
+                    place,
+                    format!("YAML 语法错误：{info}"),
+                    format!("not YAML: {info}"),
+                );
                 return None;
             }
         }
     }
-    builder.root.or_else(|| Some(Node { place: Place { line: 1, column: 1 }, content: Content::Null }))
+    builder.root.or(Some(Node { place: Place { line: 1, column: 1 }, content: Content::Null }))
 }
 
 enum Open {
@@ -174,7 +179,12 @@ impl Builder {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    findings.error("yaml-documents", place, "一个文件只能有一个文档", "one document per file");
+                    findings.error(
+                        "yaml-documents",
+                        place,
+                        "一个文件只能有一个文档",
+                        "one document per file",
+                    );
                 }
                 self.documents == 1
             }
@@ -184,7 +194,12 @@ impl Builder {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if anchor > 0 || tag.is_some() {
-                    findings.error("yaml-tag", place, "不支持锚点和标签", "anchors and tags are not supported");
+                    findings.error(
+                        "yaml-tag",
+                        place,
+                        "不支持锚点和标签",
+                        "anchors and tags are not supported",
+                    );
                     return false;
                 }
                 let quoted = !matches!(style, ScalarStyle::Plain);
