@@ -16,6 +16,10 @@ pub enum StoreError {
     /// The database holds or returned something this program does not understand.
     #[error("the database content is not as expected: {0}")]
     Corrupt(String),
+    /// What the caller gave cannot be stored as it is (a key longer than a key may be, a binding that
+    /// contradicts the stored one): trying the same again is pointless.
+    #[error("it cannot be stored: {0}")]
+    Invalid(String),
 }
 
 /// Result of a store call.
@@ -182,6 +186,9 @@ pub struct Previous {
     pub class: Option<Class>,
     /// How far the document had come in the target, as last known.
     pub remote: Option<RemoteRef>,
+    /// Some attempt before may have taken effect without anyone knowing, and no later one has succeeded: see
+    /// [`crate::policy::doubt`].
+    pub in_doubt: bool,
 }
 
 /// A delivery as it is shown.
@@ -404,11 +411,20 @@ pub struct Count {
 pub trait Store: Send + Sync {
     /// Accepts events once each, with deliveries and outbox rows, and moves a poll cursor if one is given:
     /// all or nothing. The answers are in the order of the intakes.
-    async fn accept(&self, intakes: Vec<Intake>, cursor: Option<Cursor>, now_ms: i64) -> Stored<Vec<Accepted>>;
+    async fn accept(
+        &self,
+        intakes: Vec<Intake>,
+        cursor: Option<Cursor>,
+        now_ms: i64,
+    ) -> Stored<Vec<Accepted>>;
 
     /// The next outbox rows in order, not yet marked. Does not lock: with several relays a row may be
     /// published twice, which [`Store::begin`] makes harmless.
     async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>>;
+
+    /// The next outbox rows of one connection that are due before `due_before_ms`, earliest first. Like
+    /// [`Store::outbox`] otherwise: each connection has its own relay, so that a full queue stops only its own.
+    async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>>;
 
     /// Removes outbox rows that the broker has confirmed and notes on their deliveries when.
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()>;
@@ -426,7 +442,8 @@ pub trait Store: Send + Sync {
     async fn finish(&self, finish: Finish) -> Stored<Finished>;
 
     /// Parked and rejected deliveries of the filter go back to pending with a new retry window and an
-    /// outbox row. Answers their ids.
+    /// outbox row. Answers their ids. A rejected one whose event has a newer revision stays as it is: its
+    /// successors have gone on, and old news must not overwrite theirs.
     async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>>;
 
     /// Binds a key to a far-side document by hand and settles the parked delivery as posted.
@@ -466,7 +483,12 @@ pub trait Store: Send + Sync {
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>>;
 
     /// Imports rows into one table and raises the revision; answers (added, changed, removed).
-    async fn import_table(&self, table: &str, rows: Vec<TableRow>, mode: ImportMode) -> Stored<(u64, u64, u64)>;
+    async fn import_table(
+        &self,
+        table: &str,
+        rows: Vec<TableRow>,
+        mode: ImportMode,
+    ) -> Stored<(u64, u64, u64)>;
 
     /// Revision of the code tables: rises with every import.
     async fn tables_revision(&self) -> Stored<i64>;
