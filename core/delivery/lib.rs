@@ -4,5 +4,34 @@
 //! protocol, any mapping, any SQL, or the environment. AMQP is spoken in [`rabbit`] and nowhere else.
 //! Time and randomness are parameters. The database is the truth and the broker is transport: everything a
 //! broker holds can be made again from the store.
+//!
+//! The way of one delivery: [`Engine::accept`] stores it with its outbox row; the relay of its target publishes
+//! the row and removes it after the broker's confirm; a worker takes the message, writes the intent
+//! ([`port::Store::begin`]), calls the [`Handler`], asks [`policy`] what follows and stores outcome, binding,
+//! follow-on events and the next outbox row in one transaction ([`port::Store::finish`]); then the message is settled.
 
+pub mod broker;
+mod circuit;
+pub mod clock;
+pub mod embedded;
+pub mod engine;
+pub mod failpoints;
+pub mod handler;
+pub mod observer;
+mod outbox;
+pub mod policy;
 pub mod port;
+pub mod rabbit;
+mod relay;
+pub mod settings;
+mod worker;
+
+pub use broker::{Broker, BrokerError, Message, QueueSpec};
+pub use clock::{Clock, SystemClock};
+pub use embedded::{Embedded, EmbeddedSettings};
+pub use engine::{Engine, EngineError, EngineParts, Stopped};
+pub use handler::{Handler, Report};
+pub use observer::{NoObserver, Observer};
+pub use policy::{FirstMove, Schedule, first_move};
+pub use rabbit::{Rabbit, RabbitSettings};
+pub use settings::{RelaySettings, TargetSettings};

@@ -16,6 +16,10 @@ pub enum StoreError {
     /// The database holds or returned something this program does not understand.
     #[error("the database content is not as expected: {0}")]
     Corrupt(String),
+    /// What the caller gave cannot be stored as it is (a key longer than a key may be, a binding that
+    /// contradicts the stored one): trying the same again is pointless.
+    #[error("it cannot be stored: {0}")]
+    Invalid(String),
 }
 
 /// Result of a store call.
@@ -182,6 +186,9 @@ pub struct Previous {
     pub class: Option<Class>,
     /// How far the document had come in the target, as last known.
     pub remote: Option<RemoteRef>,
+    /// Some attempt before may have taken effect without anyone knowing, and no later one has succeeded: see
+    /// [`crate::policy::doubt`].
+    pub in_doubt: bool,
 }
 
 /// A delivery as it is shown.
@@ -415,6 +422,10 @@ pub trait Store: Send + Sync {
     /// published twice, which [`Store::begin`] makes harmless.
     async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>>;
 
+    /// The next outbox rows of one connection that are due before `due_before_ms`, earliest first. Like
+    /// [`Store::outbox`] otherwise: each connection has its own relay, so that a full queue stops only its own.
+    async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>>;
+
     /// Removes outbox rows that the broker has confirmed and notes on their deliveries when.
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()>;
 
@@ -431,7 +442,8 @@ pub trait Store: Send + Sync {
     async fn finish(&self, finish: Finish) -> Stored<Finished>;
 
     /// Parked and rejected deliveries of the filter go back to pending with a new retry window and an
-    /// outbox row. Answers their ids.
+    /// outbox row. Answers their ids. A rejected one whose event has a newer revision stays as it is: its
+    /// successors have gone on, and old news must not overwrite theirs.
     async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>>;
 
     /// Binds a key to a far-side document by hand and settles the parked delivery as posted.

@@ -1,0 +1,196 @@
+//! The running whole: relays, workers and sweeper over one store, one broker and one handler.
+
+use crate::broker::{Broker, BrokerError};
+use crate::clock::Clock;
+use crate::handler::Handler;
+use crate::observer::Observer;
+use crate::outbox::run_sweeper;
+use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Store, Stored};
+use crate::relay::run_relay;
+use crate::settings::{RelaySettings, TargetSettings};
+use crate::worker::run_worker;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// What an engine is made of.
+pub struct EngineParts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The transport.
+    pub broker: Arc<dyn Broker>,
+    /// The application's pipeline.
+    pub handler: Arc<dyn Handler>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub observer: Arc<dyn Observer>,
+    /// The connections that deliveries go to.
+    pub targets: Vec<TargetSettings>,
+    /// Name of this process in attempts.
+    pub worker_name: String,
+    /// Outbox settings.
+    pub relay: RelaySettings,
+}
+
+/// Why an engine does not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Settings contradict each other; every mistake at once.
+    #[error("settings: {}", .0.join("; "))]
+    Settings(Vec<String>),
+    /// The broker cannot take the queues.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// How an engine stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Whether every call under way ended and was stored before the deadline. If not, those deliveries are
+    /// looked up after their lease.
+    pub clean: bool,
+}
+
+/// What the tasks share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) handler: Arc<dyn Handler>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) worker_name: String,
+    pub(crate) relay: RelaySettings,
+    pub(crate) wakes: HashMap<String, Arc<Notify>>,
+}
+
+impl Shared {
+    pub(crate) fn wake(&self, target: &str) {
+        if let Some(wake) = self.wakes.get(target) {
+            wake.notify_one();
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.wakes.values().for_each(|wake| wake.notify_one());
+    }
+}
+
+/// Whether the engine is to stop.
+#[derive(Clone)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Returns when it is.
+    pub(crate) async fn told(&self) {
+        let mut receiver = self.0.clone();
+        // An error means that the engine is gone, which is a stop as well.
+        drop(receiver.wait_for(|stop| *stop).await.map(|_| ()));
+    }
+
+    /// Waits; answers early with `true` when it is.
+    pub(crate) async fn within(&self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.told()).await.is_ok()
+    }
+}
+
+/// A running engine. Dropped without [`Engine::stop`], it ends like a crash: at once, and nothing accepted is lost.
+pub struct Engine {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Tasks>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    workers: JoinSet<()>,
+    relays: JoinSet<()>,
+}
+
+impl Engine {
+    /// Checks the settings, declares the queues and starts the tasks.
+    pub async fn start(parts: EngineParts) -> Result<Engine, EngineError> {
+        check(&parts)?;
+        let queues: Vec<_> = parts.targets.iter().map(TargetSettings::queue).collect();
+        parts.broker.declare(&queues).await?;
+        let wakes = parts.targets.iter().map(|target| (target.name.clone(), Arc::default())).collect();
+        let shared = Arc::new(Shared {
+            store: parts.store,
+            broker: parts.broker,
+            handler: parts.handler,
+            clock: parts.clock,
+            observer: parts.observer,
+            worker_name: parts.worker_name,
+            relay: parts.relay,
+            wakes,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let stopped = Stop(stopped);
+        let mut tasks = Tasks::default();
+        tasks.relays.spawn(run_sweeper(shared.clone(), stopped.clone()));
+        for target in parts.targets {
+            tasks.relays.spawn(run_relay(shared.clone(), target.name.clone(), stopped.clone()));
+            tasks.workers.spawn(run_worker(shared.clone(), target, stopped.clone()));
+        }
+        Ok(Engine { shared, stop, tasks: Mutex::new(tasks) })
+    }
+
+    /// Accepts events once each, all or nothing, and wakes the relays. Once this returned, they are kept.
+    pub async fn accept(&self, intakes: Vec<Intake>, cursor: Option<Cursor>) -> Stored<Vec<Accepted>> {
+        self.shared.accept(intakes, cursor).await
+    }
+
+    /// Parked and rejected deliveries of the filter are tried again.
+    pub async fn replay(&self, filter: Filter) -> Stored<Vec<String>> {
+        self.shared.replay(filter).await
+    }
+
+    /// Settles a parked delivery as posted by binding it to a document by hand.
+    pub async fn bind(&self, delivery: &str, binding: Binding) -> Stored<bool> {
+        self.shared.bind(delivery, binding).await
+    }
+
+    /// Makes the relays look into the outbox now.
+    pub fn wake(&self) {
+        self.shared.wake_all();
+    }
+
+    /// Stops taking, lets the calls under way end and be stored, waits for open confirms, closes the broker.
+    /// What is not done at the deadline is cut off. The store stays open; it is the caller's.
+    pub async fn stop(&self, deadline: Duration) -> Stopped {
+        self.stop.send_replace(true);
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let until = Instant::now() + deadline;
+        let workers = tokio::time::timeout_at(until, drain(&mut tasks.workers)).await;
+        let relays = tokio::time::timeout_at(until, drain(&mut tasks.relays)).await;
+        tasks.workers.shutdown().await;
+        tasks.relays.shutdown().await;
+        self.shared.broker.close().await;
+        Stopped { clean: workers.is_ok() && relays.is_ok() }
+    }
+}
+
+async fn drain(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+fn check(parts: &EngineParts) -> Result<(), EngineError> {
+    let mut problems = Vec::new();
+    let mut names = BTreeSet::new();
+    for target in &parts.targets {
+        if let Some(problem) = target.problem() {
+            problems.push(format!("target {:?}: {problem}", target.name));
+        }
+        if !names.insert(target.name.as_str()) {
+            problems.push(format!("target {:?} is there twice", target.name));
+        }
+    }
+    problems.extend(parts.relay.problem().map(|problem| format!("relay: {problem}")));
+    if parts.worker_name.is_empty() || parts.worker_name.chars().count() > 128 {
+        problems.push("worker_name must have 1 to 128 characters".to_owned());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(EngineError::Settings(problems)) }
+}

@@ -1,0 +1,68 @@
+//! The way in: accepting, replaying, and putting back what stalled.
+
+use crate::engine::{Shared, Stop};
+use crate::failpoints::failpoint;
+use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Stored};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Shared {
+    /// Stores, then wakes the relays of the targets concerned.
+    pub(crate) async fn accept(&self, intakes: Vec<Intake>, cursor: Option<Cursor>) -> Stored<Vec<Accepted>> {
+        let targets: Vec<BTreeSet<String>> = intakes
+            .iter()
+            .map(|intake| intake.deliveries.iter().map(|delivery| delivery.target.clone()).collect())
+            .collect();
+        let accepted = self.store.accept(intakes, cursor, self.clock.now_ms()).await?;
+        failpoint("after-accept-commit");
+        for (outcome, targets) in accepted.iter().zip(&targets) {
+            self.observer.accepted(outcome);
+            if *outcome == Accepted::New {
+                targets.iter().for_each(|target| self.wake(target));
+            }
+        }
+        Ok(accepted)
+    }
+
+    pub(crate) async fn replay(&self, filter: Filter) -> Stored<Vec<String>> {
+        let ids = self.store.replay(filter, self.clock.now_ms()).await?;
+        self.wake_all();
+        Ok(ids)
+    }
+
+    pub(crate) async fn bind(&self, delivery: &str, binding: Binding) -> Stored<bool> {
+        let target = binding.target.clone();
+        let bound = self.store.bind(delivery, binding, self.clock.now_ms()).await?;
+        self.wake(&target);
+        Ok(bound)
+    }
+
+    /// One sweep; `everything` when the broker's queues are known to be empty.
+    async fn sweep(&self, everything: bool) {
+        let now_ms = self.clock.now_ms();
+        let stalled_before_ms =
+            if everything { i64::MAX } else { now_ms.saturating_sub(i64::from(self.relay.stalled_ms)) };
+        match self.store.sweep(stalled_before_ms, now_ms).await {
+            Ok(0) => {}
+            Ok(count) => {
+                tracing::info!(count, everything, "put back into the outbox");
+                self.observer.swept(count);
+                self.wake_all();
+            }
+            Err(error) => {
+                self.observer.store_failed();
+                tracing::warn!(%error, "sweep failed");
+            }
+        }
+    }
+}
+
+/// Sweeps at start and at an interval until told to stop.
+pub(crate) async fn run_sweeper(shared: Arc<Shared>, stop: Stop) {
+    shared.sweep(!shared.broker.durable()).await;
+    let interval = Duration::from_millis(u64::from(shared.relay.sweep_ms));
+    while !stop.within(interval).await {
+        shared.sweep(false).await;
+    }
+}

@@ -1,0 +1,5 @@
+//! RabbitMQ.
+/// x
+pub struct Rabbit;
+/// x
+pub struct RabbitSettings;

@@ -1,0 +1,151 @@
+//! From the outbox to the broker, one relay per target.
+//!
+//! A relay reads rows, publishes them a batch at a time with several batches under way, and removes rows after
+//! the broker's confirm. A row that was published and not removed (crash in between) is published again; the
+//! worker's `begin` makes that harmless. Each target has its own relay because a full or missing queue makes
+//! `publish` wait or fail, which must not hold up the others.
+
+use crate::broker::{BrokerError, Message};
+use crate::engine::{Shared, Stop};
+use crate::failpoints::failpoint;
+use crate::port::OutboxRow;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause after a failure, doubled up to a limit while it lasts: a dead broker is not asked in a loop.
+pub(crate) struct Pause {
+    next: Duration,
+}
+
+impl Pause {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    pub(crate) fn new() -> Self {
+        Pause { next: Self::FIRST }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.next = Self::FIRST;
+    }
+
+    pub(crate) fn longer(&mut self) -> Duration {
+        let now = self.next;
+        self.next = (now * 2).min(Self::LONGEST);
+        now
+    }
+}
+
+/// What came of one batch.
+struct Batch {
+    rows: Vec<i64>,
+    failed: bool,
+}
+
+/// Publishes a target's outbox rows until told to stop.
+pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
+    let Some(wake) = shared.wakes.get(&target).cloned() else { return };
+    let idle = Duration::from_millis(u64::from(shared.relay.idle_ms));
+    let mut batches = FuturesUnordered::new();
+    let mut under_way: HashSet<i64> = HashSet::new();
+    let mut pause = Pause::new();
+    let mut look = true;
+    loop {
+        if look && batches.len() < usize::from(shared.relay.batches) {
+            look = false;
+            match next_rows(&shared, &target, &under_way).await {
+                Some(rows) if rows.is_empty() => {}
+                Some(rows) => {
+                    under_way.extend(rows.iter().map(|row| row.id));
+                    batches.push(publish(&shared, &target, rows));
+                    look = true;
+                    continue;
+                }
+                None if stop.within(pause.longer()).await => break,
+                None => {
+                    look = true;
+                    continue;
+                }
+            }
+        }
+        tokio::select! {
+            () = stop.told() => break,
+            Some(batch) = batches.next(), if !batches.is_empty() => {
+                for id in &batch.rows {
+                    under_way.remove(id);
+                }
+                look = true;
+                if !batch.failed {
+                    pause.reset();
+                } else if stop.within(pause.longer()).await {
+                    break;
+                }
+            }
+            () = wake.notified() => look = true,
+            () = tokio::time::sleep(idle) => look = true,
+        }
+    }
+    // In memory, a batch may wait for a place that no worker will free any more; its rows simply stay.
+    while shared.broker.durable() && batches.next().await.is_some() {}
+}
+
+/// Rows that are not under way yet; `None` when the store failed.
+async fn next_rows(shared: &Shared, target: &str, under_way: &HashSet<i64>) -> Option<Vec<OutboxRow>> {
+    let batch = usize::try_from(shared.relay.batch).unwrap_or(1);
+    let limit = u64::try_from(under_way.len() + batch).unwrap_or(u64::MAX);
+    let due_before_ms = match shared.broker.horizon_ms() {
+        Some(horizon) => shared.clock.now_ms().saturating_add(horizon),
+        None => i64::MAX,
+    };
+    match shared.store.outbox_of(target, due_before_ms, limit).await {
+        Ok(mut rows) => {
+            rows.retain(|row| !under_way.contains(&row.id));
+            rows.truncate(batch);
+            Some(rows)
+        }
+        Err(error) => {
+            shared.observer.store_failed();
+            tracing::warn!(target_name = target, %error, "outbox cannot be read");
+            None
+        }
+    }
+}
+
+async fn publish(shared: &Shared, target: &str, rows: Vec<OutboxRow>) -> Batch {
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let messages = rows.into_iter().map(message).collect();
+    let results = shared.broker.publish(messages).await;
+    failpoint("after-publish-before-mark");
+    let confirmed: Vec<i64> =
+        ids.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(id, _)| *id).collect();
+    let failed = ids.len() - confirmed.len();
+    if failed > 0 {
+        shared.observer.publish_failed(target, failed);
+        let error = results.into_iter().find_map(Result::err).unwrap_or(BrokerError::Closed);
+        tracing::warn!(target_name = target, failed, %error, "not published; the rows stay in the outbox");
+    }
+    if confirmed.is_empty() {
+        return Batch { rows: ids, failed: true };
+    }
+    let count = confirmed.len();
+    // A row that cannot be removed is published again later, which is harmless.
+    if let Err(error) = shared.store.outbox_done(confirmed, shared.clock.now_ms()).await {
+        shared.observer.store_failed();
+        tracing::warn!(target_name = target, %error, "published rows cannot be removed");
+        return Batch { rows: ids, failed: true };
+    }
+    shared.observer.published(target, count);
+    Batch { rows: ids, failed: failed > 0 }
+}
+
+fn message(row: OutboxRow) -> Message {
+    Message {
+        delivery: row.delivery,
+        target: row.target,
+        order_key: row.order_key,
+        not_before_ms: row.due_at_ms,
+    }
+}

@@ -1,0 +1,252 @@
+//! From the broker to the handler: one delivery, one attempt, one outcome.
+
+use crate::broker::{Message, Received};
+use crate::circuit::{Change, Circuit, Pass};
+use crate::engine::{Shared, Stop};
+use crate::failpoints::failpoint;
+use crate::handler::Report;
+use crate::policy::{decide, trips_circuit};
+use crate::port::{Begin, Finish, Finished, Next, StoreError, Work};
+use crate::relay::Pause;
+use crate::settings::TargetSettings;
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tongbao_model::{Class, Code, Fault};
+use tracing::Instrument;
+
+/// How long a message rests that cannot be begun because the store fails.
+const STORE_REST: Duration = Duration::from_millis(500);
+/// How long a message rests whose delivery the store cannot read: it will not get better by itself soon.
+const CORRUPT_REST_MS: i64 = 60_000;
+
+/// Takes and works on a target's messages until told to stop; then waits for the calls under way.
+pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop: Stop) {
+    let target = Arc::new(target);
+    let cool_down = Duration::from_millis(u64::from(target.circuit_cool_down_ms));
+    let circuit = Circuit::new(target.circuit_after, cool_down);
+    let slots = Arc::new(Semaphore::new(usize::from(target.in_flight)));
+    let mut calls = JoinSet::new();
+    let mut pause = Pause::new();
+    'subscribed: loop {
+        let mut messages = match shared.broker.subscribe(&target.name).await {
+            Ok(messages) => messages,
+            Err(error) => {
+                tracing::warn!(target_name = target.name, %error, "cannot subscribe");
+                if stop.within(pause.longer()).await {
+                    break;
+                }
+                continue;
+            }
+        };
+        loop {
+            // Slot and circuit first: a message that is taken and then waits would be withheld from other
+            // processes' workers.
+            let take = async {
+                let slot = slots.clone().acquire_owned().await.ok()?;
+                let pass = circuit.pass().await;
+                let received = messages.next().await?;
+                Some((slot, pass, received))
+            };
+            tokio::select! {
+                biased;
+                () = stop.told() => break 'subscribed,
+                taken = take => match taken {
+                    Some((slot, pass, received)) => {
+                        pause.reset();
+                        let (shared, target) = (shared.clone(), target.clone());
+                        calls.spawn(async move {
+                            one(&shared, &target, pass, received).await;
+                            drop(slot);
+                        });
+                    }
+                    None => continue 'subscribed,
+                },
+            }
+            while calls.try_join_next().is_some() {}
+        }
+    }
+    while calls.join_next().await.is_some() {}
+}
+
+/// One message from begin to settling.
+async fn one(shared: &Shared, target: &TargetSettings, pass: Pass, received: Received) {
+    let now_ms = shared.clock.now_ms();
+    let Message { delivery, not_before_ms, .. } = received.message.clone();
+    if not_before_ms > now_ms {
+        return received.requeue(not_before_ms).await;
+    }
+    let lease_until_ms = now_ms.saturating_add(i64::from(target.lease_ms));
+    match shared.store.begin(&delivery, &shared.worker_name, lease_until_ms, now_ms).await {
+        Ok(Begin::Run(work)) => {
+            let span = tracing::info_span!(
+                "attempt",
+                delivery = work.delivery.id,
+                target_name = target.name,
+                attempt = work.attempt
+            );
+            run(shared, target, pass, received, *work).instrument(span).await;
+        }
+        Ok(Begin::Behind | Begin::Settled) => received.ack().await,
+        Ok(Begin::NotDue(at_ms)) => received.requeue(at_ms).await,
+        Ok(Begin::Leased(until_ms)) => received.requeue(until_ms).await,
+        Err(StoreError::Unavailable(reason)) => {
+            shared.observer.store_failed();
+            tracing::warn!(delivery, reason, "cannot begin; the message waits");
+            // The slot is held meanwhile, so that a dead database is not asked in a loop.
+            tokio::time::sleep(STORE_REST).await;
+            received.requeue(shared.clock.now_ms()).await;
+        }
+        Err(error @ (StoreError::Corrupt(_) | StoreError::Invalid(_))) => {
+            shared.observer.store_failed();
+            tracing::error!(delivery, %error, "cannot begin; the message waits");
+            received.requeue(now_ms.saturating_add(CORRUPT_REST_MS)).await;
+        }
+    }
+}
+
+async fn run(shared: &Shared, target: &TargetSettings, pass: Pass, received: Received, work: Work) {
+    failpoint("after-begin");
+    let begun = Instant::now();
+    let report = call(shared, target, &work).await;
+    failpoint("after-call-before-finish");
+    let took = begun.elapsed();
+    match pass.called(trips_circuit(report.class)) {
+        Change::Opened => {
+            tracing::warn!(class = report.class.name(), "target left alone for a while");
+            shared.observer.circuit(&target.name, true);
+        }
+        Change::Closed => shared.observer.circuit(&target.name, false),
+        Change::None => {}
+    }
+    let finish = outcome(&work, report, target, shared.clock.now_ms());
+    let (class, next) = (finish.class, finish.next.clone());
+    let follow_on: Vec<String> = finish
+        .follow_on
+        .iter()
+        .flat_map(|intake| intake.deliveries.iter().map(|delivery| delivery.target.clone()))
+        .collect();
+    match store_outcome(shared, finish).await {
+        Some(Finished::Stored) => {
+            failpoint("after-finish-before-ack");
+            tracing::info!(class = class.name(), ?next, "attempt ended");
+            shared.observer.attempt(&target.name, class, &next, took);
+            received.ack().await;
+            shared.wake(&target.name);
+            follow_on.iter().for_each(|target| shared.wake(target));
+        }
+        Some(Finished::Fenced) => {
+            tracing::warn!(class = class.name(), "outcome came too late: another attempt has the delivery");
+            shared.observer.fenced(&target.name);
+            received.ack().await;
+        }
+        // Nobody knows the outcome but this process, which is giving up: after the lease the next attempt
+        // finds an intent without outcome and asks first.
+        None => drop(received),
+    }
+}
+
+/// The handler's report, whatever the handler does.
+async fn call(shared: &Shared, target: &TargetSettings, work: &Work) -> Report {
+    let limit = Duration::from_millis(u64::from(target.call_timeout_ms));
+    let handled = AssertUnwindSafe(shared.handler.handle(work, shared.clock.now_ms())).catch_unwind();
+    match tokio::time::timeout(limit, handled).await {
+        Ok(Ok(report)) => report,
+        Ok(Err(_panic)) => {
+            shared.observer.panicked(&target.name);
+            tracing::error!("the handler panicked");
+            Report::fault(Fault::new(
+                Code::Defect,
+                "处理该投递时程序内部出错。",
+                "The program failed while working on this delivery.",
+            ))
+        }
+        Err(_elapsed) => {
+            let seconds = limit.as_secs_f32();
+            Report::fault(Fault::new(
+                Code::OutcomeUnknown,
+                format!("调用在 {seconds} 秒内没有结果。"),
+                format!("The call had no result within {seconds} seconds."),
+            ))
+        }
+    }
+}
+
+/// Report and policy together.
+fn outcome(work: &Work, report: Report, target: &TargetSettings, now_ms: i64) -> Finish {
+    let seed = seed(&work.delivery.id, work.attempt);
+    let mut next = decide(report.class, work.tries, work.window_start_ms, now_ms, &target.schedule, seed);
+    if report.class == Class::Rejected && report.final_rejection {
+        next = Next::Rejected;
+    }
+    Finish {
+        delivery: work.delivery.id.clone(),
+        attempt: work.attempt,
+        now_ms,
+        next,
+        class: report.class,
+        fault: report.fault,
+        // A step once reached stays known when a later attempt fails before it could read it again.
+        remote: report.remote.or_else(|| work.previous.as_ref().and_then(|previous| previous.remote.clone())),
+        request: report.request,
+        response: report.response,
+        mapping: report.mapping,
+        tables_revision: report.tables_revision,
+        binding: report.binding,
+        follow_on: report.follow_on,
+        entries: report.entries,
+    }
+}
+
+/// The same delivery and attempt give the same jitter, in every process.
+fn seed(delivery: &str, attempt: u32) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325 ^ u64::from(attempt);
+    delivery.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Stores the outcome, however long the database is away: what is lost here has to be looked up later.
+async fn store_outcome(shared: &Shared, mut finish: Finish) -> Option<Finished> {
+    let mut pause = Pause::new();
+    loop {
+        let error = match shared.store.finish(finish.clone()).await {
+            Ok(finished) => return Some(finished),
+            Err(error) => error,
+        };
+        shared.observer.store_failed();
+        match error {
+            StoreError::Unavailable(reason) => {
+                tracing::warn!(reason, "the outcome cannot be stored yet");
+                tokio::time::sleep(pause.longer()).await;
+                finish.now_ms = shared.clock.now_ms();
+            }
+            StoreError::Invalid(reason) if finish.next != Next::Parked => {
+                tracing::error!(reason, "the outcome contradicts what is stored; parked");
+                finish = parked_instead(finish, &reason);
+            }
+            StoreError::Invalid(reason) | StoreError::Corrupt(reason) => {
+                tracing::error!(reason, "the outcome cannot be stored");
+                return None;
+            }
+        }
+    }
+}
+
+/// The outcome without what the store refused, for a person to look at.
+fn parked_instead(finish: Finish, reason: &str) -> Finish {
+    Finish {
+        next: Next::Parked,
+        class: Class::Defect,
+        fault: Some(Fault::new(
+            Code::Defect,
+            format!("结果与已存数据矛盾：{reason}"),
+            format!("The outcome contradicts what is stored: {reason}"),
+        )),
+        binding: None,
+        follow_on: Vec::new(),
+        entries: Vec::new(),
+        ..finish
+    }
+}
