@@ -1,1 +1,20 @@
-//! The tongbao binary: configuration, ingress, pipeline, API, CLI, telemetry
+//! The service: configuration, ingress, pipeline, API, commands, telemetry.
+//!
+//! Wiring only. This is the one package that sees the environment, the file system and the terminal; it holds no
+//! protocol, no SQL, no AMQP and no arithmetic of its own.
+
+pub mod api;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod emit;
+pub mod ingress;
+pub mod intake;
+pub mod ledger;
+pub mod output;
+pub mod pipeline;
+pub mod poller;
+pub mod routes;
+pub mod service;
+pub mod tables;
+pub mod telemetry;

@@ -234,9 +234,12 @@ macro_rules! settings {
     (@default required) => { None };
     (@default optional) => { Some(None) };
     (@default $default:expr) => { Some($default) };
-    (@shown required) => { None };
-    (@shown optional) => { None };
-    (@shown $default:expr) => { Some(format!("{:?}", $default)) };
+    (@shown $type:ty, required) => { None };
+    (@shown $type:ty, optional) => { None };
+    (@shown $type:ty, $default:expr) => {{
+        let value: $type = $default;
+        Some(format!("{value:?}"))
+    }};
     (@required required) => { true };
     (@required $($other:tt)+) => { false };
     (
@@ -258,7 +261,7 @@ macro_rules! settings {
                     name: stringify!($field),
                     kind: <$field_type as $crate::settings::Setting>::KIND,
                     doc: concat!($($field_doc),+).trim_ascii(),
-                    default: $crate::settings!(@shown $($default)+),
+                    default: $crate::settings!(@shown $field_type, $($default)+),
                     required: $crate::settings!(@required $($default)+),
                 }),+] }
             }

@@ -1,1 +1,10 @@
-//! Receivables and payment allocation
+//! Receivable accounts: what a contract owes, from the movements on it.
+//!
+//! Pure: entries in, account out; no clock, no storage, no knowledge of ERPs, banks or CRMs. Amounts are exact
+//! decimals, and the result does not depend on the order of the entries.
+
+#![deny(clippy::float_arithmetic)]
+
+pub mod account;
+
+pub use account::{Account, AccountError, Movement, MovementKind, Stage};

@@ -1,0 +1,212 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// 通宝：CRM 与 ERP、税务、银行之间的财务集成中间件。
+/// Tongbao: finance and ERP integration beside the CRM.
+#[derive(Debug, Parser)]
+#[command(name = "tongbao", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// 配置文件 / configuration file
+    #[arg(short, long, global = true, default_value = "tongbao.yaml")]
+    pub config: PathBuf,
+    /// 以 JSON 输出 / print data as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "退出码 / exit codes: 0 正常 ok · 1 有问题 something is not well · 2 用法错误 wrong usage · \
+3 配置或映射有误 wrong configuration or mapping · 4 数据库、消息中间件或端口不可用 database, broker or port not available";
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// 运行服务 / run the service
+    Serve,
+    /// 一台机器上看完整流程 / see the whole job on this machine, nothing else needed
+    Demo(DemoArgs),
+    /// 离线检查配置与映射 / check configuration and mappings, offline
+    Check {
+        /// 密钥不在本机时仍可检查 / check on a machine that has no secrets
+        #[arg(long)]
+        without_secrets: bool,
+    },
+    /// 在线检查数据库、消息中间件与各连接 / check database, broker and connections, live
+    Doctor,
+    /// 运行各外部系统的替身 / run the stand-ins of the far systems
+    Sandbox(SandboxArgs),
+    /// 字段映射 / mappings
+    #[command(subcommand)]
+    Mapping(MappingCommand),
+    /// 基础资料对照表 / code tables
+    #[command(subcommand)]
+    Tables(TablesCommand),
+    /// 投递 / deliveries
+    #[command(subcommand)]
+    Deliveries(DeliveriesCommand),
+    /// 由任一编号追溯全程 / from any number to everything that happened
+    Explain {
+        /// 合同号、订单号、发票号、收款单号 / number of a contract, order, invoice or receipt
+        number: String,
+    },
+    /// JSON Schema of canonical records
+    Schema {
+        /// Name of the record; a list of names without one.
+        record: Option<String>,
+    },
+    /// 性能测量 / benchmarks, each against a limit measured in the same run
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// 打印结果后退出 / leave after the table
+    #[arg(long)]
+    pub exit: bool,
+    /// 数据目录，默认为临时目录 / data folder; a temporary one by default
+    #[arg(long)]
+    pub folder: Option<PathBuf>,
+    /// 监听地址 / address to listen on
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: String,
+}
+
+/// Options of `sandbox`.
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// 协议端口 / port of the protocols
+    #[arg(long, default_value_t = 8490)]
+    pub port: u16,
+    /// 控制端口 / port of the controls
+    #[arg(long, default_value_t = 8491)]
+    pub control_port: u16,
+    /// 随机种子 / seed
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `mapping …`
+#[derive(Debug, Subcommand)]
+pub enum MappingCommand {
+    /// 运行映射文件自带的测试 / run the tests that mapping files carry
+    Test {
+        /// 文件或目录 / files or folders
+        #[arg(default_value = "mappings")]
+        paths: Vec<PathBuf>,
+    },
+    /// 逐字段说明一份单据如何得出 / say of every target field how it came about
+    Explain {
+        /// 映射名称 / name of the mapping
+        mapping: String,
+        /// JSON 单据文件，- 为标准输入 / the document as a JSON file, - for standard input
+        input: PathBuf,
+        /// 映射目录 / folders of mappings
+        #[arg(long, default_value = "mappings")]
+        mappings: Vec<PathBuf>,
+        /// 使用数据库中的对照表 / use the code tables of the configured store
+        #[arg(long)]
+        tables: bool,
+    },
+    /// 列出函数 / list the functions
+    Functions,
+}
+
+/// `tables …`
+#[derive(Debug, Subcommand)]
+pub enum TablesCommand {
+    /// 导入 CSV（source,target,note）/ import a CSV file
+    Import {
+        /// 表名 / name of the table
+        table: String,
+        /// 文件，- 为标准输入 / file, - for standard input
+        file: PathBuf,
+        /// 以文件内容完全替换 / the table holds exactly the file afterwards
+        #[arg(long)]
+        replace: bool,
+    },
+    /// 导出 CSV / export as CSV
+    Export {
+        /// 表名 / name of the table
+        table: String,
+    },
+    /// 列出各表行数 / list the tables
+    List,
+}
+
+/// Which deliveries.
+#[derive(Debug, Args, Clone, Default)]
+pub struct Which {
+    /// 状态，逗号分隔 / states: pending, calling, waiting, posted, rejected, parked, superseded
+    #[arg(long)]
+    pub state: Option<String>,
+    /// 连接 / connection
+    #[arg(long)]
+    pub target: Option<String>,
+    /// 流程 / flow
+    #[arg(long)]
+    pub flow: Option<String>,
+    /// 业务键 / business key
+    #[arg(long)]
+    pub key: Option<String>,
+    /// 故障码 / fault code
+    #[arg(long)]
+    pub code: Option<String>,
+    /// 最多 / at most
+    #[arg(long)]
+    pub limit: Option<u64>,
+    /// 从此序号之后 / after this sequence number
+    #[arg(long)]
+    pub after: Option<i64>,
+}
+
+/// `deliveries …`
+#[derive(Debug, Subcommand)]
+pub enum DeliveriesCommand {
+    /// 列表 / list
+    List(Which),
+    /// 一个投递及其各次尝试 / one delivery with its attempts
+    Show {
+        /// 投递编号 / id of the delivery
+        id: String,
+    },
+    /// 重放挂起或被拒的投递 / replay parked or rejected deliveries
+    Replay {
+        /// 投递编号 / ids
+        ids: Vec<String>,
+        /// Conditions.
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// `bench …`
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// 映射 / mapping: against hand-written code
+    Mapping {
+        /// 秒 / seconds per side
+        #[arg(long, default_value_t = 4)]
+        seconds: u64,
+    },
+    /// 投递 / delivery: end to end against the store's single-row commits
+    Delivery {
+        /// 合同数 / contracts
+        #[arg(long, default_value_t = 2000)]
+        contracts: u64,
+        /// 并发客户端 / clients
+        #[arg(long, default_value_t = 32)]
+        clients: u64,
+        /// 数据库地址，默认临时 SQLite / database; a temporary SQLite file by default
+        #[arg(long)]
+        store: Option<String>,
+        /// RabbitMQ 地址，默认内嵌 / RabbitMQ; embedded by default
+        #[arg(long)]
+        broker: Option<String>,
+    },
+}

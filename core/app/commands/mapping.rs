@@ -1,0 +1,168 @@
+//! `tongbao mapping …`
+
+use crate::cli::MappingCommand;
+use crate::config::{Documents, mapping_files};
+use crate::output::{self, Exit};
+use serde_json::{Value, json};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use tongbao_mapping::{Mapping, Tables, Tested, compile, functions, run_tests};
+use tongbao_model::diagnostic::{Diagnostic, Place, Severity};
+
+/// Runs a `mapping` command.
+pub async fn run(command: MappingCommand, config: &Path, as_json: bool) -> Exit {
+    match command {
+        MappingCommand::Test { paths } => test(&paths, as_json),
+        MappingCommand::Explain { mapping, input, mappings, tables } => {
+            let tables = if tables {
+                match stored_tables(config).await {
+                    Ok(tables) => tables,
+                    Err(exit) => return exit,
+                }
+            } else {
+                Tables::default()
+            };
+            explain(&mapping, &input, &mappings, &tables, as_json)
+        }
+        MappingCommand::Functions => {
+            let rows: Vec<Vec<String>> = functions::FUNCTIONS
+                .iter()
+                .map(|function| vec![function.signature.into(), function.doc.0.into(), function.doc.1.into()])
+                .collect();
+            output::line(output::table(&["函数 / function", "说明", "meaning"], &rows).trim_end());
+            Exit::Ok
+        }
+    }
+}
+
+async fn stored_tables(config: &Path) -> Result<Tables, Exit> {
+    let store = super::store(config).await?;
+    let rows = store.table_rows(None).await.map_err(|error| super::store_failed(&error, false))?;
+    let revision = store.tables_revision().await.map_err(|error| super::store_failed(&error, false))?;
+    store.close().await;
+    Ok(Tables::new(revision, rows.into_iter().map(|row| (row.table, row.source, row.target))))
+}
+
+/// Compiles one file.
+pub fn compile_file(path: &Path) -> (Option<Mapping>, Vec<Diagnostic>) {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => compile(&name, &text, &Documents::all()),
+        Err(error) => {
+            let mut findings = tongbao_model::diagnostic::Findings::new(name);
+            findings.error("mapping-file", Place::default(), format!("无法读取：{error}"), format!("cannot be read: {error}"));
+            (None, findings.into_sorted())
+        }
+    }
+}
+
+/// Runs the tests of some files; a file that does not compile counts as one failed test.
+pub fn test_files(files: &[PathBuf]) -> Vec<(PathBuf, Tested)> {
+    let mut tested = Vec::new();
+    for file in files {
+        let (mapping, found) = compile_file(file);
+        match mapping {
+            Some(mapping) => {
+                let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+                let read = |name: &str| {
+                    let path = folder.join(name);
+                    std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+                };
+                tested.extend(run_tests(&mapping, &read).into_iter().map(|test| (file.clone(), test)));
+            }
+            None => {
+                let errors = found.iter().filter(|finding| finding.severity == Severity::Error);
+                let failure = errors.map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                let test = Tested { name: "(compile)".into(), place: Place::default(), failure: Some(failure) };
+                tested.push((file.clone(), test));
+            }
+        }
+    }
+    tested
+}
+
+fn test(paths: &[PathBuf], as_json: bool) -> Exit {
+    let files = match mapping_files(paths) {
+        Ok(files) => files,
+        Err(error) => {
+            output::note(&error.to_string());
+            return Exit::Config;
+        }
+    };
+    let tested = test_files(&files);
+    let failed = tested.iter().filter(|(_, test)| test.failure.is_some()).count();
+    if as_json {
+        let list: Vec<Value> = tested
+            .iter()
+            .map(|(file, test)| {
+                json!({"file": file.display().to_string(), "test": test.name, "line": test.place.line, "failure": test.failure})
+            })
+            .collect();
+        output::json(&json!({"tests": list, "failed": failed}));
+    } else {
+        for (file, test) in &tested {
+            let sign = if test.failure.is_some() { "✗" } else { "✓" };
+            output::line(&format!("{sign} {}: {}", file.display(), test.name));
+            if let Some(failure) = &test.failure {
+                output::line(&format!("    {failure}"));
+            }
+        }
+        output::line(&format!("{} 个映射，{} 个测试，失败 {failed} / {} mappings, {} tests, {failed} failed", files.len(), tested.len(), files.len(), tested.len()));
+    }
+    if failed == 0 && !tested.is_empty() { Exit::Ok } else { Exit::Failed }
+}
+
+fn read_json(path: &Path) -> Result<Value, String> {
+    let mut text = String::new();
+    if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map_err(|error| error.to_string())?;
+    } else {
+        text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn explain(name: &str, input: &Path, folders: &[PathBuf], tables: &Tables, as_json: bool) -> Exit {
+    let found = mapping_files(folders).ok().and_then(|files| {
+        files.into_iter().find(|file| {
+            std::fs::read_to_string(file).ok().and_then(|text| tongbao_mapping::head(&text)).is_some_and(|head| head.name == name)
+        })
+    });
+    let Some(file) = found else {
+        output::note(&format!("没有映射 {name} / there is no mapping `{name}`"));
+        return Exit::Config;
+    };
+    let (Some(mapping), _) = compile_file(&file) else {
+        super::show(&compile_file(&file).1);
+        return Exit::Config;
+    };
+    let document = match read_json(input) {
+        Ok(document) => document,
+        Err(why) => {
+            output::note(&why);
+            return Exit::Failed;
+        }
+    };
+    let (result, traces) = mapping.explain(&document, tables);
+    if as_json {
+        output::json(&json!({
+            "mapping": mapping.name, "version": mapping.version, "fields": traces,
+            "document": result.as_ref().ok().map(|mapped| &mapped.document),
+            "fault": result.as_ref().err().map(|stop| &stop.fault),
+        }));
+    } else {
+        let rows: Vec<Vec<String>> = traces
+            .iter()
+            .map(|trace| {
+                let source = trace.table.clone().unwrap_or_else(|| trace.source.clone());
+                vec![trace.target.clone(), trace.value.to_string(), trace.rule.clone(), source, trace.line.to_string()]
+            })
+            .collect();
+        let head = ["目标字段 / target", "值 / value", "规则 / rule", "来源值 / source", "行 / line"];
+        output::line(output::table(&head, &rows).trim_end());
+        if let Err(stop) = &result {
+            output::line(&format!("✗ {}\n  → {}", stop.fault, stop.fault.remedy));
+        }
+    }
+    if result.is_ok() { Exit::Ok } else { Exit::Failed }
+}

@@ -1,0 +1,85 @@
+//! The commands, one file each.
+
+pub mod bench;
+pub mod check;
+pub mod deliveries;
+pub mod demo;
+pub mod doctor;
+pub mod explain;
+pub mod mapping;
+pub mod sandbox;
+pub mod schema;
+pub mod serve;
+pub mod tables;
+
+use crate::cli::{Cli, Command};
+use crate::config::{self, Environment, Loaded};
+use crate::output::{self, Exit};
+use crate::service;
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+use tongbao_delivery::port::Store;
+use tongbao_model::diagnostic::{Diagnostic, Severity};
+
+/// Runs a command line.
+pub async fn run(cli: Cli) -> Exit {
+    match cli.command {
+        Command::Serve => serve::run(&cli.config).await,
+        Command::Demo(args) => demo::run(args, cli.json).await,
+        Command::Check { without_secrets } => check::run(&cli.config, without_secrets, cli.json),
+        Command::Doctor => doctor::run(&cli.config, cli.json).await,
+        Command::Sandbox(args) => sandbox::run(args, cli.json).await,
+        Command::Mapping(command) => mapping::run(command, &cli.config, cli.json).await,
+        Command::Tables(command) => tables::run(command, &cli.config, cli.json).await,
+        Command::Deliveries(command) => deliveries::run(command, &cli.config, cli.json).await,
+        Command::Explain { number } => explain::run(&number, &cli.config, cli.json).await,
+        Command::Schema { record } => schema::run(record.as_deref()),
+        Command::Bench(command) => bench::run(command, cli.json).await,
+    }
+}
+
+/// Loads the configuration, or prints what is wrong with it.
+pub fn load(path: &Path) -> Result<Loaded, Exit> {
+    let environment =
+        Environment { folder: path.parent().map(Path::to_owned).unwrap_or_default(), ..Environment::default() };
+    let context = service::context().map_err(|error| {
+        output::note(&error.to_string());
+        Exit::Unavailable
+    })?;
+    let (loaded, found) = config::load(path, &environment, &context);
+    loaded.ok_or_else(|| {
+        show(&found);
+        Exit::Config
+    })
+}
+
+/// Opens the store of a configuration, or prints why not.
+pub async fn store(path: &Path) -> Result<Arc<dyn Store>, Exit> {
+    let loaded = load(path)?;
+    service::open_store(&loaded.config).await.map_err(|error| {
+        output::note(&error.to_string());
+        Exit::Unavailable
+    })
+}
+
+/// Prints findings on standard error.
+pub fn show(found: &[Diagnostic]) {
+    for finding in found {
+        output::note(&finding.to_string());
+    }
+    let errors = found.iter().filter(|finding| finding.severity == Severity::Error).count();
+    if errors > 0 {
+        output::note(&format!("{errors} 处错误 / {errors} error(s)"));
+    }
+}
+
+/// Prints a failure of the store.
+pub fn store_failed(error: &tongbao_delivery::port::StoreError, as_json: bool) -> Exit {
+    if as_json {
+        output::json(&json!({"error": error.to_string()}));
+    } else {
+        output::note(&format!("数据库 / database: {error}"));
+    }
+    Exit::Unavailable
+}

@@ -1,0 +1,326 @@
+//! From YAML to [`Config`]: form only. What names mean is checked by `load`.
+
+use super::{BrokerConfig, Config, Connection, Environment, Flow, LEDGER, Polls, Receives, Server, StoreConfig};
+use std::path::Path;
+use tongbao_connect::settings::{Setting, refuse_unknown};
+use tongbao_delivery::settings::{RelaySettings, TargetSettings};
+use tongbao_model::diagnostic::{Findings, Place};
+use tongbao_model::yaml::{self, Content, Node};
+
+const TOP: &[&str] = &["version", "server", "store", "broker", "relay", "mappings", "connections", "flows"];
+const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
+const STORE: &[&str] = &["url", "pool"];
+const BROKER: &[&str] = &["kind", "url", "prefix"];
+const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "stalled_ms"];
+const CONNECTION: &[&str] = &["connector", "settings", "receives", "polls", "delivery", "retry"];
+const RECEIVES: &[&str] = &["event", "mapping", "order_by", "on_fault"];
+const POLLS: &[&str] = &["event", "mapping", "order_by", "every_ms"];
+const DELIVERY: &[&str] =
+    &["partitions", "in_flight", "lease_ms", "call_timeout_ms", "circuit_after", "circuit_cool_down_ms"];
+const RETRY: &[&str] = &["first_ms", "factor", "max_ms", "jitter", "window_ms", "attempts_max"];
+const FLOW: &[&str] = &["name", "on", "from", "to", "mapping", "emits"];
+
+/// Reads the text of a configuration file.
+pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut Findings) -> Option<Config> {
+    let root = yaml::parse(text, findings)?;
+    refuse_unknown(&root, TOP, findings);
+    if root.get("version").and_then(Node::text) != Some("1") {
+        findings.error("config-version", root.place, "应有 version: 1", "expected `version: 1`");
+    }
+    let mut reader = Reader { environment, findings };
+    let empty = Node { place: root.place, content: Content::Null };
+    let section = |key: &str| root.get(key).unwrap_or(&empty);
+    let server = reader.server(section("server"));
+    let store = reader.store(section("store"));
+    let broker = reader.broker(section("broker"));
+    let relay = reader.relay(section("relay"));
+    let mappings: Vec<String> = match root.get("mappings") {
+        Some(node) => reader.value(node, "mappings").unwrap_or_default(),
+        None => vec!["mappings".into()],
+    };
+    let connections: Vec<_> =
+        section("connections").entries().iter().filter_map(|entry| reader.connection(entry)).collect();
+    let flows: Vec<_> = section("flows").items().iter().filter_map(|node| reader.flow(node)).collect();
+    if connections.is_empty() {
+        findings.error("config-missing", root.place, "没有任何 connections", "there are no `connections`");
+    }
+    Some(Config {
+        folder: folder.to_owned(),
+        server: server?,
+        store: store?,
+        broker: broker?,
+        relay,
+        mappings: mappings.into_iter().map(|path| folder.join(path)).collect(),
+        connections,
+        flows,
+    })
+}
+
+struct Reader<'a> {
+    environment: &'a Environment,
+    findings: &'a mut Findings,
+}
+
+impl Reader<'_> {
+    fn value<T: Setting>(&mut self, node: &Node, name: &str) -> Option<T> {
+        match T::read(node, self.environment) {
+            Ok(value) => Some(value),
+            Err(text) => {
+                self.findings.error(
+                    "config-value",
+                    node.place,
+                    format!("{name}：{}", text.zh),
+                    format!("{name}: {}", text.en),
+                );
+                None
+            }
+        }
+    }
+
+    fn optional<T: Setting>(&mut self, node: &Node, name: &str) -> Option<T> {
+        node.get(name).and_then(|inner| self.value(inner, name))
+    }
+
+    fn required(&mut self, node: &Node, name: &str, place: Place) -> Option<String> {
+        let found = self.optional(node, name);
+        if node.get(name).is_none() {
+            self.findings.error("config-missing", place, format!("缺少 {name}"), format!("`{name}` is missing"));
+        }
+        found
+    }
+
+    fn number<T: TryFrom<u64>>(&mut self, node: &Node, name: &str, default: T) -> T {
+        let Some(inner) = node.get(name) else { return default };
+        match self.value::<u64>(inner, name).map(T::try_from) {
+            Some(Ok(value)) => value,
+            Some(Err(_)) => {
+                self.findings.error("config-value", inner.place, format!("{name} 过大"), format!("{name} is too large"));
+                default
+            }
+            None => default,
+        }
+    }
+
+    /// A secret that may also be written out where it holds none, such as a database path.
+    fn url(&mut self, node: &Node, name: &str) -> Option<secrecy::SecretString> {
+        match &node.content {
+            Content::Scalar { text, .. } => {
+                if text.split_once("://").is_some_and(|(_, rest)| {
+                    rest.split(['/', '?']).next().is_some_and(|host| host.contains('@') && host.contains(':'))
+                }) {
+                    self.findings.error(
+                        "config-secret",
+                        node.place,
+                        format!("{name} 中含口令，请写 {{ env: 变量名 }} 或 {{ file: 路径 }}"),
+                        format!("{name} holds a password: use {{ env: NAME }} or {{ file: path }}"),
+                    );
+                    return None;
+                }
+                Some(text.clone().into())
+            }
+            Content::Null | Content::List(_) | Content::Map(_) => self.value(node, name),
+        }
+    }
+
+    fn server(&mut self, node: &Node) -> Option<Server> {
+        refuse_unknown(node, SERVER, self.findings);
+        let listen = match node.get("listen") {
+            Some(inner) => self.value(inner, "listen")?,
+            None => "127.0.0.1:8480".to_owned(),
+        };
+        if listen.parse::<std::net::SocketAddr>().is_err() {
+            let place = node.get("listen").map_or(node.place, |inner| inner.place);
+            self.findings.error(
+                "config-value",
+                place,
+                "listen 应为 地址:端口",
+                "`listen` must be an address and a port, e.g. 0.0.0.0:8480",
+            );
+        }
+        Some(Server {
+            listen,
+            body_bytes_max: self.number(node, "body_bytes_max", 4 * 1024 * 1024),
+            api_token: self.optional(node, "api_token"),
+            stop_ms: self.number(node, "stop_ms", 25_000),
+        })
+    }
+
+    fn store(&mut self, node: &Node) -> Option<StoreConfig> {
+        refuse_unknown(node, STORE, self.findings);
+        let url = match node.get("url") {
+            Some(inner) => self.url(inner, "url")?,
+            None => "sqlite://tongbao-data/tongbao.db".to_owned().into(),
+        };
+        Some(StoreConfig { url, pool: self.number(node, "pool", 16) })
+    }
+
+    fn broker(&mut self, node: &Node) -> Option<BrokerConfig> {
+        refuse_unknown(node, BROKER, self.findings);
+        let kind: String = self.optional(node, "kind").unwrap_or_else(|| "embedded".into());
+        match kind.as_str() {
+            "embedded" => Some(BrokerConfig::Embedded),
+            "rabbitmq" => {
+                let Some(inner) = node.get("url") else {
+                    self.findings.error("config-missing", node.place, "缺少 broker.url", "`broker.url` is missing");
+                    return None;
+                };
+                let url = self.url(inner, "url")?;
+                let prefix = self.optional(node, "prefix").unwrap_or_else(|| "tongbao".into());
+                Some(BrokerConfig::Rabbit { url, prefix })
+            }
+            _ => {
+                self.findings.error(
+                    "config-value",
+                    node.place,
+                    "broker.kind 为 embedded 或 rabbitmq",
+                    "`broker.kind` is `embedded` or `rabbitmq`",
+                );
+                None
+            }
+        }
+    }
+
+    fn relay(&mut self, node: &Node) -> RelaySettings {
+        refuse_unknown(node, RELAY, self.findings);
+        let default = RelaySettings::default();
+        let relay = RelaySettings {
+            batch: self.number(node, "batch", default.batch),
+            batches: self.number(node, "batches", default.batches),
+            idle_ms: self.number(node, "idle_ms", default.idle_ms),
+            sweep_ms: self.number(node, "sweep_ms", default.sweep_ms),
+            stalled_ms: self.number(node, "stalled_ms", default.stalled_ms),
+        };
+        if let Some(problem) = relay.problem() {
+            self.findings.error("config-value", node.place, format!("relay：{problem}"), format!("relay: {problem}"));
+        }
+        relay
+    }
+
+    fn connection(&mut self, entry: &yaml::Entry) -> Option<Connection> {
+        let (node, name) = (&entry.value, entry.key.clone());
+        refuse_unknown(node, CONNECTION, self.findings);
+        if name == LEDGER || name == super::INTAKE || name == "tongbao" || !is_name(&name) {
+            self.findings.error(
+                "config-name",
+                entry.place,
+                format!("连接名 {name} 不可用：小写字母、数字、连字符；ledger、intake、tongbao 为保留名"),
+                format!("`{name}` cannot name a connection: lower-case letters, digits and hyphens; `ledger`, `intake` and `tongbao` are taken"),
+            );
+        }
+        let connector = self.required(node, "connector", entry.place);
+        let empty = Node { place: node.place, content: Content::Map(Vec::new()) };
+        let receives = node.get("receives").map(|inner| {
+            inner.entries().iter().filter_map(|entry| self.receives(entry, RECEIVES, false)).collect()
+        });
+        let polls = node
+            .get("polls")
+            .map(|inner| {
+                inner
+                    .entries()
+                    .iter()
+                    .filter_map(|entry| {
+                        let receives = self.receives(entry, POLLS, true)?;
+                        Some(Polls { receives, every_ms: self.number(&entry.value, "every_ms", 30_000) })
+                    })
+                    .collect()
+            })
+            .unwrap_or_default();
+        let target = self.target(&name, node.get("delivery").unwrap_or(&empty), node.get("retry").unwrap_or(&empty));
+        Some(Connection {
+            name,
+            place: entry.place,
+            connector: connector?,
+            settings: node.get("settings").cloned().unwrap_or(empty),
+            receives: receives.unwrap_or_default(),
+            polls,
+            target,
+        })
+    }
+
+    fn receives(&mut self, entry: &yaml::Entry, known: &[&str], park: bool) -> Option<Receives> {
+        refuse_unknown(&entry.value, known, self.findings);
+        let event = self.required(&entry.value, "event", entry.place);
+        let mapping = self.required(&entry.value, "mapping", entry.place);
+        let on_fault: Option<String> = self.optional(&entry.value, "on_fault");
+        let park_faults = match on_fault.as_deref() {
+            None => park,
+            Some("refuse") => false,
+            Some("park") => true,
+            Some(_) => {
+                self.findings.error(
+                    "config-value",
+                    entry.place,
+                    "on_fault 为 refuse 或 park",
+                    "`on_fault` is `refuse` or `park`",
+                );
+                false
+            }
+        };
+        Some(Receives {
+            kind: entry.key.clone(),
+            place: entry.place,
+            event: event?,
+            mapping: mapping?,
+            order_by: self.optional(&entry.value, "order_by"),
+            park_faults,
+        })
+    }
+
+    fn target(&mut self, name: &str, delivery: &Node, retry: &Node) -> TargetSettings {
+        refuse_unknown(delivery, DELIVERY, self.findings);
+        refuse_unknown(retry, RETRY, self.findings);
+        let mut target = TargetSettings::named(name);
+        target.partitions = self.number(delivery, "partitions", target.partitions);
+        target.in_flight = self.number(delivery, "in_flight", target.in_flight);
+        target.lease_ms = self.number(delivery, "lease_ms", target.lease_ms);
+        target.call_timeout_ms = self.number(delivery, "call_timeout_ms", target.call_timeout_ms);
+        target.circuit_after = self.number(delivery, "circuit_after", target.circuit_after);
+        target.circuit_cool_down_ms = self.number(delivery, "circuit_cool_down_ms", target.circuit_cool_down_ms);
+        let schedule = &mut target.schedule;
+        schedule.first_ms = self.number(retry, "first_ms", schedule.first_ms);
+        schedule.max_ms = self.number(retry, "max_ms", schedule.max_ms);
+        schedule.window_ms = self.number(retry, "window_ms", schedule.window_ms);
+        if retry.get("attempts_max").is_some() {
+            schedule.attempts_max = Some(self.number(retry, "attempts_max", 1));
+        }
+        for (key, slot) in [("factor", &mut schedule.factor), ("jitter", &mut schedule.jitter)] {
+            if let Some(inner) = retry.get(key) {
+                match inner.text().and_then(|text| text.parse::<f32>().ok()) {
+                    Some(value) => *slot = value,
+                    None => self.findings.error(
+                        "config-value",
+                        inner.place,
+                        format!("{key} 应为数字"),
+                        format!("`{key}` must be a number"),
+                    ),
+                }
+            }
+        }
+        if let Some(problem) = target.problem() {
+            self.findings.error("config-value", delivery.place, problem.clone(), problem);
+        }
+        target
+    }
+
+    fn flow(&mut self, node: &Node) -> Option<Flow> {
+        refuse_unknown(node, FLOW, self.findings);
+        let name = self.required(node, "name", node.place);
+        let on = self.required(node, "on", node.place);
+        let to = self.required(node, "to", node.place);
+        Some(Flow {
+            name: name?,
+            place: node.place,
+            on: on?,
+            from: self.optional(node, "from"),
+            to: to?,
+            mapping: self.optional(node, "mapping"),
+            emits: self.optional(node, "emits"),
+        })
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 40
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}

@@ -1,0 +1,148 @@
+//! Bytes in: size limit, connection by path, verify, decode, accept, answer.
+
+use crate::intake::Intaker;
+use crate::service::Service;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tongbao_connect::{Inbound, Incoming, Source};
+use tongbao_delivery::port::{Accepted, Intake};
+use tongbao_model::{Code, Fault};
+
+/// `POST /in/{connection}` and below: 202 once everything is committed.
+pub async fn receive(
+    State(service): State<Arc<Service>>,
+    Path(path): Path<Vec<(String, String)>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut path = path.into_iter().map(|(_, value)| value);
+    let connection = path.next().unwrap_or_default();
+    let request = inbound(path.next().unwrap_or_default(), query.as_deref(), &headers, &body);
+    let Some(source) = service.sources.get(&connection) else {
+        let fault = Fault::new(
+            Code::ConnectionUnknown,
+            format!("没有来源连接 {connection}"),
+            format!("there is no source connection `{connection}`"),
+        );
+        return refuse(StatusCode::NOT_FOUND, &[fault]);
+    };
+    let now_ms = service.now_ms();
+    if let Err(fault) = source.verify(&request, now_ms) {
+        metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => fault.code.as_str()).increment(1);
+        return refuse(StatusCode::UNAUTHORIZED, &[fault]);
+    }
+    accept(&service, &connection, source.as_ref(), &request, now_ms).await
+}
+
+async fn accept(
+    service: &Service,
+    connection: &str,
+    source: &dyn Source,
+    request: &Inbound,
+    now_ms: i64,
+) -> Response {
+    let decoded = match source.decode(request) {
+        Ok(decoded) => decoded,
+        Err(fault) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, &[fault]),
+    };
+    for hint in decoded.hints {
+        service.hasten(connection, &hint).await;
+    }
+    let intakes = match translate(&service.intaker, connection, decoded.documents, now_ms) {
+        Ok(intakes) => intakes,
+        Err(faults) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, &faults),
+    };
+    if intakes.is_empty() {
+        return answer(StatusCode::OK, decoded.reply.unwrap_or_else(|| json!({"accepted": []})));
+    }
+    let told: Vec<(String, String, String)> = intakes
+        .iter()
+        .map(|intake| (intake.event.id.clone(), intake.event.kind.clone(), intake.event.key.clone()))
+        .collect();
+    match service.engine.accept(intakes, None).await {
+        Ok(accepted) => outcome(&told, &accepted, decoded.reply),
+        Err(error) => {
+            tracing::warn!(%error, connection, "nothing accepted: the store failed");
+            let fault = Fault::new(
+                Code::TargetUnavailable,
+                "数据库暂不可用，请稍后重发",
+                "the database is not available: send again later",
+            );
+            let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &[fault]);
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+            response
+        }
+    }
+}
+
+/// Translates a request's documents: all of them, or the faults of those that cannot be.
+fn translate(
+    intaker: &Intaker,
+    connection: &str,
+    documents: Vec<Incoming>,
+    now_ms: i64,
+) -> Result<Vec<Intake>, Vec<Fault>> {
+    let (mut intakes, mut faults) = (Vec::with_capacity(documents.len()), Vec::new());
+    for incoming in documents {
+        match intaker.translate(connection, &incoming, now_ms) {
+            Ok(intake) => intakes.push(intake),
+            Err(_) if intaker.rule(connection, &incoming.kind).is_some_and(|rule| rule.park_faults) => {
+                intakes.push(intaker.keep(connection, &incoming, now_ms));
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(intakes) } else { Err(faults) }
+}
+
+fn outcome(told: &[(String, String, String)], accepted: &[Accepted], reply: Option<Value>) -> Response {
+    let conflict = accepted.iter().any(|one| matches!(one, Accepted::Conflict { .. }));
+    let list: Vec<Value> = told
+        .iter()
+        .zip(accepted)
+        .map(|((id, kind, key), accepted)| {
+            let (status, event) = match accepted {
+                Accepted::New => ("new", id),
+                Accepted::Repeat { event } => ("repeat", event),
+                Accepted::Late => ("late", id),
+                Accepted::Conflict { event } => ("conflict", event),
+            };
+            json!({"event": event, "kind": kind, "key": key, "status": status})
+        })
+        .collect();
+    if conflict {
+        let fault = Fault::new(
+            Code::EventConflict,
+            "同一单号与修订号此前以不同内容收到",
+            "the same key and revision came before with other content",
+        );
+        return answer(StatusCode::CONFLICT, json!({"accepted": list, "faults": [fault]}));
+    }
+    answer(StatusCode::ACCEPTED, reply.unwrap_or_else(|| json!({"accepted": list})))
+}
+
+fn inbound(path: String, query: Option<&str>, headers: &HeaderMap, body: &Bytes) -> Inbound {
+    Inbound {
+        path: format!("/{path}"),
+        query: form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect(),
+        headers: headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect(),
+        body: body.to_vec(),
+    }
+}
+
+fn refuse(status: StatusCode, faults: &[Fault]) -> Response {
+    answer(status, json!({"faults": faults}))
+}
+
+/// A JSON answer.
+pub fn answer(status: StatusCode, body: Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
+}

@@ -1,0 +1,120 @@
+//! From an incoming document to an event with its deliveries.
+
+use crate::config::{INTAKE, Receives};
+use crate::routes::{Routes, new_id};
+use crate::tables::TableCache;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tongbao_connect::Incoming;
+use tongbao_delivery::handler::Report;
+use tongbao_delivery::port::{Intake, NewDelivery};
+use tongbao_mapping::Mapping;
+use tongbao_model::{Class, Code, Event, Fault, digest, record};
+
+/// Kind of the events that keep documents no mapping could read.
+pub const FAULTED: &str = "intake.faulted";
+
+/// Translates incoming documents.
+pub struct Intaker {
+    /// What each connection receives, by connection name.
+    pub receives: HashMap<String, Vec<Receives>>,
+    /// Compiled mappings.
+    pub mappings: HashMap<String, Arc<Mapping>>,
+    /// Code tables.
+    pub tables: Arc<TableCache>,
+    /// Flows.
+    pub routes: Routes,
+}
+
+impl Intaker {
+    /// What becomes of a document kind of a connection.
+    pub fn rule(&self, connection: &str, kind: &str) -> Option<&Receives> {
+        self.receives.get(connection)?.iter().find(|receives| receives.kind == kind)
+    }
+
+    /// Translates one document into an event, or says why not. `now_ms` stands in where the record has no time.
+    pub fn translate(&self, connection: &str, incoming: &Incoming, now_ms: i64) -> Result<Intake, Fault> {
+        let rule = self.rule(connection, &incoming.kind).ok_or_else(|| {
+            Fault::new(
+                Code::BodyInvalid,
+                format!("连接 {connection} 未配置单据类型 {}", incoming.kind),
+                format!("the connection `{connection}` receives no document kind `{}`", incoming.kind),
+            )
+        })?;
+        let mapping = self.mappings.get(&rule.mapping).ok_or_else(|| unknown_mapping(&rule.mapping))?;
+        let mapped = mapping.run(&incoming.document, &self.tables.current()).map_err(|stop| stop.fault)?;
+        if let Some(shape) = record::shape(&mapping.to) {
+            record::validate(&shape, &mapped.document)?;
+        }
+        let text = |path: &str| at(&mapped.document, path).and_then(Value::as_str);
+        let order_key = rule.order_by.as_deref().and_then(text).unwrap_or(&mapped.key).to_owned();
+        let occurred = ["signed_at", "received_at", "requested_at", "issued_at"]
+            .iter()
+            .find_map(|path| text(path)?.parse::<jiff::Timestamp>().ok());
+        let event = Event {
+            id: new_id(),
+            kind: rule.event.clone(),
+            source: connection.to_owned(),
+            key: mapped.key,
+            revision: mapped.document.get("revision").and_then(Value::as_i64).unwrap_or(1),
+            order_key,
+            occurred_at_ms: occurred.map_or(now_ms, |time| time.as_millisecond()),
+            digest: digest::of_record(&mapped.document),
+            record: mapped.document.to_string(),
+            cause: None,
+        };
+        Ok(self.routes.intake(event))
+    }
+
+    /// Keeps a document that could not be translated as an event of its own with a delivery that parks: nothing is
+    /// lost, and a replay translates it again.
+    pub fn keep(&self, connection: &str, incoming: &Incoming, now_ms: i64) -> Intake {
+        let record = json!({"connection": connection, "kind": incoming.kind, "document": incoming.document});
+        let digest = digest::of_record(&record);
+        let key: String = digest.chars().take(16).collect();
+        let event = Event {
+            id: new_id(),
+            kind: FAULTED.into(),
+            source: connection.to_owned(),
+            key: key.clone(),
+            revision: 1,
+            order_key: key.clone(),
+            occurred_at_ms: now_ms,
+            digest,
+            record: record.to_string(),
+            cause: None,
+        };
+        let delivery =
+            NewDelivery { id: new_id(), flow: INTAKE.into(), target: INTAKE.into(), order_key: key };
+        Intake { event, deliveries: vec![delivery] }
+    }
+
+    /// The built-in target that [`Intaker::keep`] sends to.
+    pub fn retry(&self, event: &Event, now_ms: i64) -> Report {
+        let Ok(kept) = serde_json::from_str::<Value>(&event.record) else {
+            return Report::fault(Fault::new(Code::Defect, "事件内容无法读取", "the event's record cannot be read"));
+        };
+        let text = |key: &str| kept.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let incoming =
+            Incoming { kind: text("kind"), document: kept.get("document").cloned().unwrap_or(Value::Null) };
+        match self.translate(&text("connection"), &incoming, now_ms) {
+            Ok(intake) => Report { follow_on: vec![intake], ..Report::new(Class::Done) },
+            Err(fault) => Report::fault(fault),
+        }
+    }
+}
+
+/// The fault of a mapping that is configured and not there.
+pub fn unknown_mapping(name: &str) -> Fault {
+    Fault::new(
+        Code::MappingInvalid,
+        format!("没有可用的映射 {name}"),
+        format!("there is no usable mapping `{name}`"),
+    )
+}
+
+/// The value at a dotted path.
+pub fn at<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(document, |value, step| value.get(step))
+}

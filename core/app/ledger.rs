@@ -1,0 +1,252 @@
+//! The built-in target `ledger`: keeps each contract's receivable account and says what a movement changed.
+//!
+//! The movement, the status event and the release of commission are stored in the same transaction as the
+//! outcome. All deliveries of one contract go through one lane, so that an account is never changed twice at once.
+
+use crate::emit;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tongbao_delivery::handler::Report;
+use tongbao_delivery::port::{Intake, LedgerEntry, Store, Work};
+use tongbao_model::event::kinds;
+use tongbao_model::record::{Commission, OpportunityStatus, Time};
+use tongbao_model::{Class, Code, Event, Exact, Fault, decimal};
+use tongbao_recon::{Account, AccountError, Movement, MovementKind, Stage};
+
+use crate::intake::at;
+use crate::routes::Routes;
+
+/// Takes one event into the accounts.
+pub async fn handle(store: &Arc<dyn Store>, routes: &Routes, work: &Work, now_ms: i64) -> Report {
+    let entry = match entry(&work.event) {
+        Ok(entry) => entry,
+        Err(fault) => return Report::fault(fault),
+    };
+    let before = match store.ledger(&entry.contract).await {
+        Ok(entries) => entries,
+        // The attempt is repeated; nothing has been written.
+        Err(error) => {
+            return Report::fault(Fault::new(
+                Code::TargetUnavailable,
+                format!("数据库暂不可用：{error}"),
+                format!("the database is not available: {error}"),
+            ));
+        }
+    };
+    match settle(&work.event, &work.delivery.id, entry, before, now_ms) {
+        Ok((entries, events)) => Report {
+            entries,
+            follow_on: events.into_iter().map(|event| routes.intake(event)).collect::<Vec<Intake>>(),
+            ..Report::new(Class::Done)
+        },
+        Err(fault) => Report::fault(fault),
+    }
+}
+
+/// The movement an event means.
+fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
+    let record: Value = serde_json::from_str(&event.record)
+        .map_err(|_| Fault::new(Code::Defect, "事件内容无法读取", "the event's record cannot be read"))?;
+    let text = |path: &str| at(&record, path).and_then(Value::as_str).map(str::to_owned);
+    let (kind, amount, contract) = match event.kind.as_str() {
+        kinds::CONTRACT_SIGNED => (MovementKind::Ordered, "total_tax_included", Some(event.key.clone())),
+        kinds::CREDIT_NOTE_SIGNED => (MovementKind::Credited, "total_tax_included", text("contract_number")),
+        kinds::INVOICE_ISSUED => (MovementKind::Invoiced, "total_tax_included", text("contract_number")),
+        kinds::PAYMENT_RECEIVED => (MovementKind::Received, "amount", text("contract_number")),
+        other => {
+            return Err(Fault::new(
+                Code::TargetMisconfigured,
+                format!("台账不处理事件 {other}"),
+                format!("the ledger takes no event `{other}`"),
+            ));
+        }
+    };
+    let contract = contract.ok_or_else(|| {
+        Fault::new(Code::ContractUnknown, "单据未指明合同号", "the document names no contract").at("contract_number")
+    })?;
+    let reversed = text("status").as_deref() == Some("reversed");
+    let amount = if reversed { "0".to_owned() } else { text(amount).unwrap_or_else(|| "0".into()) };
+    let facts = json!({
+        "opportunity": text("opportunity.id"),
+        "salesperson": text("salesperson.code"),
+        "customer": text("customer.code"),
+        "status": text("status"),
+    });
+    Ok(LedgerEntry {
+        contract,
+        kind: kind.name().into(),
+        origin: event.key.clone(),
+        revision: event.revision,
+        amount,
+        currency: text("currency").unwrap_or_else(|| "CNY".into()),
+        event: event.id.clone(),
+        at_ms: event.occurred_at_ms,
+        facts: facts.to_string(),
+    })
+}
+
+/// The account after a movement, and what follows from it. Pure.
+fn settle(
+    event: &Event,
+    delivery: &str,
+    entry: LedgerEntry,
+    mut entries: Vec<LedgerEntry>,
+    now_ms: i64,
+) -> Result<(Vec<LedgerEntry>, Vec<Event>), Fault> {
+    let same = |one: &LedgerEntry| one.kind == entry.kind && one.origin == entry.origin;
+    if entries.iter().any(|one| same(one) && one.revision >= entry.revision) {
+        // Seen before, or older than what is known: nothing changes and nobody is told again.
+        return Ok((Vec::new(), Vec::new()));
+    }
+    entries.retain(|one| !same(one));
+    entries.push(entry.clone());
+    let account = match account(&entries) {
+        Ok(account) => account,
+        // Money can come before its contract; it is told about when the contract comes.
+        Err(AccountError::NoContract) => return Ok((vec![entry], Vec::new())),
+        Err(AccountError::Currency { contract, movement }) => {
+            return Err(Fault::new(
+                Code::CurrencyMismatch,
+                format!("合同币别 {contract}，单据币别 {movement}"),
+                format!("the contract is in {contract}, the document in {movement}"),
+            )
+            .at("currency"));
+        }
+        Err(AccountError::Range) => {
+            return Err(Fault::new(Code::NumberRange, "金额超出范围", "the amounts leave the range"));
+        }
+    };
+    let fact = |key: &str| {
+        let ordered = entries.iter().find(|one| one.kind == MovementKind::Ordered.name())?;
+        serde_json::from_str::<Value>(&ordered.facts).ok()?.get(key)?.as_str().map(str::to_owned)
+    };
+    let mut events = Vec::new();
+    let mut stored = vec![entry.clone()];
+    if account.stage() != Stage::Open && event.kind != kinds::INVOICE_ISSUED {
+        let status = emit::record(&OpportunityStatus {
+            contract_number: entry.contract.clone(),
+            revision: account.revision,
+            opportunity_id: fact("opportunity"),
+            stage: account.stage().name().into(),
+            currency: account.currency.clone(),
+            due: Exact(account.due),
+            received: Exact(account.received),
+            open: Exact(account.open),
+        });
+        let contract = &entry.contract;
+        events.push(emit::event(kinds::PAYMENT_MATCHED, contract, account.revision, contract, &status, delivery, now_ms));
+    }
+    if account.is_paid_in_full() && !account.released {
+        let commission = emit::record(&Commission {
+            contract_number: entry.contract.clone(),
+            salesperson: fact("salesperson"),
+            currency: account.currency.clone(),
+            base: Exact(account.due),
+            released_at: Time(rfc3339(entry.at_ms)),
+        });
+        let contract = &entry.contract;
+        events.push(emit::event(kinds::COMMISSION_RELEASED, contract, 1, contract, &commission, delivery, now_ms));
+        stored.push(LedgerEntry {
+            kind: MovementKind::Released.name().into(),
+            origin: contract.clone(),
+            revision: 1,
+            amount: account.due.to_string(),
+            ..entry.clone()
+        });
+    }
+    Ok((stored, events))
+}
+
+/// The account of stored entries.
+pub fn account(entries: &[LedgerEntry]) -> Result<Account, AccountError> {
+    let movements: Vec<Movement> = entries
+        .iter()
+        .filter_map(|entry| {
+            Some(Movement {
+                kind: MovementKind::from_name(&entry.kind)?,
+                amount: decimal::parse(&entry.amount).ok()?,
+                currency: entry.currency.clone(),
+                revision: entry.revision,
+            })
+        })
+        .collect();
+    if movements.len() != entries.len() {
+        return Err(AccountError::Range);
+    }
+    Account::of(&movements)
+}
+
+fn rfc3339(at_ms: i64) -> String {
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
+    jiff::Timestamp::from_millisecond(at_ms)
+        .map(|time| time.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, key: &str, revision: i64, record: Value) -> Event {
+        emit::event(kind, key, revision, "HT-1", &record, "d", 0)
+    }
+
+    /// Feeds events in order; gives the stages told, the commissions released and the final open amount.
+    fn run(events: &[Event]) -> (Vec<String>, usize, String) {
+        let mut entries: Vec<LedgerEntry> = Vec::new();
+        let (mut stages, mut released) = (Vec::new(), 0);
+        for event in events {
+            let (stored, told) = settle(event, "d", entry(event).unwrap(), entries.clone(), 0).unwrap();
+            for one in stored {
+                entries.retain(|old| (&old.kind, &old.origin) != (&one.kind, &one.origin));
+                entries.push(one);
+            }
+            for event in told {
+                let record: Value = serde_json::from_str(&event.record).unwrap();
+                match event.kind.as_str() {
+                    kinds::PAYMENT_MATCHED => stages.push(record["stage"].as_str().unwrap().to_owned()),
+                    _ => released += 1,
+                }
+            }
+        }
+        (stages, released, account(&entries).unwrap().open.to_string())
+    }
+
+    fn contract() -> Event {
+        event(kinds::CONTRACT_SIGNED, "HT-1", 1, json!({"total_tax_included": "100.00", "currency": "CNY"}))
+    }
+
+    fn payment(number: &str, revision: i64, status: &str, amount: &str) -> Event {
+        let record = json!({"contract_number": "HT-1", "amount": amount, "currency": "CNY", "status": status});
+        event(kinds::PAYMENT_RECEIVED, number, revision, record)
+    }
+
+    #[test]
+    fn part_then_full_then_reversal() {
+        let events = [
+            contract(),
+            payment("R1", 1, "received", "40.00"),
+            payment("R1", 1, "received", "40.00"),
+            payment("R2", 1, "received", "60.00"),
+            payment("R2", 2, "reversed", "60.00"),
+            payment("R2", 1, "received", "60.00"),
+            payment("R3", 1, "received", "60.00"),
+        ];
+        let (stages, released, open) = run(&events);
+        assert_eq!(stages, ["part-paid", "paid", "paid", "paid"]);
+        assert_eq!((released, open.as_str()), (1, "0.00"));
+    }
+
+    #[test]
+    fn money_before_its_contract_and_a_credit_note() {
+        let note = event(
+            kinds::CREDIT_NOTE_SIGNED,
+            "TH-1",
+            1,
+            json!({"contract_number": "HT-1", "total_tax_included": "-10.00", "currency": "CNY"}),
+        );
+        let (stages, released, open) = run(&[payment("R1", 1, "received", "90.00"), contract(), note]);
+        assert_eq!(stages, ["part-paid", "paid"]);
+        assert_eq!((released, open.as_str()), (1, "0.00"));
+    }
+}

@@ -1,0 +1,244 @@
+//! One delivery from start to end: map, ask or apply, compare, and say what is to be stored.
+//!
+//! The engine has stored the intent before it calls [`Pipeline::handle`], and stores the report after it.
+
+use crate::config::{INTAKE, LEDGER};
+use crate::emit;
+use crate::intake::{Intaker, unknown_mapping};
+use crate::ledger;
+use async_trait::async_trait;
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tongbao_connect::{Expected, Failure, Lookup, Outcome, Receipt, Remote, Target, Task};
+use tongbao_delivery::handler::{Handler, Report};
+use tongbao_delivery::policy::{FirstMove, first_move};
+use tongbao_delivery::port::{Binding, RemoteRef, Store, Work};
+use tongbao_mapping::{Mapped, Mapping, Stop};
+use tongbao_model::{Class, Code, Event, Fault, decimal, mask};
+
+/// Everything a delivery needs.
+pub struct Pipeline {
+    /// Store, for the built-in ledger.
+    pub store: Arc<dyn Store>,
+    /// Intake: mappings, code tables, flows.
+    pub intaker: Arc<Intaker>,
+    /// Targets by connection name.
+    pub targets: HashMap<String, Arc<dyn Target>>,
+}
+
+#[async_trait]
+impl Handler for Pipeline {
+    async fn handle(&self, work: &Work, now_ms: i64) -> Report {
+        match work.delivery.target.as_str() {
+            LEDGER => ledger::handle(&self.store, &self.intaker.routes, work, now_ms).await,
+            INTAKE => self.intaker.retry(&work.event, now_ms),
+            _ => self.deliver(work, now_ms).await,
+        }
+    }
+}
+
+impl Pipeline {
+    async fn deliver(&self, work: &Work, now_ms: i64) -> Report {
+        let flow = self.intaker.routes.flow(&work.delivery.flow);
+        let target = self.targets.get(&work.delivery.target);
+        let (Some(flow), Some(target)) = (flow, target) else {
+            return Report::fault(Fault::new(
+                Code::TargetMisconfigured,
+                format!("配置中已没有流程 {} 或连接 {}", work.delivery.flow, work.delivery.target),
+                format!("the flow `{}` or the connection `{}` is no longer configured", work.delivery.flow, work.delivery.target),
+            ));
+        };
+        let name = flow.mapping.as_deref().unwrap_or_default();
+        let Some(mapping) = self.intaker.mappings.get(name) else {
+            return Report::fault(unknown_mapping(name));
+        };
+        let version = format!("{}@{}", mapping.name, mapping.version);
+        let (mapped, revision) = self.map(mapping, &work.event).await;
+        let mapped = match mapped {
+            Ok(mapped) => mapped,
+            Err(stop) => {
+                let report = Report::fault(stop.fault);
+                return Report { final_rejection: stop.is_final, mapping: Some(version), tables_revision: Some(revision), ..report };
+            }
+        };
+        let task = task(mapping, mapped, work);
+        let outcome = send(target.as_ref(), &task, work).await;
+        let report = match outcome {
+            Ok((class, receipt)) => self.succeeded(class, receipt, &task, flow.emits.as_deref(), work, now_ms),
+            Err(failure) => failed(failure),
+        };
+        Report {
+            request: Some(mask::document(&task.document).to_string()),
+            mapping: Some(version),
+            tables_revision: Some(revision),
+            ..report
+        }
+    }
+
+    /// Maps with the current tables. A missing row may just have been imported: the tables are looked at once more
+    /// before a document is parked for it.
+    async fn map(&self, mapping: &Mapping, event: &Event) -> (Result<Mapped, Stop>, i64) {
+        let record: Value = match serde_json::from_str(&event.record) {
+            Ok(record) => record,
+            Err(_) => {
+                let fault = Fault::new(Code::Defect, "事件内容无法读取", "the event's record cannot be read");
+                return (Err(fault.into()), 0);
+            }
+        };
+        let tables = self.intaker.tables.current();
+        let mapped = mapping.run(&record, &tables);
+        let missed = matches!(&mapped, Err(stop) if stop.fault.code == Code::CodeTableMiss);
+        if missed && self.intaker.tables.refresh().await.unwrap_or(false) {
+            let tables = self.intaker.tables.current();
+            return (mapping.run(&record, &tables), tables.revision);
+        }
+        (mapped, tables.revision)
+    }
+
+    /// A document stands: compares its amounts, binds it and derives what follows.
+    fn succeeded(
+        &self,
+        class: Class,
+        receipt: Receipt,
+        task: &Task,
+        emits: Option<&str>,
+        work: &Work,
+        now_ms: i64,
+    ) -> Report {
+        let remote = reference(&receipt.remote);
+        let compared = compare(task.expected.total_tax_included, receipt.total_tax_included);
+        let response = json!({
+            "remote": {"id": remote.id, "number": remote.number, "step": remote.step},
+            "total_tax_included": receipt.total_tax_included.map(|total| total.to_string()),
+            "amounts": compared.name(),
+            "facts": mask::document(&receipt.facts),
+        });
+        let binding = Binding {
+            target: work.delivery.target.clone(),
+            kind: task.kind.clone(),
+            key: task.key.clone(),
+            remote: remote.clone(),
+            delivery: work.delivery.id.clone(),
+        };
+        let report = Report {
+            remote: Some(remote),
+            binding: Some(binding),
+            response: Some(response.to_string()),
+            ..Report::new(class)
+        };
+        if let Compared::Different(sent, found) = compared {
+            let fault = Fault::new(
+                Code::AmountMismatch,
+                format!("发送 {sent}，目标系统为 {found}"),
+                format!("sent {sent}, the far system has {found}"),
+            )
+            .at("total_tax_included")
+            .value(found.to_string());
+            return Report { class: Class::Conflict, fault: Some(fault), ..report };
+        }
+        let follow_on = emits
+            .and_then(|kind| emit::follow_on(kind, &work.event, &work.delivery.id, task, &receipt, now_ms))
+            .map(|event| self.intaker.routes.intake(event));
+        Report { follow_on: follow_on.into_iter().collect(), ..report }
+    }
+}
+
+fn task(mapping: &Mapping, mapped: Mapped, work: &Work) -> Task {
+    let total = serde_json::from_str::<Value>(&work.event.record).ok().and_then(|record| {
+        let total = record.get("total_tax_included")?;
+        decimal::parse(total.as_str().map_or_else(|| total.to_string(), str::to_owned).as_str()).ok()
+    });
+    let kind = mapping.to.split_once('/').map_or(mapping.to.as_str(), |(_, kind)| kind).to_owned();
+    let previous = work.previous.as_ref().and_then(|previous| previous.remote.as_ref());
+    Task {
+        kind,
+        key: mapped.key,
+        origin: format!("{}/{}/{}", work.event.source, work.event.kind, work.event.key),
+        document: mapped.document,
+        reached: previous.map(|remote| Remote {
+            id: remote.id.clone(),
+            number: remote.number.clone(),
+            step: remote.step.clone(),
+        }),
+        expected: Expected { total_tax_included: total },
+    }
+}
+
+/// Asks first where an earlier attempt may have acted, and sends only when the answer makes it safe.
+async fn send(target: &dyn Target, task: &Task, work: &Work) -> Result<(Class, Receipt), Failure> {
+    let mut task = task.clone();
+    match first_move(work.previous.as_ref()) {
+        FirstMove::Apply => {}
+        FirstMove::LookupFirst => match target.lookup(&task).await {
+            Lookup::Found(receipt) => return Ok((Class::AlreadyThere, receipt)),
+            Lookup::Partial(remote) => task.reached = Some(remote),
+            Lookup::Absent => task.reached = None,
+            Lookup::Foreign(failure) => return Err(failure),
+            Lookup::Pending(remote) => return Err(pending(remote)),
+            Lookup::CannotTell(failure) => return Err(undecided(failure)),
+        },
+    }
+    match target.apply(&task).await {
+        Outcome::Done(receipt) => Ok((Class::Done, receipt)),
+        Outcome::AlreadyThere(receipt) => Ok((Class::AlreadyThere, receipt)),
+        Outcome::Failed(failure) => Err(failure),
+    }
+}
+
+/// Still under way at the far side: asked again soon.
+fn pending(remote: Remote) -> Failure {
+    let fault = Fault::new(Code::TargetThrottled, "目标系统仍在处理", "the far system is still at it");
+    Failure::new(fault).class(Class::Throttled(Some(std::time::Duration::from_secs(3)))).reached(remote)
+}
+
+/// A question that found no answer leaves the doubt it was to settle: whatever kept it from being answered, the
+/// class is `Unknown`, unless waiting cannot help.
+fn undecided(failure: Failure) -> Failure {
+    let class = match failure.class {
+        Class::Misconfigured | Class::Defect | Class::Conflict | Class::Unauthorized => failure.class,
+        Class::Throttled(after) => Class::Throttled(after),
+        Class::Done | Class::AlreadyThere | Class::Rejected | Class::Unavailable | Class::Unknown => Class::Unknown,
+    };
+    failure.class(class)
+}
+
+fn failed(failure: Failure) -> Report {
+    Report {
+        remote: failure.reached.as_ref().map(reference),
+        response: failure.response.as_ref().map(Value::to_string),
+        fault: Some(failure.fault),
+        ..Report::new(failure.class)
+    }
+}
+
+fn reference(remote: &Remote) -> RemoteRef {
+    RemoteRef { id: remote.id.clone(), number: remote.number.clone(), step: remote.step.clone() }
+}
+
+/// How the amount read back compares with the one sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    Equal,
+    Different(Decimal, Decimal),
+    NotReported,
+}
+
+impl Compared {
+    fn name(self) -> &'static str {
+        match self {
+            Compared::Equal => "equal",
+            Compared::Different(_, _) => "different",
+            Compared::NotReported => "not-reported",
+        }
+    }
+}
+
+fn compare(sent: Option<Decimal>, found: Option<Decimal>) -> Compared {
+    match (sent, found) {
+        (Some(sent), Some(found)) if sent == found => Compared::Equal,
+        (Some(sent), Some(found)) => Compared::Different(sent, found),
+        (_, _) => Compared::NotReported,
+    }
+}

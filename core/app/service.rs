@@ -1,0 +1,288 @@
+//! The service: everything wired together, started in order, stopped in order.
+
+use crate::config::{BrokerConfig, Config, INTAKE, LEDGER, Loaded};
+use crate::intake::Intaker;
+use crate::pipeline::Pipeline;
+use crate::poller::Poller;
+use crate::routes::Routes;
+use crate::tables::TableCache;
+use crate::telemetry::{self, Counters};
+use crate::{api, ingress};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tongbao_connect::{Client, Context, Source};
+use tongbao_delivery::broker::Broker;
+use tongbao_delivery::clock::{Clock, SystemClock};
+use tongbao_delivery::embedded::{Embedded, EmbeddedSettings};
+use tongbao_delivery::engine::{Engine, EngineParts, Stopped};
+use tongbao_delivery::port::Store;
+use tongbao_delivery::rabbit::{Rabbit, RabbitSettings};
+use tongbao_delivery::settings::TargetSettings;
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error("数据库 / database: {0}")]
+    Store(#[from] tongbao_delivery::port::StoreError),
+    /// The broker or the engine's settings.
+    #[error("消息中间件 / broker: {0}")]
+    Engine(#[from] tongbao_delivery::engine::EngineError),
+    /// The listening address.
+    #[error("监听 {0} 失败 / cannot listen on {0}: {1}")]
+    Listen(String, std::io::Error),
+    /// The HTTP client.
+    #[error(transparent)]
+    Client(#[from] tongbao_connect::http::ClientError),
+}
+
+/// What requests see.
+pub struct Service {
+    /// Delivery.
+    pub engine: Arc<Engine>,
+    /// Store.
+    pub store: Arc<dyn Store>,
+    /// Broker, for health.
+    pub broker: Arc<dyn Broker>,
+    /// Intake.
+    pub intaker: Arc<Intaker>,
+    /// Sources by connection name.
+    pub sources: HashMap<String, Arc<dyn Source>>,
+    /// API token, if one is set.
+    pub api_token: Option<SecretString>,
+    /// Whether the API may answer without a token: it listens on loopback only.
+    pub is_local: bool,
+    clock: Arc<dyn Clock>,
+    stopping: CancellationToken,
+}
+
+impl Service {
+    /// Now, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Whether it is being stopped.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    /// Looks at a key's waiting deliveries to a connection now instead of later. A failure changes nothing: they are
+    /// looked at when they are due.
+    pub async fn hasten(&self, connection: &str, key: &str) {
+        match self.store.hasten(connection, key, self.now_ms()).await {
+            Ok(0) => {}
+            Ok(_) => self.engine.wake(),
+            Err(error) => tracing::debug!(%error, connection, "hint not taken"),
+        }
+    }
+}
+
+/// A started service.
+pub struct Running {
+    /// What requests see.
+    pub service: Arc<Service>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop_ms: u64,
+    tasks: JoinSet<()>,
+}
+
+/// The context connections are built with.
+pub fn context() -> Result<Context, StartError> {
+    install_crypto();
+    let random = || fastrand::u64(..);
+    Ok(Context {
+        connection: String::new(),
+        http: Client::new()?,
+        clock: Arc::new(|| SystemClock.now_ms()),
+        random: Arc::new(random),
+    })
+}
+
+/// One TLS provider for the whole process; a second call changes nothing.
+pub fn install_crypto() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Opens the store of a configuration.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let url = config.store.url.expose_secret();
+    let url = sqlite_path(url, &config.folder);
+    let options = tongbao_store::Options { pool: config.store.pool, ..tongbao_store::Options::default() };
+    Ok(tongbao_store::open(&url, options).await?)
+}
+
+/// A relative SQLite path counts from the configuration's folder, whatever folder the process was started in.
+fn sqlite_path(url: &str, folder: &std::path::Path) -> String {
+    match url.strip_prefix("sqlite://") {
+        Some(path) if !path.starts_with('/') && !path.starts_with(':') => {
+            format!("sqlite://{}", folder.join(path).display())
+        }
+        _ => url.to_owned(),
+    }
+}
+
+async fn open_broker(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Broker>, StartError> {
+    Ok(match &config.broker {
+        BrokerConfig::Embedded => Arc::new(Embedded::new(EmbeddedSettings::default(), clock.clone())),
+        BrokerConfig::Rabbit { url, prefix } => {
+            let settings = RabbitSettings::new(url.expose_secret(), prefix);
+            let broker = Rabbit::connect(settings, clock.clone()).await;
+            Arc::new(broker.map_err(tongbao_delivery::engine::EngineError::from)?)
+        }
+    })
+}
+
+impl Running {
+    /// Starts everything: store, broker, engine, HTTP server, pollers.
+    pub async fn start(loaded: Loaded) -> Result<Running, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = open_store(&loaded.config).await?;
+        let tables = Arc::new(TableCache::load(store.clone()).await?);
+        let intaker = Arc::new(intaker(&loaded, tables.clone()));
+        let targets = loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.target.clone()?)));
+        let pipeline = Pipeline { store: store.clone(), intaker: intaker.clone(), targets: targets.collect() };
+        let broker = open_broker(&loaded.config, &clock).await?;
+        if matches!(loaded.config.broker, BrokerConfig::Embedded) {
+            // What an earlier process had in memory is put back into the outbox before anything is taken from it.
+            let now_ms = clock.now_ms();
+            store.sweep(now_ms, now_ms).await?;
+        }
+        let engine = Engine::start(EngineParts {
+            store: store.clone(),
+            broker: broker.clone(),
+            handler: Arc::new(pipeline),
+            clock: clock.clone(),
+            observer: Arc::new(Counters),
+            targets: target_settings(&loaded),
+            worker_name: format!("{}-{}", std::process::id(), crate::routes::new_id()),
+            relay: loaded.config.relay.clone(),
+        })
+        .await?;
+        let listen = loaded.config.server.listen.clone();
+        let listener =
+            tokio::net::TcpListener::bind(&listen).await.map_err(|error| StartError::Listen(listen.clone(), error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
+        let stopping = CancellationToken::new();
+        let sources = loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.source.clone()?)));
+        let service = Arc::new(Service {
+            engine: Arc::new(engine),
+            store,
+            broker,
+            intaker,
+            sources: sources.collect(),
+            api_token: loaded.config.server.api_token.clone(),
+            is_local: address.ip().is_loopback(),
+            clock,
+            stopping: stopping.clone(),
+        });
+        let mut tasks = JoinSet::new();
+        let router = router(service.clone(), loaded.config.server.body_bytes_max);
+        let graceful = stopping.clone();
+        tasks.spawn(async move {
+            let serve = axum::serve(listener, router).with_graceful_shutdown(async move { graceful.cancelled().await });
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "the HTTP server stopped");
+            }
+        });
+        spawn_pollers(&service, &loaded, &stopping, &mut tasks);
+        tasks.spawn(follow_tables(tables, stopping));
+        Ok(Running { service, address, stop_ms: loaded.config.server.stop_ms, tasks })
+    }
+
+    /// Stops in order: no new requests or polls, calls under way finish and are stored, then broker and store close.
+    pub async fn stop(mut self) -> Stopped {
+        self.service.stopping.cancel();
+        let deadline = Duration::from_millis(self.stop_ms);
+        let quiet = tokio::time::timeout(deadline, async { while self.tasks.join_next().await.is_some() {} }).await;
+        self.tasks.shutdown().await;
+        let stopped = self.service.engine.stop(deadline).await;
+        self.service.store.close().await;
+        Stopped { clean: stopped.clean && quiet.is_ok() }
+    }
+}
+
+/// Intake of a loaded configuration.
+pub fn intaker(loaded: &Loaded, tables: Arc<TableCache>) -> Intaker {
+    let receives = loaded
+        .config
+        .connections
+        .iter()
+        .map(|connection| {
+            let polled = connection.polls.iter().map(|polls| polls.receives.clone());
+            (connection.name.clone(), connection.receives.iter().cloned().chain(polled).collect())
+        })
+        .collect();
+    Intaker {
+        receives,
+        mappings: loaded.mappings.clone(),
+        tables,
+        routes: Routes::new(loaded.config.flows.clone()),
+    }
+}
+
+fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
+    let mut targets: Vec<TargetSettings> = loaded
+        .config
+        .connections
+        .iter()
+        .filter(|connection| loaded.connections.get(&connection.name).is_some_and(|built| built.target.is_some()))
+        .map(|connection| connection.target.clone())
+        .collect();
+    targets.push(TargetSettings::named(LEDGER));
+    targets.push(TargetSettings::named(INTAKE));
+    targets
+}
+
+fn spawn_pollers(service: &Arc<Service>, loaded: &Loaded, stopping: &CancellationToken, tasks: &mut JoinSet<()>) {
+    for connection in &loaded.config.connections {
+        let Some(source) = service.sources.get(&connection.name) else { continue };
+        for polls in &connection.polls {
+            let clock = service.clock.clone();
+            let poller = Poller {
+                connection: connection.name.clone(),
+                polls: polls.clone(),
+                source: source.clone(),
+                intaker: service.intaker.clone(),
+                store: service.store.clone(),
+                engine: service.engine.clone(),
+                clock: Arc::new(move || clock.now_ms()),
+            };
+            tasks.spawn(poller.run(stopping.clone()));
+        }
+    }
+}
+
+/// Follows imports made by other processes.
+async fn follow_tables(tables: Arc<TableCache>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
+        }
+        if let Err(error) = tables.refresh().await {
+            tracing::debug!(%error, "code tables not refreshed");
+        }
+    }
+}
+
+fn router(service: Arc<Service>, body_bytes_max: usize) -> Router {
+    Router::new()
+        .route("/in/{connection}", post(ingress::receive))
+        .route("/in/{connection}/{*path}", post(ingress::receive))
+        .route("/healthz", get(api::healthz))
+        .route("/readyz", get(api::readyz))
+        .route("/metrics", get(|| async { telemetry::metrics().render() }))
+        .nest("/api", api::router(service.clone()))
+        .layer(DefaultBodyLimit::max(body_bytes_max))
+        .with_state(service)
+}
