@@ -20,6 +20,7 @@ macro_rules! connectors {
 
 connectors! {
     kingdee_cloud,
+    nuonuo,
     webhook,
 }
 

@@ -67,7 +67,8 @@ impl Bills {
     /// Asks for the bill of a number: one row, or none.
     async fn find(&self, task: &Task) -> Result<Option<Found>, Failure> {
         let stamp = &self.client.settings.stamp_field;
-        let keys = format!("FID,FBillNo,FDocumentStatus,FCancelStatus,FBillAllAmount,FSettleCurrId.FNumber,{stamp}");
+        let keys =
+            format!("FID,FBillNo,FDocumentStatus,FCancelStatus,FBillAllAmount,FSettleCurrId.FNumber,{stamp}");
         let body = json!({"data": {
             "FormId": task.kind,
             "FieldKeys": keys,
@@ -149,9 +150,16 @@ impl Bills {
     }
 
     /// Takes one step further.
-    async fn advance(&self, operation: &str, task: &Task, remote: &Remote, done: Step) -> Result<Remote, Failure> {
+    async fn advance(
+        &self,
+        operation: &str,
+        task: &Task,
+        remote: &Remote,
+        done: Step,
+    ) -> Result<Remote, Failure> {
         let body = json!({"formid": task.kind, "data": {"Numbers": [remote.number]}});
-        let answer = self.client.call(operation, &body, Intent::Write).await.map_err(|f| f.reached(remote.clone()))?;
+        let answer =
+            self.client.call(operation, &body, Intent::Write).await.map_err(|f| f.reached(remote.clone()))?;
         let next = Remote { step: done.name().into(), ..remote.clone() };
         match answer {
             Answer::Success(body) => {

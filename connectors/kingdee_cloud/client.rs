@@ -85,7 +85,8 @@ impl KingdeeClient {
         let (operation, body) = auth::login(&self.settings, self.context.now_s());
         let (url, _) = self.address(AUTH_SERVICE, operation);
         // A login changes nothing that matters, so no answer to it leaves no doubt about the document.
-        let reply = self.post(url, Vec::new(), &body).await.map_err(|failure| soften(failure, Intent::Read))?;
+        let reply =
+            self.post(url, Vec::new(), &body).await.map_err(|failure| soften(failure, Intent::Read))?;
         if reply.status != 200 {
             let fault = Fault::new(
                 Code::TargetUnavailable,
@@ -107,7 +108,12 @@ impl KingdeeClient {
         (url, path)
     }
 
-    async fn post(&self, url: url::Url, mut headers: Vec<(String, String)>, body: &Value) -> Result<Reply, Failure> {
+    async fn post(
+        &self,
+        url: url::Url,
+        mut headers: Vec<(String, String)>,
+        body: &Value,
+    ) -> Result<Reply, Failure> {
         headers.push(("content-type".into(), "application/json".into()));
         headers.push(("accept".into(), "application/json".into()));
         let sent = Sent {
@@ -124,7 +130,11 @@ impl KingdeeClient {
 /// A read that got no answer did nothing: it is unavailable, not unknown.
 fn soften(failure: Failure, intent: Intent) -> Failure {
     if intent == Intent::Read && failure.class == Class::Unknown {
-        let fault = Fault { code: Code::TargetUnavailable, remedy: Code::TargetUnavailable.remedy(), ..failure.fault };
+        let fault = Fault {
+            code: Code::TargetUnavailable,
+            remedy: Code::TargetUnavailable.remedy(),
+            ..failure.fault
+        };
         return Failure { class: Class::Unavailable, fault, ..failure };
     }
     failure

@@ -31,7 +31,8 @@ fn number(name: &'static str, sense: Sense, scale: u32, doc: &'static str) -> Fi
 
 /// A reference to base data: an object with the code key; a plain text would be ignored by the server.
 fn base(name: &'static str, key: &'static str, doc: &'static str) -> Field {
-    let inner = Field::new(key, Kind::Text(Some(Length { max: 80, unit: LengthUnit::Characters })), "").required();
+    let inner =
+        Field::new(key, Kind::Text(Some(Length { max: 80, unit: LengthUnit::Characters })), "").required();
     Field::new(name, Kind::Record(vec![inner]), doc)
 }
 
@@ -76,7 +77,8 @@ fn sale_order() -> DocumentKind {
             name: "SAL_SaleOrder".into(),
             doc: "销售订单 / sales order".into(),
             fields: vec![
-                base("FBillTypeID", "FNUMBER", "单据类型；XSDD01_SYS 标准，XSDD05_SYS 退货 / bill type").required(),
+                base("FBillTypeID", "FNUMBER", "单据类型；XSDD01_SYS 标准，XSDD05_SYS 退货 / bill type")
+                    .required(),
                 text("FBillNo", 80, "单据编号：业务键 / number: the business key").required(),
                 Field::new("FDate", Kind::Date, "日期 / date").required(),
                 base("FSaleOrgId", "FNumber", "销售组织 / sales organisation").required(),
@@ -112,7 +114,8 @@ fn receipt() -> DocumentKind {
                 Field::new("FModifyDate", local(), "修改日期 / modified at").required(),
                 plain("FTHIRDBILLNO", "第三方单据编号 / third-party number"),
                 plain("FRECEIVEBILLENTRY_FEntryID", "明细内码 / entry id").required(),
-                Field::new("FRECTOTALAMOUNTFOR", Kind::decimal(Sense::Money), "收款金额 / amount received").required(),
+                Field::new("FRECTOTALAMOUNTFOR", Kind::decimal(Sense::Money), "收款金额 / amount received")
+                    .required(),
                 plain("FRECEIVEITEM", "预收项目：订单号 / order number of an advance"),
                 plain("FSALEORDERNO", "销售订单号 / sales order number"),
                 plain("FSETTLENO", "结算号 / bank reference"),

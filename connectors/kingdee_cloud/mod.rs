@@ -18,7 +18,10 @@ use tongbao_model::diagnostic::Findings;
 /// The registry's entry.
 pub static CONNECTOR: Connector = Connector {
     name: "kingdee-cloud",
-    summary: ("金蝶云星空：销售订单写入（保存、提交、审核），收款单读取", "Kingdee Cloud Galaxy: sales orders out (save, submit, audit), receipts in"),
+    summary: (
+        "金蝶云星空：销售订单写入（保存、提交、审核），收款单读取",
+        "Kingdee Cloud Galaxy: sales orders out (save, submit, audit), receipts in",
+    ),
     spec: KingdeeSettings::spec,
     documents: documents::all,
     build,

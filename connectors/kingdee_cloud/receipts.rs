@@ -62,7 +62,9 @@ fn document(row: &Value) -> Value {
         // Empty references come as null, as "" or as a blank.
         let cell = match cell {
             Value::String(text) if text.trim().is_empty() => Value::Null,
-            Value::Number(number) if key.ends_with("FEntryID") || *key == "FID" => Value::String(number.to_string()),
+            Value::Number(number) if key.ends_with("FEntryID") || *key == "FID" => {
+                Value::String(number.to_string())
+            }
             other => other,
         };
         match key.split_once('.') {
@@ -83,11 +85,19 @@ fn document(row: &Value) -> Value {
 #[async_trait]
 impl Source for Receipts {
     fn verify(&self, _: &Inbound, _: i64) -> Result<(), Fault> {
-        Err(Fault::new(Code::SignatureInvalid, "金蝶不推送单据，请配置 polls", "Kingdee pushes nothing: configure `polls`"))
+        Err(Fault::new(
+            Code::SignatureInvalid,
+            "金蝶不推送单据，请配置 polls",
+            "Kingdee pushes nothing: configure `polls`",
+        ))
     }
 
     fn decode(&self, _: &Inbound) -> Result<Decoded, Fault> {
-        Err(Fault::new(Code::BodyInvalid, "金蝶不推送单据，请配置 polls", "Kingdee pushes nothing: configure `polls`"))
+        Err(Fault::new(
+            Code::BodyInvalid,
+            "金蝶不推送单据，请配置 polls",
+            "Kingdee pushes nothing: configure `polls`",
+        ))
     }
 
     async fn poll(&self, stream: &str, cursor: Option<&str>) -> Result<Polled, Failure> {

@@ -10,15 +10,33 @@ use tongbao_model::{Class, Code, Fault};
 pub const RULES: &[Rule] = &[
     rule("number-taken", &[], &["编码唯一", "在当前系统中已经被使用"], Class::Conflict, Code::NumberTaken),
     rule("edit-lock-code", &["13"], &[], Class::Throttled(None), Code::TargetLocked),
-    rule("edit-lock-text", &[], &["冲突，请稍候再使用", "已被其他用户修改"], Class::Throttled(None), Code::TargetLocked),
+    rule(
+        "edit-lock-text",
+        &[],
+        &["冲突，请稍候再使用", "已被其他用户修改"],
+        Class::Throttled(None),
+        Code::TargetLocked,
+    ),
     rule("call-limit", &["14"], &[], Class::Throttled(None), Code::TargetThrottled),
     rule("no-permission", &["2", "15"], &[], Class::Unauthorized, Code::TargetUnauthorized),
-    rule("no-permission-text", &[], &["操作权限", "允许调用WebAPI接口"], Class::Unauthorized, Code::TargetUnauthorized),
+    rule(
+        "no-permission-text",
+        &[],
+        &["操作权限", "允许调用WebAPI接口"],
+        Class::Unauthorized,
+        Code::TargetUnauthorized,
+    ),
     rule("licence", &["7"], &[], Class::Throttled(None), Code::TargetThrottled),
     rule("server-fault", &["4", "6"], &[], Class::Unknown, Code::OutcomeUnknown),
     rule("server-fault-text", &[], &["数据库执行异常"], Class::Unknown, Code::OutcomeUnknown),
     rule("our-request", &["3", "5", "8"], &[], Class::Misconfigured, Code::TargetMisconfigured),
-    rule("our-fields", &[], &["元数据中标识为", "业务对象不存在", "实体不存在此属性"], Class::Misconfigured, Code::TargetMisconfigured),
+    rule(
+        "our-fields",
+        &[],
+        &["元数据中标识为", "业务对象不存在", "实体不存在此属性"],
+        Class::Misconfigured,
+        Code::TargetMisconfigured,
+    ),
     rule("content", &["0", "9", "10", "11", "12"], &[], Class::Rejected, Code::TargetRejected),
 ];
 
@@ -141,7 +159,11 @@ fn http_failure(reply: &Reply) -> Failure {
     };
     // The site's web server or a proxy answered, not Kingdee: a 4xx is about the address, not about the document.
     let class = if class == Class::Rejected { Class::Misconfigured } else { class };
-    let fault = Fault::new(code, format!("金蝶站点返回 HTTP {status}"), format!("the Kingdee site answered HTTP {status}"));
+    let fault = Fault::new(
+        code,
+        format!("金蝶站点返回 HTTP {status}"),
+        format!("the Kingdee site answered HTTP {status}"),
+    );
     Failure::new(fault).class(class)
 }
 
@@ -180,7 +202,11 @@ mod tests {
         for (code, message, class) in [
             ("11", "违反字段唯一性要求：编码唯一。[SO1]在当前系统中已经被使用。", Class::Conflict),
             ("11", "字段“客户”是必填项", Class::Rejected),
-            ("0", "“demo”使用业务单据：“销售订单”业务操作-“[销售订单-SO1-修改]”冲突，请稍候再使用。", Class::Throttled(None)),
+            (
+                "0",
+                "“demo”使用业务单据：“销售订单”业务操作-“[销售订单-SO1-修改]”冲突，请稍候再使用。",
+                Class::Throttled(None),
+            ),
             ("13", "x", Class::Throttled(None)),
             ("14", "x", Class::Throttled(None)),
             ("2", "您没有该功能的操作权限", Class::Unauthorized),
@@ -191,7 +217,11 @@ mod tests {
             ("8", "接口参数data不能为空", Class::Misconfigured),
             ("99", "从未见过", Class::Unknown),
         ] {
-            for wrapped in [refusal(code, message), format!("[{}]", refusal(code, message)), format!("[[{}]]", refusal(code, message))] {
+            for wrapped in [
+                refusal(code, message),
+                format!("[{}]", refusal(code, message)),
+                format!("[[{}]]", refusal(code, message)),
+            ] {
                 match answer(&wrapped) {
                     Answer::Refused { class: found, .. } => assert_eq!(found, class, "{code} {message}"),
                     other => panic!("{other:?}"),
@@ -199,7 +229,10 @@ mod tests {
             }
         }
         assert_eq!(answer(&refusal("1", "x")), Answer::SessionLost);
-        assert_eq!(answer(&format!("[[{}]]", refusal("0", "会话信息已丢失，请重新登录"))), Answer::SessionLost);
+        assert_eq!(
+            answer(&format!("[[{}]]", refusal("0", "会话信息已丢失，请重新登录"))),
+            Answer::SessionLost
+        );
         assert!(matches!(answer(r#"[[100001,"SO1"]]"#), Answer::Success(_)));
         assert!(matches!(answer("[]"), Answer::Success(_)));
     }
@@ -220,7 +253,12 @@ mod tests {
             let reply = Reply { status: 200, headers: Vec::new(), body: body.to_owned().into() };
             assert_eq!(read(&reply).unwrap_err().class, Class::Unknown, "{body}");
         }
-        for (status, class) in [(502, Class::Unknown), (404, Class::Misconfigured), (302, Class::Misconfigured), (403, Class::Unauthorized)] {
+        for (status, class) in [
+            (502, Class::Unknown),
+            (404, Class::Misconfigured),
+            (302, Class::Misconfigured),
+            (403, Class::Unauthorized),
+        ] {
             let reply = Reply { status, headers: Vec::new(), body: "".into() };
             assert_eq!(read(&reply).unwrap_err().class, class);
         }

@@ -22,7 +22,10 @@ use tongbao_model::{Code, Fault};
 /// The registry's entry.
 pub static CONNECTOR: Connector = Connector {
     name: "webhook",
-    summary: ("任意 CRM 或低代码平台：签名 JSON 推入，REST/JSON 回写", "any CRM or low-code platform: signed JSON in, REST/JSON out"),
+    summary: (
+        "任意 CRM 或低代码平台：签名 JSON 推入，REST/JSON 回写",
+        "any CRM or low-code platform: signed JSON in, REST/JSON out",
+    ),
     spec: WebhookSettings::spec,
     documents: || vec![DocumentKind::open("*", "Any document; the mapping declares its fields.")],
     build,
@@ -86,17 +89,23 @@ impl WebhookSource {
 }
 
 fn invalid(header: &str) -> Fault {
-    Fault::new(Code::SignatureInvalid, "签名与内容不符或缺失", "the signature is missing or does not fit the bytes")
-        .at(header)
+    Fault::new(
+        Code::SignatureInvalid,
+        "签名与内容不符或缺失",
+        "the signature is missing or does not fit the bytes",
+    )
+    .at(header)
 }
 
 impl Source for WebhookSource {
     fn verify(&self, request: &Inbound, now_ms: i64) -> Result<(), Fault> {
-        let timestamp = request.header(&self.timestamp_header).ok_or_else(|| invalid(&self.timestamp_header))?;
+        let timestamp =
+            request.header(&self.timestamp_header).ok_or_else(|| invalid(&self.timestamp_header))?;
         let given = request.header(&self.signature_header).ok_or_else(|| invalid(&self.signature_header))?;
         let given = given.strip_prefix("sha256=").unwrap_or(given);
         let given = hex::decode(given).map_err(|_| invalid(&self.signature_header))?;
-        let expected = self.expected(timestamp, &request.body).ok_or_else(|| invalid(&self.signature_header))?;
+        let expected =
+            self.expected(timestamp, &request.body).ok_or_else(|| invalid(&self.signature_header))?;
         if !bool::from(expected.as_slice().ct_eq(&given)) {
             return Err(invalid(&self.signature_header));
         }

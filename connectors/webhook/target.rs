@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tongbao_connect::settings::SecretString;
-use tongbao_connect::{Client, Context, Failure, Lookup, Outcome, Receipt, Remote, Reply, Sent, Target, Task};
+use tongbao_connect::{
+    Client, Context, Failure, Lookup, Outcome, Receipt, Remote, Reply, Sent, Target, Task,
+};
 use tongbao_model::diagnostic::Findings;
 use tongbao_model::yaml::Node;
 use tongbao_model::{Class, Code, Fault};
@@ -48,7 +50,9 @@ pub fn build(
             }
             None => findings.error(
                 "config-value",
-                node.get("operations").and_then(|inner| inner.get(name)).map_or(node.place, |inner| inner.place),
+                node.get("operations")
+                    .and_then(|inner| inner.get(name))
+                    .map_or(node.place, |inner| inner.place),
                 format!("操作 {name} 应形如 PATCH /contracts/{{key}}"),
                 format!("the operation `{name}` must look like `PATCH /contracts/{{key}}`"),
             ),
@@ -125,7 +129,13 @@ impl WebhookTarget {
         Ok((url, body))
     }
 
-    async fn send(&self, method: Method, url: url::Url, body: Option<&Map<String, Value>>, key: &str) -> Result<Reply, Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        url: url::Url,
+        body: Option<&Map<String, Value>>,
+        key: &str,
+    ) -> Result<Reply, Failure> {
         let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
         if let Some(token) = &self.token {
             headers.push(("authorization".into(), format!("Bearer {}", token.expose_secret())));
@@ -167,7 +177,8 @@ fn failed(reply: &Reply) -> Failure {
         | Class::Unknown
         | Class::Defect => (Code::OutcomeUnknown, "出错，结果不明", "failed, and what it did is not known"),
     };
-    let fault = Fault::new(code, format!("对方{zh}（HTTP {status}）"), format!("the far side {en} (HTTP {status})"));
+    let fault =
+        Fault::new(code, format!("对方{zh}（HTTP {status}）"), format!("the far side {en} (HTTP {status})"));
     let failure = Failure::new(fault).class(class);
     match reply.json() {
         Some(body) => failure.response(body),
@@ -219,7 +230,9 @@ impl Target for WebhookTarget {
                     Some(body.iter().all(|(key, value)| found.get(key) == Some(value)))
                 });
                 match there {
-                    Some(true) => Lookup::Found(Receipt { remote: remote(task, &reply), ..Receipt::default() }),
+                    Some(true) => {
+                        Lookup::Found(Receipt { remote: remote(task, &reply), ..Receipt::default() })
+                    }
                     // Not as we want it: writing the state (again) is safe.
                     Some(false) => Lookup::Absent,
                     None => Lookup::CannotTell(failed(&Reply { status: 500, ..reply })),

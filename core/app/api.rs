@@ -49,7 +49,12 @@ pub async fn readyz(State(service): State<Arc<Service>>) -> Response {
     )
 }
 
-async fn authorize(State(service): State<Arc<Service>>, headers: HeaderMap, request: Request, next: Next) -> Response {
+async fn authorize(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
     let allowed = match &service.api_token {
         None => service.is_local,
         Some(token) => headers
@@ -96,7 +101,8 @@ impl Wanted {
             .flat_map(|list| list.split(','))
             .filter(|name| !name.is_empty())
             .map(|name| {
-                DeliveryState::from_name(name).ok_or_else(|| format!("没有状态 {name} / there is no state `{name}`"))
+                DeliveryState::from_name(name)
+                    .ok_or_else(|| format!("没有状态 {name} / there is no state `{name}`"))
             })
             .collect::<Result<_, _>>()?;
         Ok(Filter {
@@ -129,9 +135,10 @@ async fn deliveries(State(service): State<Arc<Service>>, Query(wanted): Query<Wa
 
 async fn delivery(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Response {
     match service.store.delivery(&id).await {
-        Ok(Some((delivery, attempts, event))) => {
-            answer(StatusCode::OK, json!({"delivery": delivery, "attempts": attempts, "event": explain::shown(&event)}))
-        }
+        Ok(Some((delivery, attempts, event))) => answer(
+            StatusCode::OK,
+            json!({"delivery": delivery, "attempts": attempts, "event": explain::shown(&event)}),
+        ),
         Ok(None) => answer(StatusCode::NOT_FOUND, json!({"error": "没有该投递 / there is no such delivery"})),
         Err(error) => failed(&error),
     }

@@ -13,7 +13,14 @@ pub const EMITTED: &[&str] = &[kinds::SALES_ORDER_POSTED, kinds::INVOICE_ISSUED]
 
 /// The event that follows from a document standing in a target. `None` for a kind that is not in [`EMITTED`],
 /// which the configuration check refuses.
-pub fn follow_on(kind: &str, cause: &Event, delivery: &str, task: &Task, receipt: &Receipt, now_ms: i64) -> Option<Event> {
+pub fn follow_on(
+    kind: &str,
+    cause: &Event,
+    delivery: &str,
+    task: &Task,
+    receipt: &Receipt,
+    now_ms: i64,
+) -> Option<Event> {
     let source: Value = serde_json::from_str(&cause.record).ok()?;
     let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
     let contract = text("contract_number").unwrap_or_else(|| cause.key.clone());

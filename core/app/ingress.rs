@@ -33,7 +33,8 @@ pub async fn receive(
     };
     let now_ms = service.now_ms();
     if let Err(fault) = source.verify(&request, now_ms) {
-        metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => fault.code.as_str()).increment(1);
+        metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => fault.code.as_str())
+            .increment(1);
         return refuse(StatusCode::UNAUTHORIZED, &[fault]);
     }
     accept(&service, &connection, source.as_ref(), &request, now_ms).await

@@ -93,7 +93,11 @@ impl Intaker {
     /// The built-in target that [`Intaker::keep`] sends to.
     pub fn retry(&self, event: &Event, now_ms: i64) -> Report {
         let Ok(kept) = serde_json::from_str::<Value>(&event.record) else {
-            return Report::fault(Fault::new(Code::Defect, "事件内容无法读取", "the event's record cannot be read"));
+            return Report::fault(Fault::new(
+                Code::Defect,
+                "事件内容无法读取",
+                "the event's record cannot be read",
+            ));
         };
         let text = |key: &str| kept.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let incoming =

@@ -62,7 +62,8 @@ fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
         }
     };
     let contract = contract.ok_or_else(|| {
-        Fault::new(Code::ContractUnknown, "单据未指明合同号", "the document names no contract").at("contract_number")
+        Fault::new(Code::ContractUnknown, "单据未指明合同号", "the document names no contract")
+            .at("contract_number")
     })?;
     let reversed = text("status").as_deref() == Some("reversed");
     let amount = if reversed { "0".to_owned() } else { text(amount).unwrap_or_else(|| "0".into()) };
@@ -134,7 +135,15 @@ fn settle(
             open: Exact(account.open),
         });
         let contract = &entry.contract;
-        events.push(emit::event(kinds::PAYMENT_MATCHED, contract, account.revision, contract, &status, delivery, now_ms));
+        events.push(emit::event(
+            kinds::PAYMENT_MATCHED,
+            contract,
+            account.revision,
+            contract,
+            &status,
+            delivery,
+            now_ms,
+        ));
     }
     if account.is_paid_in_full() && !account.released {
         let commission = emit::record(&Commission {
@@ -145,7 +154,15 @@ fn settle(
             released_at: Time(rfc3339(entry.at_ms)),
         });
         let contract = &entry.contract;
-        events.push(emit::event(kinds::COMMISSION_RELEASED, contract, 1, contract, &commission, delivery, now_ms));
+        events.push(emit::event(
+            kinds::COMMISSION_RELEASED,
+            contract,
+            1,
+            contract,
+            &commission,
+            delivery,
+            now_ms,
+        ));
         stored.push(LedgerEntry {
             kind: MovementKind::Released.name().into(),
             origin: contract.clone(),
@@ -217,7 +234,8 @@ mod tests {
     }
 
     fn payment(number: &str, revision: i64, status: &str, amount: &str) -> Event {
-        let record = json!({"contract_number": "HT-1", "amount": amount, "currency": "CNY", "status": status});
+        let record =
+            json!({"contract_number": "HT-1", "amount": amount, "currency": "CNY", "status": status});
         event(kinds::PAYMENT_RECEIVED, number, revision, record)
     }
 

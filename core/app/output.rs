@@ -89,7 +89,10 @@ mod tests {
 
     #[test]
     fn columns_line_up_with_chinese() {
-        let text = table(&["合同", "state"], &[vec!["HT-1".into(), "posted".into()], vec!["合同二号".into(), "x".into()]]);
+        let text = table(
+            &["合同", "state"],
+            &[vec!["HT-1".into(), "posted".into()], vec!["合同二号".into(), "x".into()]],
+        );
         assert_eq!(text, "合同      state\n────────  ──────\nHT-1      posted\n合同二号  x\n");
     }
 }

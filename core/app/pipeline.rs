@@ -47,7 +47,10 @@ impl Pipeline {
             return Report::fault(Fault::new(
                 Code::TargetMisconfigured,
                 format!("配置中已没有流程 {} 或连接 {}", work.delivery.flow, work.delivery.target),
-                format!("the flow `{}` or the connection `{}` is no longer configured", work.delivery.flow, work.delivery.target),
+                format!(
+                    "the flow `{}` or the connection `{}` is no longer configured",
+                    work.delivery.flow, work.delivery.target
+                ),
             ));
         };
         let name = flow.mapping.as_deref().unwrap_or_default();
@@ -60,13 +63,20 @@ impl Pipeline {
             Ok(mapped) => mapped,
             Err(stop) => {
                 let report = Report::fault(stop.fault);
-                return Report { final_rejection: stop.is_final, mapping: Some(version), tables_revision: Some(revision), ..report };
+                return Report {
+                    final_rejection: stop.is_final,
+                    mapping: Some(version),
+                    tables_revision: Some(revision),
+                    ..report
+                };
             }
         };
         let task = task(mapping, mapped, work);
         let outcome = send(target.as_ref(), &task, work).await;
         let report = match outcome {
-            Ok((class, receipt)) => self.succeeded(class, receipt, &task, flow.emits.as_deref(), work, now_ms),
+            Ok((class, receipt)) => {
+                self.succeeded(class, receipt, &task, flow.emits.as_deref(), work, now_ms)
+            }
             Err(failure) => failed(failure),
         };
         Report {
@@ -199,7 +209,9 @@ fn undecided(failure: Failure) -> Failure {
     let class = match failure.class {
         Class::Misconfigured | Class::Defect | Class::Conflict | Class::Unauthorized => failure.class,
         Class::Throttled(after) => Class::Throttled(after),
-        Class::Done | Class::AlreadyThere | Class::Rejected | Class::Unavailable | Class::Unknown => Class::Unknown,
+        Class::Done | Class::AlreadyThere | Class::Rejected | Class::Unavailable | Class::Unknown => {
+            Class::Unknown
+        }
     };
     failure.class(class)
 }

@@ -38,8 +38,14 @@ impl Poller {
             let more = match self.once().await {
                 Ok(more) => more,
                 Err(why) => {
-                    tracing::warn!(connection = self.connection, stream = self.polls.receives.kind, why, "poll failed");
-                    metrics::counter!("tongbao_poll_failures_total", "connection" => self.connection.clone()).increment(1);
+                    tracing::warn!(
+                        connection = self.connection,
+                        stream = self.polls.receives.kind,
+                        why,
+                        "poll failed"
+                    );
+                    metrics::counter!("tongbao_poll_failures_total", "connection" => self.connection.clone())
+                        .increment(1);
                     false
                 }
             };
@@ -57,11 +63,8 @@ impl Poller {
     pub async fn once(&self) -> Result<bool, String> {
         let stream = &self.polls.receives.kind;
         let cursor = self.store.cursor(&self.connection, stream).await.map_err(|error| error.to_string())?;
-        let Polled { documents, cursor: position, more } = self
-            .source
-            .poll(stream, cursor.as_deref())
-            .await
-            .map_err(|failure| failure.fault.to_string())?;
+        let Polled { documents, cursor: position, more } =
+            self.source.poll(stream, cursor.as_deref()).await.map_err(|failure| failure.fault.to_string())?;
         let now_ms = (self.clock)();
         let intakes: Vec<Intake> = documents
             .iter()

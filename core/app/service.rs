@@ -149,8 +149,10 @@ impl Running {
         let store = open_store(&loaded.config).await?;
         let tables = Arc::new(TableCache::load(store.clone()).await?);
         let intaker = Arc::new(intaker(&loaded, tables.clone()));
-        let targets = loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.target.clone()?)));
-        let pipeline = Pipeline { store: store.clone(), intaker: intaker.clone(), targets: targets.collect() };
+        let targets =
+            loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.target.clone()?)));
+        let pipeline =
+            Pipeline { store: store.clone(), intaker: intaker.clone(), targets: targets.collect() };
         let broker = open_broker(&loaded.config, &clock).await?;
         if matches!(loaded.config.broker, BrokerConfig::Embedded) {
             // What an earlier process had in memory is put back into the outbox before anything is taken from it.
@@ -169,11 +171,13 @@ impl Running {
         })
         .await?;
         let listen = loaded.config.server.listen.clone();
-        let listener =
-            tokio::net::TcpListener::bind(&listen).await.map_err(|error| StartError::Listen(listen.clone(), error))?;
+        let listener = tokio::net::TcpListener::bind(&listen)
+            .await
+            .map_err(|error| StartError::Listen(listen.clone(), error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
         let stopping = CancellationToken::new();
-        let sources = loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.source.clone()?)));
+        let sources =
+            loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.source.clone()?)));
         let service = Arc::new(Service {
             engine: Arc::new(engine),
             store,
@@ -189,7 +193,8 @@ impl Running {
         let router = router(service.clone(), loaded.config.server.body_bytes_max);
         let graceful = stopping.clone();
         tasks.spawn(async move {
-            let serve = axum::serve(listener, router).with_graceful_shutdown(async move { graceful.cancelled().await });
+            let serve = axum::serve(listener, router)
+                .with_graceful_shutdown(async move { graceful.cancelled().await });
             if let Err(error) = serve.await {
                 tracing::error!(%error, "the HTTP server stopped");
             }
@@ -203,7 +208,8 @@ impl Running {
     pub async fn stop(mut self) -> Stopped {
         self.service.stopping.cancel();
         let deadline = Duration::from_millis(self.stop_ms);
-        let quiet = tokio::time::timeout(deadline, async { while self.tasks.join_next().await.is_some() {} }).await;
+        let quiet =
+            tokio::time::timeout(deadline, async { while self.tasks.join_next().await.is_some() {} }).await;
         self.tasks.shutdown().await;
         let stopped = self.service.engine.stop(deadline).await;
         self.service.store.close().await;
@@ -235,7 +241,9 @@ fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
         .config
         .connections
         .iter()
-        .filter(|connection| loaded.connections.get(&connection.name).is_some_and(|built| built.target.is_some()))
+        .filter(|connection| {
+            loaded.connections.get(&connection.name).is_some_and(|built| built.target.is_some())
+        })
         .map(|connection| connection.target.clone())
         .collect();
     targets.push(TargetSettings::named(LEDGER));
@@ -243,7 +251,12 @@ fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
     targets
 }
 
-fn spawn_pollers(service: &Arc<Service>, loaded: &Loaded, stopping: &CancellationToken, tasks: &mut JoinSet<()>) {
+fn spawn_pollers(
+    service: &Arc<Service>,
+    loaded: &Loaded,
+    stopping: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) {
     for connection in &loaded.config.connections {
         let Some(source) = service.sources.get(&connection.name) else { continue };
         for polls in &connection.polls {

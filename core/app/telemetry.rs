@@ -10,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 /// JSON logs on standard error, for `serve`. The filter comes from `TONGBAO_LOG`, e.g. `info` or `tongbao=debug`.
 /// Calling it twice keeps the first.
 pub fn json_logs() {
-    let filter = EnvFilter::try_from_env("TONGBAO_LOG").unwrap_or_else(|_| EnvFilter::new("info,lapin=warn,sqlx=warn"));
+    let filter = EnvFilter::try_from_env("TONGBAO_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,lapin=warn,sqlx=warn"));
     // An error means that a subscriber stands already, which is what is wanted.
     let _ = tracing_subscriber::fmt()
         .json()
@@ -75,7 +76,8 @@ impl Observer for Counters {
             "connection" => target.to_owned(), "class" => class.name(), "next" => next
         )
         .increment(1);
-        metrics::histogram!("tongbao_call_seconds", "connection" => target.to_owned()).record(call.as_secs_f64());
+        metrics::histogram!("tongbao_call_seconds", "connection" => target.to_owned())
+            .record(call.as_secs_f64());
     }
 
     fn fenced(&self, target: &str) {
@@ -91,6 +93,10 @@ impl Observer for Counters {
     }
 
     fn circuit(&self, target: &str, open: bool) {
-        metrics::gauge!("tongbao_circuit_open", "connection" => target.to_owned()).set(if open { 1.0 } else { 0.0 });
+        metrics::gauge!("tongbao_circuit_open", "connection" => target.to_owned()).set(if open {
+            1.0
+        } else {
+            0.0
+        });
     }
 }

@@ -205,7 +205,8 @@ mod tests {
             (vec![(Ordered, 0), (Received, 0)], 0, Stage::PartPaid, false),
             (vec![(Ordered, 10_000), (Invoiced, 10_000)], 10_000, Stage::Open, false),
         ] {
-            let movements: Vec<_> = movements.into_iter().map(|(kind, cents)| movement(kind, cents)).collect();
+            let movements: Vec<_> =
+                movements.into_iter().map(|(kind, cents)| movement(kind, cents)).collect();
             let account = Account::of(&movements).unwrap();
             assert_eq!(account.open, Decimal::new(open, 2), "{movements:?}");
             assert_eq!((account.stage(), account.is_paid_in_full()), (stage, full), "{movements:?}");

@@ -37,7 +37,12 @@ pub fn run(path: &Path, without_secrets: bool, as_json: bool) -> Exit {
         let (connections, flows) = (loaded.config.connections.len(), loaded.config.flows.len());
         output::line(&format!(
             "{}：{connections} 个连接，{flows} 个流程，{} 个映射，{} 个映射测试（失败 {failed}）\n{}: {connections} connections, {flows} flows, {} mappings, {} mapping tests ({failed} failed)",
-            path.display(), loaded.mappings.len(), tested.len(), path.display(), loaded.mappings.len(), tested.len(),
+            path.display(),
+            loaded.mappings.len(),
+            tested.len(),
+            path.display(),
+            loaded.mappings.len(),
+            tested.len(),
         ));
     }
     if failed == 0 { Exit::Ok } else { Exit::Config }

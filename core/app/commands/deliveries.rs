@@ -111,7 +111,10 @@ pub fn attempt_text(attempt: &AttemptView) -> String {
     {
         if let Some(value) = value {
             let short: String = value.chars().take(400).collect();
-            text.push_str(&format!("\n   {label}: {short}{}", if short.len() < value.len() { "…" } else { "" }));
+            text.push_str(&format!(
+                "\n   {label}: {short}{}",
+                if short.len() < value.len() { "…" } else { "" }
+            ));
         }
     }
     text

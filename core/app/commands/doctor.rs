@@ -15,7 +15,11 @@ pub async fn run(config: &Path, as_json: bool) -> Exit {
     match service::open_store(&loaded.config).await {
         Ok(store) => {
             let ping = store.ping().await;
-            rows.push(("database".into(), ping.is_ok(), ping.map_or_else(|error| error.to_string(), |()| "ok".into())));
+            rows.push((
+                "database".into(),
+                ping.is_ok(),
+                ping.map_or_else(|error| error.to_string(), |()| "ok".into()),
+            ));
             store.close().await;
         }
         Err(error) => rows.push(("database".into(), false, error.to_string())),
@@ -25,7 +29,8 @@ pub async fn run(config: &Path, as_json: bool) -> Exit {
         Err(why) => ("broker".into(), false, why),
     });
     for connection in &loaded.config.connections {
-        let Some(target) = loaded.connections.get(&connection.name).and_then(|built| built.target.clone()) else {
+        let Some(target) = loaded.connections.get(&connection.name).and_then(|built| built.target.clone())
+        else {
             rows.push((connection.name.clone(), true, "仅作来源 / source only".into()));
             continue;
         };

@@ -101,7 +101,13 @@ pub fn text(chain: &Value, depth: usize) -> String {
     let indent = "  ".repeat(depth);
     let get = |path: &str| chain.pointer(path).map(plain).unwrap_or_default();
     let at = chain.pointer("/event/occurred_at_ms").and_then(Value::as_i64).map(time).unwrap_or_default();
-    let mut out = format!("{indent}● {} {}  r{}  {at}  ← {}\n", get("/event/kind"), get("/event/key"), get("/event/revision"), get("/event/source"));
+    let mut out = format!(
+        "{indent}● {} {}  r{}  {at}  ← {}\n",
+        get("/event/kind"),
+        get("/event/key"),
+        get("/event/revision"),
+        get("/event/source")
+    );
     for delivery in chain.get("deliveries").and_then(Value::as_array).into_iter().flatten() {
         out.push_str(&delivery_text(delivery, &indent));
         for next in delivery.get("led_to").and_then(Value::as_array).into_iter().flatten() {
@@ -113,7 +119,13 @@ pub fn text(chain: &Value, depth: usize) -> String {
 
 fn delivery_text(delivery: &Value, indent: &str) -> String {
     let get = |path: &str| delivery.pointer(path).map(plain).unwrap_or_default();
-    let mut out = format!("{indent}  → {} [{}] {} {}", get("/delivery/target"), get("/delivery/flow"), get("/delivery/state"), get("/delivery/remote/number"));
+    let mut out = format!(
+        "{indent}  → {} [{}] {} {}",
+        get("/delivery/target"),
+        get("/delivery/flow"),
+        get("/delivery/state"),
+        get("/delivery/remote/number")
+    );
     out.push('\n');
     let attempts = delivery.get("attempts").and_then(Value::as_array);
     for attempt in attempts.into_iter().flatten() {
@@ -121,7 +133,12 @@ fn delivery_text(delivery: &Value, indent: &str) -> String {
         let class = attempt.get("class").and_then(Value::as_str).unwrap_or("（无结果）");
         let at = attempt.get("started_at_ms").and_then(Value::as_i64).map(time).unwrap_or_default();
         out.push_str(&format!("{indent}      #{} {at} {class}", get("/attempt")));
-        for (label, path) in [("", "/fault/code"), ("", "/fault/message/zh"), ("mapping ", "/mapping"), ("tables r", "/tables_revision")] {
+        for (label, path) in [
+            ("", "/fault/code"),
+            ("", "/fault/message/zh"),
+            ("mapping ", "/mapping"),
+            ("tables r", "/tables_revision"),
+        ] {
             let value = get(path);
             if !value.is_empty() {
                 out.push_str(&format!("  {label}{value}"));

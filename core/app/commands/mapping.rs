@@ -50,7 +50,12 @@ pub fn compile_file(path: &Path) -> (Option<Mapping>, Vec<Diagnostic>) {
         Ok(text) => compile(&name, &text, &Documents::all()),
         Err(error) => {
             let mut findings = tongbao_model::diagnostic::Findings::new(name);
-            findings.error("mapping-file", Place::default(), format!("无法读取：{error}"), format!("cannot be read: {error}"));
+            findings.error(
+                "mapping-file",
+                Place::default(),
+                format!("无法读取：{error}"),
+                format!("cannot be read: {error}"),
+            );
             (None, findings.into_sorted())
         }
     }
@@ -73,7 +78,8 @@ pub fn test_files(files: &[PathBuf]) -> Vec<(PathBuf, Tested)> {
             None => {
                 let errors = found.iter().filter(|finding| finding.severity == Severity::Error);
                 let failure = errors.map(ToString::to_string).collect::<Vec<_>>().join("\n");
-                let test = Tested { name: "(compile)".into(), place: Place::default(), failure: Some(failure) };
+                let test =
+                    Tested { name: "(compile)".into(), place: Place::default(), failure: Some(failure) };
                 tested.push((file.clone(), test));
             }
         }
@@ -107,7 +113,13 @@ fn test(paths: &[PathBuf], as_json: bool) -> Exit {
                 output::line(&format!("    {failure}"));
             }
         }
-        output::line(&format!("{} 个映射，{} 个测试，失败 {failed} / {} mappings, {} tests, {failed} failed", files.len(), tested.len(), files.len(), tested.len()));
+        output::line(&format!(
+            "{} 个映射，{} 个测试，失败 {failed} / {} mappings, {} tests, {failed} failed",
+            files.len(),
+            tested.len(),
+            files.len(),
+            tested.len()
+        ));
     }
     if failed == 0 && !tested.is_empty() { Exit::Ok } else { Exit::Failed }
 }
@@ -125,7 +137,10 @@ fn read_json(path: &Path) -> Result<Value, String> {
 fn explain(name: &str, input: &Path, folders: &[PathBuf], tables: &Tables, as_json: bool) -> Exit {
     let found = mapping_files(folders).ok().and_then(|files| {
         files.into_iter().find(|file| {
-            std::fs::read_to_string(file).ok().and_then(|text| tongbao_mapping::head(&text)).is_some_and(|head| head.name == name)
+            std::fs::read_to_string(file)
+                .ok()
+                .and_then(|text| tongbao_mapping::head(&text))
+                .is_some_and(|head| head.name == name)
         })
     });
     let Some(file) = found else {
@@ -155,7 +170,13 @@ fn explain(name: &str, input: &Path, folders: &[PathBuf], tables: &Tables, as_js
             .iter()
             .map(|trace| {
                 let source = trace.table.clone().unwrap_or_else(|| trace.source.clone());
-                vec![trace.target.clone(), trace.value.to_string(), trace.rule.clone(), source, trace.line.to_string()]
+                vec![
+                    trace.target.clone(),
+                    trace.value.to_string(),
+                    trace.rule.clone(),
+                    source,
+                    trace.line.to_string(),
+                ]
             })
             .collect();
         let head = ["目标字段 / target", "值 / value", "规则 / rule", "来源值 / source", "行 / line"];

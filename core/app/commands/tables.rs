@@ -15,13 +15,15 @@ const ROWS_MAX: usize = 1_000_000;
 pub async fn run(command: TablesCommand, config: &Path, as_json: bool) -> Exit {
     // The file is read before the store is opened: a wrong file changes nothing.
     let import = match &command {
-        TablesCommand::Import { table, file, .. } => match open(file).and_then(|reader| read(table, reader)) {
-            Ok(rows) => rows,
-            Err(why) => {
-                output::note(&why);
-                return Exit::Failed;
+        TablesCommand::Import { table, file, .. } => {
+            match open(file).and_then(|reader| read(table, reader)) {
+                Ok(rows) => rows,
+                Err(why) => {
+                    output::note(&why);
+                    return Exit::Failed;
+                }
             }
-        },
+        }
         TablesCommand::Export { .. } | TablesCommand::List => Vec::new(),
     };
     let store = match super::store(config).await {
@@ -56,7 +58,8 @@ pub async fn run(command: TablesCommand, config: &Path, as_json: bool) -> Exit {
             if as_json {
                 output::json(&json!(counts));
             } else {
-                let rows: Vec<_> = counts.into_iter().map(|(table, count)| vec![table, count.to_string()]).collect();
+                let rows: Vec<_> =
+                    counts.into_iter().map(|(table, count)| vec![table, count.to_string()]).collect();
                 output::line(output::table(&["对照表 / table", "行 / rows"], &rows).trim_end());
             }
         }),
@@ -84,7 +87,9 @@ pub fn read(table: &str, reader: impl Read) -> Result<Vec<TableRow>, String> {
     let header = csv.headers().map_err(|error| error.to_string())?.clone();
     let column = |name: &str| header.iter().position(|cell| cell.trim_start_matches('\u{feff}') == name);
     let (Some(source), Some(target)) = (column("source"), column("target")) else {
-        return Err("首行应为 source,target,note / the first line must name the columns source,target,note".into());
+        return Err(
+            "首行应为 source,target,note / the first line must name the columns source,target,note".into()
+        );
     };
     let note = column("note");
     let mut rows: Vec<TableRow> = Vec::new();
@@ -101,7 +106,9 @@ pub fn read(table: &str, reader: impl Read) -> Result<Vec<TableRow>, String> {
             note: note.map(cell).unwrap_or_default(),
         };
         if row.source.is_empty() || row.target.is_empty() {
-            problems.push(format!("第 {line} 行：source 与 target 不能为空 / line {line}: source and target must not be empty"));
+            problems.push(format!(
+                "第 {line} 行：source 与 target 不能为空 / line {line}: source and target must not be empty"
+            ));
         } else if let Some(first) = lines.insert(row.source.clone(), line) {
             problems.push(format!(
                 "第 {line} 行：{} 与第 {first} 行重复 / line {line}: `{}` is on line {first} already",

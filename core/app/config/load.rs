@@ -31,8 +31,10 @@ pub struct Documents {
 impl Documents {
     /// Of all connectors there are.
     pub fn all() -> Documents {
-        let mut shapes: BTreeMap<_, _> =
-            tongbao_model::record::shapes().into_iter().map(|shape| (shape.name.to_string(), shape)).collect();
+        let mut shapes: BTreeMap<_, _> = tongbao_model::record::shapes()
+            .into_iter()
+            .map(|shape| (shape.name.to_string(), shape))
+            .collect();
         let mut open = BTreeSet::new();
         for connector in tongbao_connectors::all() {
             for DocumentKind { shape, open: is_open, .. } in (connector.documents)() {
@@ -121,7 +123,9 @@ pub fn load_text(
     let (mappings, files, mut found) = compile_all(&config.mappings, &mut findings);
     let mut connections = HashMap::new();
     for connection in &config.connections {
-        let Some(connector) = find_connector(&connection.connector, connection.place, &mut findings) else { continue };
+        let Some(connector) = find_connector(&connection.connector, connection.place, &mut findings) else {
+            continue;
+        };
         let context = Context { connection: connection.name.clone(), ..context.clone() };
         let settings = Settings { node: &connection.settings, secrets: environment };
         if let Some(built) = (connector.build)(&settings, context, &mut findings) {
@@ -161,7 +165,12 @@ fn compile_all(folders: &[PathBuf], findings: &mut Findings) -> Compiled {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) => {
-                findings.error("config-mappings", Place::default(), format!("{shown}：{error}"), format!("{shown}: {error}"));
+                findings.error(
+                    "config-mappings",
+                    Place::default(),
+                    format!("{shown}：{error}"),
+                    format!("{shown}: {error}"),
+                );
                 continue;
             }
         };
@@ -173,7 +182,11 @@ fn compile_all(folders: &[PathBuf], findings: &mut Findings) -> Compiled {
                     "mapping-twice",
                     Place::default(),
                     format!("映射 {} 有两个文件：{} 与 {shown}", mapping.name, first.display()),
-                    format!("the mapping `{}` is in two files: {} and {shown}", mapping.name, first.display()),
+                    format!(
+                        "the mapping `{}` is in two files: {} and {shown}",
+                        mapping.name,
+                        first.display()
+                    ),
                 );
             }
             mappings.insert(mapping.name.clone(), Arc::new(mapping));
@@ -244,7 +257,10 @@ fn check_receives(
             "mapping-end",
             receives.place,
             format!("映射 {} 的 from 是 {}，此处需要 {expected}", mapping.name, mapping.from),
-            format!("the mapping `{}` reads {}, here it would have to read {expected}", mapping.name, mapping.from),
+            format!(
+                "the mapping `{}` reads {}, here it would have to read {expected}",
+                mapping.name, mapping.from
+            ),
         );
     }
 }
@@ -280,8 +296,9 @@ fn check_flow(
     findings: &mut Findings,
 ) {
     let Some(connection) = config.connections.iter().find(|connection| connection.name == flow.to) else {
-        let suggestion = nearest(&flow.to, config.connections.iter().map(|connection| connection.name.as_str()))
-            .map(|name| Text::new(format!("是否为 {name}？"), format!("did you mean `{name}`?")));
+        let suggestion =
+            nearest(&flow.to, config.connections.iter().map(|connection| connection.name.as_str()))
+                .map(|name| Text::new(format!("是否为 {name}？"), format!("did you mean `{name}`?")));
         findings.error_with(
             "connection-unknown",
             flow.place,
@@ -309,7 +326,10 @@ fn check_flow(
             "mapping-end",
             flow.place,
             format!("映射 {name} 的 to 是 {}，此处需要 {}/…", mapping.to, connection.connector),
-            format!("the mapping `{name}` makes {}, here it would have to make {}/…", mapping.to, connection.connector),
+            format!(
+                "the mapping `{name}` makes {}, here it would have to make {}/…",
+                mapping.to, connection.connector
+            ),
         );
     }
 }

@@ -1,6 +1,8 @@
 //! From YAML to [`Config`]: form only. What names mean is checked by `load`.
 
-use super::{BrokerConfig, Config, Connection, Environment, Flow, LEDGER, Polls, Receives, Server, StoreConfig};
+use super::{
+    BrokerConfig, Config, Connection, Environment, Flow, LEDGER, Polls, Receives, Server, StoreConfig,
+};
 use std::path::Path;
 use tongbao_connect::settings::{Setting, refuse_unknown};
 use tongbao_delivery::settings::{RelaySettings, TargetSettings};
@@ -84,7 +86,12 @@ impl Reader<'_> {
     fn required(&mut self, node: &Node, name: &str, place: Place) -> Option<String> {
         let found = self.optional(node, name);
         if node.get(name).is_none() {
-            self.findings.error("config-missing", place, format!("缺少 {name}"), format!("`{name}` is missing"));
+            self.findings.error(
+                "config-missing",
+                place,
+                format!("缺少 {name}"),
+                format!("`{name}` is missing"),
+            );
         }
         found
     }
@@ -94,7 +101,12 @@ impl Reader<'_> {
         match self.value::<u64>(inner, name).map(T::try_from) {
             Some(Ok(value)) => value,
             Some(Err(_)) => {
-                self.findings.error("config-value", inner.place, format!("{name} 过大"), format!("{name} is too large"));
+                self.findings.error(
+                    "config-value",
+                    inner.place,
+                    format!("{name} 过大"),
+                    format!("{name} is too large"),
+                );
                 default
             }
             None => default,
@@ -161,7 +173,12 @@ impl Reader<'_> {
             "embedded" => Some(BrokerConfig::Embedded),
             "rabbitmq" => {
                 let Some(inner) = node.get("url") else {
-                    self.findings.error("config-missing", node.place, "缺少 broker.url", "`broker.url` is missing");
+                    self.findings.error(
+                        "config-missing",
+                        node.place,
+                        "缺少 broker.url",
+                        "`broker.url` is missing",
+                    );
                     return None;
                 };
                 let url = self.url(inner, "url")?;
@@ -191,7 +208,12 @@ impl Reader<'_> {
             stalled_ms: self.number(node, "stalled_ms", default.stalled_ms),
         };
         if let Some(problem) = relay.problem() {
-            self.findings.error("config-value", node.place, format!("relay：{problem}"), format!("relay: {problem}"));
+            self.findings.error(
+                "config-value",
+                node.place,
+                format!("relay：{problem}"),
+                format!("relay: {problem}"),
+            );
         }
         relay
     }
@@ -225,7 +247,8 @@ impl Reader<'_> {
                     .collect()
             })
             .unwrap_or_default();
-        let target = self.target(&name, node.get("delivery").unwrap_or(&empty), node.get("retry").unwrap_or(&empty));
+        let target =
+            self.target(&name, node.get("delivery").unwrap_or(&empty), node.get("retry").unwrap_or(&empty));
         Some(Connection {
             name,
             place: entry.place,
@@ -275,7 +298,8 @@ impl Reader<'_> {
         target.lease_ms = self.number(delivery, "lease_ms", target.lease_ms);
         target.call_timeout_ms = self.number(delivery, "call_timeout_ms", target.call_timeout_ms);
         target.circuit_after = self.number(delivery, "circuit_after", target.circuit_after);
-        target.circuit_cool_down_ms = self.number(delivery, "circuit_cool_down_ms", target.circuit_cool_down_ms);
+        target.circuit_cool_down_ms =
+            self.number(delivery, "circuit_cool_down_ms", target.circuit_cool_down_ms);
         let schedule = &mut target.schedule;
         schedule.first_ms = self.number(retry, "first_ms", schedule.first_ms);
         schedule.max_ms = self.number(retry, "max_ms", schedule.max_ms);
