@@ -484,9 +484,16 @@ mod tests {
     #[test]
     fn names_what_it_cannot_read() {
         assert_eq!(check("FNoSuch='1'").unwrap_err(), "元数据中标识为FNoSuch的字段不存在");
-        for bad in
-            ["FBillNo='open", "FBillNo=", "(FID=1", "FID=1)", "FBillNo 'x'", "FBillNo in ()", "and", "="]
-        {
+        for bad in [
+            "FBillNo='open",
+            "FBillNo=",
+            "(FID=1",
+            "FID=1)",
+            "FBillNo 'x'",
+            "FBillNo in ()",
+            "FID=1 and",
+            "=",
+        ] {
             assert!(check(bad).unwrap_err().starts_with("当前查询串无法解析--"), "{bad}");
         }
         assert!(check(&"(".repeat(1000)).is_err());

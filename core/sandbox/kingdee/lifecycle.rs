@@ -19,6 +19,9 @@ use crate::{
     world::{World, lock},
 };
 
+/// Own field: the bill was `D` before it was submitted. The underscore keeps it out of answers.
+const REVIEW_AGAIN: &str = "_REVIEW_AGAIN";
+
 /// Ids of the bills a call names by `Numbers` or `Ids`, and the numbers it named.
 ///
 /// Of several numbers the missing ones are skipped without an error; only when none exists comes one (one public note).
@@ -133,7 +136,7 @@ fn apply(config: &KingdeeConfig, bill: &mut Bill, step: Step, user: &str, now: &
     match step {
         Step::Submit => {
             let again = if bill.status() == "D" { Val::Flag(true) } else { Val::Null };
-            bill.fields.put("_WASD", again);
+            bill.fields.put(REVIEW_AGAIN, again);
             bill.set_status("B");
         }
         Step::Audit => {
@@ -147,7 +150,7 @@ fn apply(config: &KingdeeConfig, bill: &mut Bill, step: Step, user: &str, now: &
             bill.fields.put("FAPPROVERID", Val::Null);
         }
         Step::CancelAssign => {
-            let back = if bill.fields.val("_WASD") == &Val::Flag(true) { "D" } else { "A" };
+            let back = if bill.fields.val(REVIEW_AGAIN) == &Val::Flag(true) { "D" } else { "A" };
             bill.set_status(back);
         }
         Step::Delete => {}

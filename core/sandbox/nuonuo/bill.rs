@@ -42,11 +42,11 @@ pub(super) fn request(world: &World, body: &Value, fault: Option<&Fault>) -> Rep
         Some(Fault::SealFails) => End::SealFailed,
         _ => End::Issued,
     };
+    let order_no = order.order_no.clone();
     let serial = accept(&mut state, world, order, end, None);
-    let reply = answer(Ok(("开票提交成功", json!({"invoiceSerialNum": serial}))));
     drop(state);
-    let mut reply = reply;
-    reply.hold = tick(world);
+    let mut reply = answer(Ok(("开票提交成功", json!({"invoiceSerialNum": serial}))));
+    reply.hold = start(world, &order_no);
     reply
 }
 
@@ -153,18 +153,29 @@ fn advance(state: &mut State, world: &World, order_no: &str, force: bool) -> boo
     true
 }
 
-/// Moves all waiting invoices on and sends the callbacks that are due. With the "callback before the answer" setting the
-/// result fires when the last of them was tried.
-pub(super) fn tick(world: &World) -> Option<oneshot::Receiver<()>> {
+/// Moves one order on right after it was accepted. With the "callback before the answer" setting the result fires when
+/// the callback was tried.
+pub(super) fn start(world: &World, order_no: &str) -> Option<oneshot::Receiver<()>> {
+    let mut state = lock(&world.nuonuo);
+    if !advance(&mut state, world, order_no, false) {
+        return None;
+    }
+    callback::of(world, &mut state, order_no).filter(|_| world.config.nuonuo.callback_before_reply)
+}
+
+/// Moves all waiting invoices on by the clock and sends the callbacks that are due.
+pub(super) fn tick(world: &World) {
+    // Invoices that move by polls move only when they are asked about.
+    if matches!(world.config.nuonuo.lifecycle, Lifecycle::Polls(_)) {
+        return;
+    }
     let mut state = lock(&world.nuonuo);
     let waiting: Vec<String> = state.waiting.iter().cloned().collect();
-    let mut held = None;
     for order_no in waiting {
         if advance(&mut state, world, &order_no, false) {
-            held = callback::of(world, &mut state, &order_no).or(held);
+            let _ = callback::of(world, &mut state, &order_no);
         }
     }
-    held.filter(|_| world.config.nuonuo.callback_before_reply)
 }
 
 /// Ends one order's invoice, or all, now; how many ended.
@@ -194,7 +205,7 @@ fn list(body: &Value, key: &str) -> Vec<String> {
 /// queryInvoiceResult: up to 50 serials or order numbers, serials win.
 pub(super) fn query(world: &World, body: &Value) -> Outcome {
     let (serials, orders) = (list(body, "serialNos"), list(body, "orderNos"));
-    let details = body.get("isOfferInvoiceDetail").is_some_and(|flag| flag == "1" || flag.to_string() == "1");
+    let details = body.get("isOfferInvoiceDetail").is_some_and(|flag| *flag == "1" || *flag == 1);
     let asked = if serials.is_empty() { &orders } else { &serials };
     if asked.is_empty() || asked.len() > 50 {
         return Err(Refusal::new("E9999", "serialNos或orderNos应为1至50个"));
@@ -309,8 +320,8 @@ pub(super) fn again(world: &World, body: &Value) -> Outcome {
     invoice.polls = 0;
     invoice.created_ms = world.clock.now_ms();
     let serial = invoice.serial.clone();
-    state.waiting.insert(order);
+    state.waiting.insert(order.clone());
     drop(state);
-    let _ = tick(world);
+    let _ = start(world, &order);
     Ok(("重新开票提交成功", json!({"invoiceSerialNum": serial})))
 }

@@ -261,12 +261,10 @@ fn pairs(lines: &[Line]) -> Result<(), Refusal> {
                     return discount(format!("第{row}行折扣金额不合法"));
                 }
             }
-            "2" => {
-                if lines.get(index + 1).is_none_or(|next| next.property != "1") {
-                    return discount(format!("第{row}行被折扣行后没有折扣行"));
-                }
+            "2" if lines.get(index + 1).is_none_or(|next| next.property != "1") => {
+                return discount(format!("第{row}行被折扣行后没有折扣行"));
             }
-            _ if line.gross < Decimal::ZERO => return refuse(format!("第{row}行金额不能为负数")),
+            "0" if line.gross < Decimal::ZERO => return refuse(format!("第{row}行金额不能为负数")),
             _ => {}
         }
     }

@@ -228,10 +228,10 @@ pub(super) fn fast(world: &World, body: &Value) -> Outcome {
         let (net, tax) = asked(&state, blue(&state, &number)?, body)?;
         (number, net, tax, None)
     };
-    let order = reversal(&state, &number, order_no, net, tax, text(body, "callBackUrl"))?;
+    let order = reversal(&state, &number, order_no.clone(), net, tax, text(body, "callBackUrl"))?;
     let serial = bill::accept(&mut state, world, order, End::Issued, Some(number));
     drop(state);
-    let _ = bill::tick(world);
+    let _ = bill::start(world, &order_no);
     Ok(("红票开具提交成功", json!({"invoiceSerialNum": serial, "billId": bill_id})))
 }
 
