@@ -231,6 +231,8 @@ pub struct NuonuoConfig {
     pub callback_before_reply: bool,
     /// `c_status` in success callbacks; only present when the tenant enabled callbacks on failure.
     pub callback_status: bool,
+    /// The tax bureau issues the red invoice by itself as soon as a confirmation needs nobody's consent (`01`).
+    pub bureau_issues_red: bool,
     /// Callbacks waiting to be sent; beyond that they are dropped and counted.
     pub callback_queue: usize,
 }
@@ -265,6 +267,7 @@ impl Default for NuonuoConfig {
             callback_copies: 1,
             callback_before_reply: false,
             callback_status: true,
+            bureau_issues_red: false,
             callback_queue: 1024,
         }
     }

@@ -6,7 +6,6 @@
 
 use std::cmp::Ordering;
 
-use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{
@@ -15,19 +14,11 @@ use super::{
     reply::{CODE_PARAMETER, Failure},
     save_fields::date_text,
     store::{Store, Val},
+    tokens::{Token, tokens},
 };
-use crate::money;
 
 /// Deepest nesting of parentheses and `not`.
 const MAX_DEPTH: u32 = 64;
-
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Number(Decimal),
-    Sign(&'static str),
-}
 
 /// A comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,77 +57,6 @@ pub(super) enum Test {
 
 fn unreadable(text: &str) -> Failure {
     Failure::new(None, format!("当前查询串无法解析--{text}"), CODE_PARAMETER)
-}
-
-fn tokens(text: &str) -> Option<Vec<Token>> {
-    let mut out = Vec::new();
-    let mut chars = text.chars().peekable();
-    while let Some(&next) = chars.peek() {
-        if next.is_whitespace() {
-            chars.next();
-        } else if next == '\'' {
-            chars.next();
-            out.push(Token::Text(quoted(&mut chars)?));
-        } else if let Some(sign) = sign(&mut chars) {
-            out.push(Token::Sign(sign));
-        } else {
-            let mut word = String::new();
-            while let Some(&c) = chars.peek() {
-                if c.is_whitespace() || "'()=<>!,".contains(c) {
-                    break;
-                }
-                word.push(c);
-                chars.next();
-            }
-            if word.is_empty() {
-                return None;
-            }
-            let numeric = word.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
-            out.push(match money::parse(&word) {
-                Some(number) if numeric => Token::Number(number),
-                _ => Token::Word(word),
-            });
-        }
-    }
-    Some(out)
-}
-
-/// The rest of a quoted text; a doubled quote is one quote.
-fn quoted(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
-    let mut text = String::new();
-    loop {
-        match chars.next()? {
-            '\'' if chars.peek() == Some(&'\'') => {
-                chars.next();
-                text.push('\'');
-            }
-            '\'' => return Some(text),
-            other => text.push(other),
-        }
-    }
-}
-
-fn sign(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<&'static str> {
-    let first = *chars.peek()?;
-    let single = match first {
-        '(' => "(",
-        ')' => ")",
-        ',' => ",",
-        '=' => "=",
-        '<' => "<",
-        '>' => ">",
-        '!' => "!",
-        _ => return None,
-    };
-    chars.next();
-    let double = match (first, chars.peek()) {
-        ('<', Some('>')) | ('!', Some('=')) => "<>",
-        ('<', Some('=')) => "<=",
-        ('>', Some('=')) => ">=",
-        _ => return Some(single),
-    };
-    chars.next();
-    Some(double)
 }
 
 struct Parser<'a> {

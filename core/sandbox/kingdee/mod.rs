@@ -22,6 +22,7 @@ mod session;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod view;
 
 use std::sync::Mutex;

@@ -211,6 +211,7 @@ fn dispatch(world: &World, method: &str, body: &Value, fault: Option<&Fault>) ->
         "reInvoice" => bill::again(world, body),
         "saveInvoiceRedConfirm" => red::save(world, body),
         "queryInvoiceRedConfirm" => red::query(world, body),
+        "refreshInvoiceRedConfirm" => red::query(world, body),
         "confirm" => red::confirm(world, body),
         "confirmInfoCancel" => red::cancel(world, body),
         "fastInvoiceRed" => red::fast(world, body),

@@ -117,7 +117,18 @@ pub(super) fn save(world: &World, body: &Value) -> Outcome {
         created_ms: now,
         red_order: None,
     };
+    let automatic = world.config.nuonuo.bureau_issues_red && red.status == "01";
+    let (number, order_no) = (red.blue.clone(), format!("AUTO{}", red.bill_no.get(6..).unwrap_or_default()));
     state.bills.insert(bill_id.clone(), red);
+    if automatic {
+        let order = reversal(&state, &number, order_no.clone(), net, tax, String::new())?;
+        bill::accept(&mut state, world, order, End::Issued, Some(number));
+        if let Some(red) = state.bills.get_mut(&bill_id) {
+            red.red_order = Some(order_no.clone());
+        }
+        drop(state);
+        let _ = bill::start(world, &order_no);
+    }
     Ok(("红字确认单申请提交成功", Value::from(bill_id)))
 }
 

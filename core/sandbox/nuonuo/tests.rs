@@ -288,6 +288,34 @@ async fn red_letters_never_exceed_the_blue() {
     sandbox.shutdown().await;
 }
 
+#[tokio::test]
+async fn the_bureau_may_issue_the_red_by_itself_and_replays_may_be_refused() {
+    let (sandbox, seller) = start(|config| {
+        config.lifecycle = Lifecycle::Polls(0);
+        config.bureau_issues_red = true;
+    })
+    .await;
+    seller.issue("B-1").await;
+    let blue = sandbox.invoice("B-1").unwrap().number.unwrap();
+    let form = json!({"billId": "RB-1", "blueInvoiceLine": "bs", "applySource": "0", "blueElecInvoiceNumber": blue,
+                      "sellerTaxNo": "339902999999789113", "redReason": "1"});
+    assert_eq!(seller.call("saveInvoiceRedConfirm", form).await["code"], "E0000");
+    let bill = seller.call("queryInvoiceRedConfirm", json!({"identity": "0", "billId": "RB-1"})).await;
+    let bill = &bill["result"]["list"][0];
+    assert_eq!((&bill["openStatus"], bill["redInvoiceNumber"].as_str().unwrap().len()), (&json!(1), 20));
+    let again = json!({"orderNo": "RED-1", "taxNum": "339902999999789113", "billNo": bill["billNo"]});
+    assert_eq!(seller.call("fastInvoiceRed", again).await["code"], "E9103");
+    assert_eq!(
+        sandbox.invoices().iter().map(|invoice| invoice.gross).sum::<rust_decimal::Decimal>(),
+        d("0.00")
+    );
+    sandbox.shutdown().await;
+    let (sandbox, seller) = start(|config| config.reject_replay = true).await;
+    assert_eq!(seller.issue("R-1").await["code"], "E0000");
+    assert_eq!(seller.issue("R-2").await["describe"], "重复的请求");
+    sandbox.shutdown().await;
+}
+
 /// A receiver that answers with the given bodies in turn and passes on what it got.
 async fn receiver(answers: &'static [&'static str]) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

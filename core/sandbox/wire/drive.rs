@@ -21,6 +21,9 @@ use crate::{crm, faults::Fault, jdy, kingdee, nuonuo, world::World};
 /// Longest wait for a callback that has to be sent before the answer.
 const HOLD: Duration = Duration::from_secs(5);
 
+/// Where a scripted redirect leads: clients that follow it get HTML with status 200.
+const LOGIN_PAGE: &str = "/login.html";
+
 /// Entry of every protocol request.
 pub(crate) async fn serve(
     State(world): State<Arc<World>>,
@@ -70,6 +73,8 @@ fn route(world: &World, incoming: Incoming) -> Step {
         jdy::accept(world, incoming)
     } else if nuonuo::serves(world, path) {
         nuonuo::accept(world, incoming)
+    } else if path == LOGIN_PAGE {
+        Step::Done(Reply::text(200, HTML, "<html><head><title>登录</title></head><body></body></html>"))
     } else {
         Step::Done(html(404, None))
     }
@@ -83,7 +88,7 @@ fn play(world: &World, job: Job, fault: Option<&Fault>) -> Reply {
         Some(Fault::EmptyForbidden) => Reply::text(403, HTML, ""),
         Some(Fault::RedirectHtml) => {
             Reply::text(302, HTML, "<html><head><title>文档已移动</title></head><body></body></html>")
-                .with("location", "/login.html")
+                .with("location", LOGIN_PAGE)
         }
         Some(Fault::ResponseErrorPrefix) => Reply::text(200, super::message::JSON, response_error()),
         Some(Fault::Http { status, retry_after, after_commit: true }) => {
