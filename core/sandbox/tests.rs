@@ -360,3 +360,62 @@ async fn control_listener_scripts_and_shows() {
     assert_eq!(caller.http.get(format!("{}/state", sandbox.url())).send().await.unwrap().status(), 404);
     sandbox.shutdown().await;
 }
+
+#[tokio::test]
+async fn asking_before_repeating_gives_every_order_once_under_faults() {
+    let (sandbox, caller) = start().await;
+    for (fault, rate) in [
+        (Fault::LostAnswerAfterCommit, 100_000),
+        (Fault::LostBeforeCommit, 100_000),
+        (Fault::Http { status: 504, retry_after: None, after_commit: true }, 100_000),
+        (Fault::EditLock, 100_000),
+        (Fault::DuplicateAccepted, 50_000),
+    ] {
+        sandbox.fault(Rule::new(fault).on(System::Kingdee, "Save").per_million(rate));
+    }
+    let caller = std::sync::Arc::new(caller);
+    let mut tasks = tokio::task::JoinSet::new();
+    for index in 0..100 {
+        let caller = std::sync::Arc::clone(&caller);
+        tasks.spawn(async move {
+            let number = format!("M{index}");
+            let body = json!({"formid": "SAL_SaleOrder", "data": {"Model": order(&number)}});
+            for _ in 0..20 {
+                let there = caller.query("SAL_SaleOrder", "FID", &format!("FBillNo='{number}'")).await;
+                if there != json!([]) {
+                    return;
+                }
+                // Whatever comes back: the next look tells what really happened.
+                let _ = caller.send("Save", &body).await;
+            }
+            panic!("{number} never arrived");
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+    let orders = sandbox.orders();
+    assert_eq!(orders.len(), 100);
+    assert!(orders.iter().all(|order| order.same_number == 1 && order.gross == d("439.00")));
+    // The plan is decided by seed and key: the same numbers in any order give the same counts.
+    let injected = sandbox.faults_injected();
+    assert!(injected.len() == 5 && injected.values().all(|count| *count > 0), "{injected:?}");
+    sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn racing_saves_of_one_number_make_one_bill() {
+    let (sandbox, caller) = start().await;
+    let caller = std::sync::Arc::new(caller);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let caller = std::sync::Arc::clone(&caller);
+        tasks.spawn(async move { caller.save("RACE").await["IsSuccess"] == true });
+    }
+    let mut won = 0;
+    while let Some(task) = tasks.join_next().await {
+        won += usize::from(task.unwrap());
+    }
+    assert_eq!((won, sandbox.orders().len()), (1, 1));
+    sandbox.shutdown().await;
+}
