@@ -1,0 +1,304 @@
+//! The control listener: everything [`Sandbox`](crate::Sandbox) can do, over HTTP with JSON, for demos and tests in other
+//! languages. It is a listener of its own, so that nothing of it shows on the protocol surface.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    catalogue,
+    faults::Rule,
+    kingdee::{self, ReceiptSpec, receipts},
+    money, nuonuo, state,
+    world::{World, lock},
+};
+
+type Shared = State<Arc<World>>;
+
+/// All routes.
+pub(crate) fn router(world: Arc<World>) -> Router {
+    Router::new()
+        .route("/health", get(|| async { Json(json!({"ok": true})) }))
+        .route("/clock", get(clock))
+        .route("/clock/advance", post(advance))
+        .route("/faults", get(faults).post(add_faults).delete(clear_faults))
+        .route("/seed/{form}", post(seed))
+        .route("/kingdee/pay", post(pay))
+        .route("/kingdee/receipts", post(book))
+        .route("/kingdee/receipts/{number}/{change}", post(change))
+        .route("/kingdee/refund", post(refund))
+        .route("/kingdee/hide", post(hide))
+        .route("/kingdee/drop-sessions", post(drop_sessions))
+        .route("/nuonuo/settle", post(settle))
+        .route("/nuonuo/bureau", post(bureau))
+        .route("/nuonuo/red", post(red))
+        .route("/nuonuo/forge", post(forge))
+        .route("/crm/{collection}/{id}", post(seed_crm))
+        .route("/jdy/{app}/{entry}/{id}", post(seed_jdy))
+        .route("/state", get(summary))
+        .route("/state/{what}", get(list))
+        .route("/state/{what}/{key}", get(one))
+        .route("/state/{what}/{key}/{id}", get(record))
+        .with_state(world)
+}
+
+fn done(value: &Value) -> Response {
+    Json(value.clone()).into_response()
+}
+
+fn refused(message: &str) -> Response {
+    (StatusCode::CONFLICT, Json(json!({"error": message}))).into_response()
+}
+
+fn missing() -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({"error": "no such thing"}))).into_response()
+}
+
+fn outcome<T: serde::Serialize>(result: Result<T, String>) -> Response {
+    match result {
+        Ok(value) => done(&json!({"ok": value})),
+        Err(message) => refused(&message),
+    }
+}
+
+async fn clock(State(world): Shared) -> Response {
+    done(&json!({"now_ms": world.clock.now_ms()}))
+}
+
+#[derive(Deserialize)]
+struct Advance {
+    ms: i64,
+}
+
+async fn advance(State(world): Shared, Json(body): Json<Advance>) -> Response {
+    let now = world.clock.advance(body.ms);
+    nuonuo::tick(&world);
+    done(&json!({"now_ms": now}))
+}
+
+async fn faults(State(world): Shared) -> Response {
+    done(&json!({"injected": world.faults.injected()}))
+}
+
+/// One rule or a list of rules.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Rules {
+    Many(Vec<Rule>),
+    One(Box<Rule>),
+}
+
+async fn add_faults(State(world): Shared, Json(body): Json<Rules>) -> Response {
+    let rules = match body {
+        Rules::Many(rules) => rules,
+        Rules::One(rule) => vec![*rule],
+    };
+    let count = rules.len();
+    rules.into_iter().for_each(|rule| world.faults.add(rule));
+    done(&json!({"added": count}))
+}
+
+async fn clear_faults(State(world): Shared) -> Response {
+    world.faults.clear();
+    done(&json!({"ok": true}))
+}
+
+async fn seed(
+    State(world): Shared,
+    Path(form): Path<String>,
+    Json(items): Json<Vec<(String, String)>>,
+) -> Response {
+    let form = match form.as_str() {
+        "customers" => "BD_Customer",
+        "materials" => "BD_MATERIAL",
+        "salers" => "BD_Saler",
+        "units" => "BD_UNIT",
+        "currencies" => "BD_Currency",
+        "orgs" => "ORG_Organizations",
+        other => other,
+    };
+    done(&json!({"added": catalogue::load(&world.kingdee, form, items)}))
+}
+
+#[derive(Deserialize)]
+struct Booking {
+    order: String,
+    #[serde(with = "crate::money::exact")]
+    amount: Decimal,
+    number: String,
+}
+
+async fn pay(State(world): Shared, Json(body): Json<Booking>) -> Response {
+    outcome(receipts::pay(&world, &body.order, body.amount, &body.number))
+}
+
+async fn refund(State(world): Shared, Json(body): Json<Booking>) -> Response {
+    outcome(receipts::refund(&world, &body.order, body.amount, &body.number))
+}
+
+async fn book(State(world): Shared, Json(spec): Json<ReceiptSpec>) -> Response {
+    outcome(receipts::book(&world, &spec))
+}
+
+#[derive(Deserialize, Default)]
+struct Amount {
+    #[serde(default)]
+    amount: Value,
+}
+
+async fn change(
+    State(world): Shared,
+    Path((number, change)): Path<(String, String)>,
+    body: Option<Json<Amount>>,
+) -> Response {
+    let amount = body.and_then(|Json(body)| money::decimal(&body.amount));
+    let change = match (change.as_str(), amount) {
+        ("amount", Some(amount)) => receipts::Change::Amount(amount),
+        ("audit", _) => receipts::Change::Audit,
+        ("unaudit", _) => receipts::Change::Unaudit,
+        ("void", _) => receipts::Change::Void,
+        ("delete", _) => receipts::Change::Delete,
+        _ => return missing(),
+    };
+    outcome(receipts::change(&world, &number, change))
+}
+
+#[derive(Deserialize)]
+struct Hide {
+    form: String,
+    number: String,
+    #[serde(default = "yes")]
+    hidden: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+async fn hide(State(world): Shared, Json(body): Json<Hide>) -> Response {
+    kingdee::hide(&world, &body.form, &body.number, body.hidden);
+    done(&json!({"ok": true}))
+}
+
+async fn drop_sessions(State(world): Shared) -> Response {
+    lock(&world.kingdee.sessions).drop_all();
+    done(&json!({"ok": true}))
+}
+
+#[derive(Deserialize, Default)]
+struct Settle {
+    order: Option<String>,
+}
+
+async fn settle(State(world): Shared, body: Option<Json<Settle>>) -> Response {
+    let order = body.and_then(|Json(body)| body.order);
+    done(&json!({"ended": nuonuo::settle(&world, order.as_deref())}))
+}
+
+#[derive(Deserialize)]
+struct Bureau {
+    logged_out: bool,
+}
+
+async fn bureau(State(world): Shared, Json(body): Json<Bureau>) -> Response {
+    lock(&world.nuonuo).bureau_logged_out = body.logged_out;
+    done(&json!({"ok": true}))
+}
+
+/// Without `bill`, the state new confirmations get.
+#[derive(Deserialize)]
+struct Red {
+    bill: Option<String>,
+    status: String,
+}
+
+async fn red(State(world): Shared, Json(body): Json<Red>) -> Response {
+    match body.bill {
+        Some(bill) if nuonuo::set_bill_status(&world, &bill, &body.status) => done(&json!({"ok": true})),
+        Some(_) => missing(),
+        None => {
+            lock(&world.nuonuo).new_bill_status = Some(body.status);
+            done(&json!({"ok": true}))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Forge {
+    url: String,
+    content: Value,
+}
+
+async fn forge(State(world): Shared, Json(body): Json<Forge>) -> Response {
+    done(&json!({"queued": nuonuo::forge(&world, &body.url, &body.content)}))
+}
+
+async fn seed_crm(
+    State(world): Shared,
+    Path((collection, id)): Path<(String, String)>,
+    Json(fields): Json<Map<String, Value>>,
+) -> Response {
+    lock(&world.crm).seed(&collection, &id, fields);
+    done(&json!({"ok": true}))
+}
+
+async fn seed_jdy(
+    State(world): Shared,
+    Path((app, entry, id)): Path<(String, String, String)>,
+    Json(widgets): Json<Map<String, Value>>,
+) -> Response {
+    lock(&world.jdy).seed(&app, &entry, &id, widgets);
+    done(&json!({"ok": true}))
+}
+
+async fn summary(State(world): Shared) -> Response {
+    done(&state::summary(&world))
+}
+
+async fn list(State(world): Shared, Path(what): Path<String>) -> Response {
+    match what.as_str() {
+        "orders" => Json(state::orders(&world)).into_response(),
+        "receipts" => Json(state::receipts(&world, receipts::RECEIPT)).into_response(),
+        "refunds" => Json(state::receipts(&world, receipts::REFUND)).into_response(),
+        "invoices" => Json(state::invoices(&world)).into_response(),
+        "crm" => Json(lock(&world.crm).history()).into_response(),
+        "jdy" => Json(lock(&world.jdy).history()).into_response(),
+        "calls" => Json(state::calls(&world)).into_response(),
+        "faults" => Json(world.faults.injected()).into_response(),
+        "callbacks" => Json(lock(&world.nuonuo).callbacks_sent.clone()).into_response(),
+        "push-rules" => done(&kingdee::rules()),
+        _ => missing(),
+    }
+}
+
+async fn one(State(world): Shared, Path((what, key)): Path<(String, String)>) -> Response {
+    let found = match what.as_str() {
+        "orders" => state::order(&world, &key).map(|order| json!(order)),
+        "invoices" => state::invoice(&world, &key).map(|invoice| json!(invoice)),
+        "jdy" => lock(&world.jdy).record(&key),
+        _ => None,
+    };
+    found.map_or_else(missing, |value| done(&value))
+}
+
+/// `/state/bills/{form}/{number}` and `/state/crm/{collection}/{id}` (record and its writes).
+async fn record(State(world): Shared, Path((what, key, id)): Path<(String, String, String)>) -> Response {
+    let found = match what.as_str() {
+        "bills" => state::bill(&world, &key, &id),
+        "crm" => {
+            let crm = lock(&world.crm);
+            crm.record(&key, &id).map(|record| json!({"record": record, "writes": crm.history_of(&key, &id)}))
+        }
+        _ => None,
+    };
+    found.map_or_else(missing, |value| done(&value))
+}
