@@ -54,21 +54,15 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
     let mut pause = Pause::new();
     let mut look = true;
     loop {
-        if look && batches.len() < usize::from(shared.relay.batches) {
-            look = false;
+        while look && batches.len() < usize::from(shared.relay.batches) {
             match next_rows(&shared, &target, &under_way).await {
-                Some(rows) if rows.is_empty() => {}
+                Some(rows) if rows.is_empty() => look = false,
                 Some(rows) => {
                     under_way.extend(rows.iter().map(|row| row.id));
                     batches.push(publish(&shared, &target, rows));
-                    look = true;
-                    continue;
                 }
-                None if stop.within(pause.longer()).await => break,
-                None => {
-                    look = true;
-                    continue;
-                }
+                None if stop.within(pause.longer()).await => return,
+                None => {}
             }
         }
         tokio::select! {

@@ -1,1 +1,178 @@
-//! The only package that speaks SQL
+//! The only package that speaks SQL: the delivery store on SQLite, PostgreSQL, MySQL and MariaDB.
+//!
+//! [`open`] connects, brings the schema up to date and answers a [`Store`]. Every write is one transaction; what
+//! each promises is written at the port, why it holds on every database is written at the function that does it.
+
+mod accept;
+mod attempt;
+mod convert;
+mod db;
+mod entity;
+mod error;
+mod intake;
+mod lane;
+mod limits;
+mod migration;
+mod open;
+mod queue;
+mod read;
+mod tables;
+
+pub use open::StoreOptions;
+
+use async_trait::async_trait;
+use db::{Db, task};
+use std::sync::Arc;
+use tongbao_delivery::port::{
+    Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
+    Intake, LedgerEntry, OutboxRow, Store, Stored, TableRow,
+};
+use tongbao_model::Event;
+
+/// Opens the database of a URL (`sqlite://file`, `postgres://…`, `mysql://…`, `mariadb://…`) and brings its
+/// schema up to date; several processes may do so at once. A SQLite file is made if it is not there.
+pub async fn open(url: &str, options: StoreOptions) -> Stored<Arc<dyn Store>> {
+    let db = Arc::new(open::connect(url, options).await?);
+    let intake = intake::Intakes::start(db.clone());
+    Ok(Arc::new(Sql { db, intake }))
+}
+
+struct Sql {
+    db: Arc<Db>,
+    intake: intake::Intakes,
+}
+
+#[async_trait]
+impl Store for Sql {
+    async fn accept(
+        &self,
+        intakes: Vec<Intake>,
+        cursor: Option<Cursor>,
+        now_ms: i64,
+    ) -> Stored<Vec<Accepted>> {
+        intakes.iter().try_for_each(limits::intake)?;
+        if let Some(cursor) = &cursor {
+            limits::fits("cursor connection", &cursor.connection, limits::NAME)?;
+            limits::fits("cursor stream", &cursor.stream, limits::KEY)?;
+            limits::whole("cursor position", &cursor.position)?;
+        }
+        self.intake.accept(accept::Call { intakes, cursor, now_ms }).await
+    }
+
+    async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>> {
+        Ok(queue::rows(&self.db.read, None, limit).await?)
+    }
+
+    async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>> {
+        Ok(queue::rows(&self.db.read, Some((target, due_before_ms)), limit).await?)
+    }
+
+    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()> {
+        self.db.write(task!(ids; |txn| queue::done(txn, &ids, now_ms).await)).await
+    }
+
+    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
+        self.db.write(task!(; |txn| queue::sweep(txn, stalled_before_ms, now_ms).await)).await
+    }
+
+    async fn begin(&self, delivery: &str, worker: &str, lease_until_ms: i64, now_ms: i64) -> Stored<Begin> {
+        limits::fits("worker", worker, limits::KEY)?;
+        let (delivery, worker) = (delivery.to_owned(), worker.to_owned());
+        let ask = Arc::new(attempt::Ask { delivery, worker, lease_until_ms, now_ms });
+        self.db.write(task!(ask; |txn| attempt::begin(txn, &ask).await)).await
+    }
+
+    async fn finish(&self, finish: Finish) -> Stored<Finished> {
+        finish.binding.iter().try_for_each(limits::binding)?;
+        finish.follow_on.iter().try_for_each(limits::intake)?;
+        finish.entries.iter().try_for_each(limits::entry)?;
+        for (what, text) in
+            [("request", &finish.request), ("response", &finish.response), ("mapping", &finish.mapping)]
+        {
+            limits::whole(what, text.as_deref().unwrap_or_default())?;
+        }
+        let finish = Arc::new(finish);
+        self.db.write(task!(finish; |txn| attempt::finish(txn, &finish).await)).await
+    }
+
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>> {
+        self.db.write(task!(filter; |txn| queue::replay(txn, &filter, now_ms).await)).await
+    }
+
+    async fn bind(&self, delivery: &str, binding: Binding, now_ms: i64) -> Stored<bool> {
+        limits::binding(&binding)?;
+        let delivery = delivery.to_owned();
+        self.db
+            .write(task!(delivery, binding; |txn| {
+                queue::bind_by_hand(txn, &delivery, &binding, now_ms).await
+            }))
+            .await
+    }
+
+    async fn deliveries(&self, filter: Filter) -> Stored<Vec<DeliveryView>> {
+        Ok(read::deliveries_by(&self.db.read, &filter).await?)
+    }
+
+    async fn delivery(&self, id: &str) -> Stored<Option<(DeliveryView, Vec<AttemptView>, Event)>> {
+        Ok(read::one(&self.db.read, id).await?)
+    }
+
+    async fn find(&self, number: &str) -> Stored<Vec<Event>> {
+        Ok(read::find(&self.db.read, number).await?)
+    }
+
+    async fn event(&self, id: &str) -> Stored<Option<Event>> {
+        Ok(read::event(&self.db.read, id).await?)
+    }
+
+    async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
+        Ok(read::deliveries_of(&self.db.read, event).await?)
+    }
+
+    async fn caused_by(&self, delivery: &str) -> Stored<Vec<Event>> {
+        Ok(read::caused_by(&self.db.read, delivery).await?)
+    }
+
+    async fn binding(&self, target: &str, kind: &str, key: &str) -> Stored<Option<Binding>> {
+        Ok(read::binding(&self.db.read, target, kind, key).await?)
+    }
+
+    async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>> {
+        Ok(read::account(&self.db.read, contract).await?)
+    }
+
+    async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {
+        Ok(read::cursor(&self.db.read, connection, stream).await?)
+    }
+
+    async fn counts(&self) -> Stored<Vec<Count>> {
+        Ok(read::counts(&self.db.read).await?)
+    }
+
+    async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>> {
+        Ok(read::table_rows(&self.db.read, table).await?)
+    }
+
+    async fn import_table(
+        &self,
+        table: &str,
+        rows: Vec<TableRow>,
+        mode: ImportMode,
+    ) -> Stored<(u64, u64, u64)> {
+        let import = Arc::new(tables::Import::new(table, rows, mode)?);
+        self.db.write(task!(import; |txn| tables::import(txn, &import).await)).await
+    }
+
+    async fn tables_revision(&self) -> Stored<i64> {
+        Ok(read::tables_revision(&self.db.read).await?)
+    }
+
+    async fn ping(&self) -> Stored<()> {
+        self.db.read.ping().await.map_err(|error| error::stored(&error))
+    }
+
+    async fn close(&self) {
+        self.intake.close().await;
+        self.db.close().await;
+    }
+}

@@ -1,0 +1,266 @@
+//! Accepting events once each.
+//!
+//! Two things must hold when several processes accept at the same time on PostgreSQL or MySQL:
+//!
+//! - Of two revisions of one document, the older must be judged late if the newer was accepted first. That is
+//!   a look before an insert, which two transactions could do past each other.
+//! - `seq` must rise in the order of commits within one lane (target, order key). An auto-increment is drawn at
+//!   insert, and transactions commit in any order, so a worker could begin a later delivery while an earlier one
+//!   is not visible yet.
+//!
+//! Both are settled by locking before looking: each document and each lane hashes to one of a fixed number of
+//! rows in `lane_locks`, which a transaction locks in ascending order in one statement. Whoever holds the lock of a
+//! lane draws its `seq` and commits before the next one draws. Unrelated documents share a slot now and then and
+//! wait for one commit. SQLite has one writer and needs no lock. The unique index on (key, kind, source, revision)
+//! stays as the last word; if it ever speaks, the transaction runs again and finds the row.
+
+use crate::entity::{cursors, deliveries, events, lane_locks, outbox};
+use crate::error::Fail;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use std::collections::{BTreeSet, HashMap};
+use tongbao_delivery::port::{Accepted, Cursor, Intake, NewDelivery, State};
+use tongbao_model::Event;
+
+/// Rows per statement: well below every database's limit on parameters.
+const CHUNK: usize = 500;
+
+/// One call of `Store::accept`.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub intakes: Vec<Intake>,
+    pub cursor: Option<Cursor>,
+    pub now_ms: i64,
+}
+
+/// Events of one document that are stored or about to be: revision → (event, digest).
+type Revisions = HashMap<i64, (String, String)>;
+/// (source, kind, key).
+type Document = (String, String, String);
+
+/// Accepts several calls together; the answers are in their order.
+pub async fn accept(txn: &DatabaseTransaction, calls: &[Call]) -> Result<Vec<Vec<Accepted>>, Fail> {
+    let all: Vec<&Intake> = calls.iter().flat_map(|call| &call.intakes).collect();
+    if !all.is_empty() {
+        lock(txn, &all).await?;
+    }
+    let mut known = stored_revisions(txn, &all).await?;
+    let mut rows = Rows::default();
+    let answers = calls
+        .iter()
+        .map(|call| {
+            call.intakes.iter().map(|intake| judge(&mut known, &mut rows, intake, call.now_ms)).collect()
+        })
+        .collect();
+    rows.insert(txn).await?;
+    for call in calls {
+        if let Some(cursor) = &call.cursor {
+            store_cursor(txn, cursor, call.now_ms).await?;
+        }
+    }
+    Ok(answers)
+}
+
+fn document(event: &Event) -> Document {
+    (event.source.clone(), event.kind.clone(), event.key.clone())
+}
+
+fn judge(
+    known: &mut HashMap<Document, Revisions>,
+    rows: &mut Rows,
+    intake: &Intake,
+    now_ms: i64,
+) -> Accepted {
+    let event = &intake.event;
+    let revisions = known.entry(document(event)).or_default();
+    if let Some((stored, digest)) = revisions.get(&event.revision) {
+        let event_id = stored.clone();
+        return if *digest == event.digest {
+            Accepted::Repeat { event: event_id }
+        } else {
+            Accepted::Conflict { event: event_id }
+        };
+    }
+    let late = revisions.keys().any(|revision| *revision > event.revision);
+    revisions.insert(event.revision, (event.id.clone(), event.digest.clone()));
+    rows.add(intake, late, now_ms);
+    if late { Accepted::Late } else { Accepted::New }
+}
+
+/// Rows to insert.
+#[derive(Default)]
+struct Rows {
+    events: Vec<events::ActiveModel>,
+    deliveries: Vec<deliveries::ActiveModel>,
+    outbox: Vec<outbox::ActiveModel>,
+}
+
+impl Rows {
+    fn add(&mut self, intake: &Intake, late: bool, now_ms: i64) {
+        let event = &intake.event;
+        self.events.push(events::ActiveModel {
+            id: Set(event.id.clone()),
+            kind: Set(event.kind.clone()),
+            source: Set(event.source.clone()),
+            business_key: Set(event.key.clone()),
+            revision: Set(event.revision),
+            order_key: Set(event.order_key.clone()),
+            occurred_at_ms: Set(event.occurred_at_ms),
+            digest: Set(event.digest.clone()),
+            record: Set(event.record.clone()),
+            cause: Set(event.cause.clone()),
+            accepted_at_ms: Set(now_ms),
+        });
+        for delivery in &intake.deliveries {
+            self.deliveries.push(delivery_row(event, delivery, late, now_ms));
+            if !late {
+                self.outbox.push(outbox_row(&delivery.id, &delivery.target, &delivery.order_key, now_ms));
+            }
+        }
+    }
+
+    async fn insert(self, txn: &DatabaseTransaction) -> Result<(), Fail> {
+        insert_all::<events::Entity, _>(txn, self.events).await?;
+        insert_all::<deliveries::Entity, _>(txn, self.deliveries).await?;
+        insert_all::<outbox::Entity, _>(txn, self.outbox).await
+    }
+}
+
+fn delivery_row(event: &Event, delivery: &NewDelivery, late: bool, now_ms: i64) -> deliveries::ActiveModel {
+    let state = if late { State::Superseded } else { State::Pending };
+    deliveries::ActiveModel {
+        seq: NotSet,
+        id: Set(delivery.id.clone()),
+        event_id: Set(event.id.clone()),
+        kind: Set(event.kind.clone()),
+        business_key: Set(event.key.clone()),
+        flow: Set(delivery.flow.clone()),
+        target: Set(delivery.target.clone()),
+        order_key: Set(delivery.order_key.clone()),
+        state: Set(state.name().to_owned()),
+        unfinished: Set(i16::from(!state.is_final())),
+        attempts: Set(0),
+        tries: Set(0),
+        window_start_ms: Set(now_ms),
+        due_at_ms: Set(None),
+        lease_until_ms: Set(None),
+        class: Set(None),
+        in_doubt: Set(0),
+        fault_code: Set(None),
+        fault: Set(None),
+        remote: Set(None),
+        published_at_ms: Set(None),
+        created_at_ms: Set(now_ms),
+        changed_at_ms: Set(now_ms),
+    }
+}
+
+/// A row of the outbox.
+pub fn outbox_row(delivery: &str, target: &str, order_key: &str, due_at_ms: i64) -> outbox::ActiveModel {
+    outbox::ActiveModel {
+        id: NotSet,
+        delivery: Set(delivery.to_owned()),
+        target: Set(target.to_owned()),
+        order_key: Set(order_key.to_owned()),
+        due_at_ms: Set(due_at_ms),
+    }
+}
+
+/// Inserts any number of rows.
+pub async fn insert_all<E, A>(txn: &DatabaseTransaction, rows: Vec<A>) -> Result<(), Fail>
+where
+    E: EntityTrait,
+    A: sea_orm::ActiveModelTrait<Entity = E> + Send,
+{
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let chunk: Vec<A> = rows.by_ref().take(CHUNK).collect();
+        E::insert_many(chunk).exec_without_returning(txn).await?;
+    }
+    Ok(())
+}
+
+/// Locks the documents and lanes of these intakes until the transaction ends.
+async fn lock(txn: &DatabaseTransaction, intakes: &[&Intake]) -> Result<(), Fail> {
+    if txn.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let mut slots = BTreeSet::new();
+    for intake in intakes {
+        let event = &intake.event;
+        slots.insert(slot(&[&event.source, &event.kind, &event.key]));
+        for delivery in &intake.deliveries {
+            slots.insert(slot(&[&delivery.target, &delivery.order_key]));
+        }
+    }
+    let locked: Vec<i32> = lane_locks::Entity::find()
+        .filter(lane_locks::Column::Slot.is_in(slots))
+        .order_by_asc(lane_locks::Column::Slot)
+        .lock_exclusive()
+        .select_only()
+        .column(lane_locks::Column::Slot)
+        .into_tuple()
+        .all(txn)
+        .await?;
+    tracing::trace!(slots = locked.len(), "locked");
+    Ok(())
+}
+
+fn slot(parts: &[&str]) -> i32 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for part in parts {
+        for byte in part.bytes().chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    i32::try_from((hash ^ (hash >> 32)) % lane_locks::SLOTS).unwrap_or(0)
+}
+
+async fn stored_revisions(
+    txn: &DatabaseTransaction,
+    intakes: &[&Intake],
+) -> Result<HashMap<Document, Revisions>, Fail> {
+    use events::Column;
+    let keys: BTreeSet<&str> = intakes.iter().map(|intake| intake.event.key.as_str()).collect();
+    let keys: Vec<&str> = keys.into_iter().collect();
+    let mut known: HashMap<Document, Revisions> = HashMap::new();
+    for chunk in keys.chunks(CHUNK) {
+        let rows: Vec<(String, String, String, i64, String, String)> = events::Entity::find()
+            .select_only()
+            .columns([
+                Column::Source,
+                Column::Kind,
+                Column::BusinessKey,
+                Column::Revision,
+                Column::Id,
+                Column::Digest,
+            ])
+            .filter(Column::BusinessKey.is_in(chunk.iter().copied()))
+            .into_tuple()
+            .all(txn)
+            .await?;
+        for (source, kind, key, revision, id, digest) in rows {
+            known.entry((source, kind, key)).or_default().insert(revision, (id, digest));
+        }
+    }
+    Ok(known)
+}
+
+async fn store_cursor(txn: &DatabaseTransaction, cursor: &Cursor, now_ms: i64) -> Result<(), Fail> {
+    use cursors::Column;
+    let row = cursors::ActiveModel {
+        connection: Set(cursor.connection.clone()),
+        stream: Set(cursor.stream.clone()),
+        place: Set(cursor.position.clone()),
+        changed_at_ms: Set(now_ms),
+    };
+    let replace = OnConflict::columns([Column::Connection, Column::Stream])
+        .update_columns([Column::Place, Column::ChangedAtMs])
+        .to_owned();
+    cursors::Entity::insert(row).on_conflict(replace).exec_without_returning(txn).await?;
+    Ok(())
+}

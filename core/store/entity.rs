@@ -1,0 +1,255 @@
+//! The tables as sea-orm sees them. Column names are chosen to be no reserved word on any of the databases.
+//!
+//! Amounts and JSON are text: a float or JSON column would change numbers on the way through.
+
+/// Immutable facts.
+pub mod events {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "events")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub kind: String,
+        pub source: String,
+        pub business_key: String,
+        pub revision: i64,
+        pub order_key: String,
+        pub occurred_at_ms: i64,
+        pub digest: String,
+        pub record: String,
+        pub cause: Option<String>,
+        pub accepted_at_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// One event × one flow.
+pub mod deliveries {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "deliveries")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub seq: i64,
+        pub id: String,
+        pub event_id: String,
+        pub kind: String,
+        pub business_key: String,
+        pub flow: String,
+        pub target: String,
+        pub order_key: String,
+        pub state: String,
+        /// 1 until the state is final: what the lane of an order key is read by.
+        pub unfinished: i16,
+        pub attempts: i32,
+        pub tries: i32,
+        pub window_start_ms: i64,
+        pub due_at_ms: Option<i64>,
+        pub lease_until_ms: Option<i64>,
+        pub class: Option<String>,
+        pub in_doubt: i16,
+        pub fault_code: Option<String>,
+        pub fault: Option<String>,
+        pub remote: Option<String>,
+        pub published_at_ms: Option<i64>,
+        pub created_at_ms: i64,
+        pub changed_at_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Tries.
+pub mod attempts {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "attempts")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub delivery: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub attempt: i32,
+        pub worker: String,
+        pub started_at_ms: i64,
+        pub ended_at_ms: Option<i64>,
+        pub class: Option<String>,
+        pub fault: Option<String>,
+        pub remote: Option<String>,
+        pub request: Option<String>,
+        pub response: Option<String>,
+        pub mapping: Option<String>,
+        pub tables_revision: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Deliveries to be published.
+pub mod outbox {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "outbox")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub delivery: String,
+        pub target: String,
+        pub order_key: String,
+        pub due_at_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Business key ↔ far-side document.
+pub mod bindings {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "bindings")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub target: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_key: String,
+        pub remote_id: String,
+        pub remote_number: String,
+        pub remote_step: String,
+        pub delivery: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Movements on receivable accounts.
+pub mod ledger {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "ledger")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub contract: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub origin: String,
+        pub revision: i64,
+        pub amount: String,
+        pub currency: String,
+        pub event: String,
+        pub at_ms: i64,
+        pub facts: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// How far polling has come.
+pub mod cursors {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "cursors")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub connection: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub stream: String,
+        pub place: String,
+        pub changed_at_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Code tables.
+pub mod code_rows {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "code_rows")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub table_name: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub source_code: String,
+        pub target_code: String,
+        pub note: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Counters that must rise, by name.
+pub mod counters {
+    use sea_orm::entity::prelude::*;
+
+    /// The revision of the code tables.
+    pub const TABLES: &str = "code_tables";
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "counters")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        pub at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A fixed number of rows that are only ever locked: see `accept.rs`.
+pub mod lane_locks {
+    use sea_orm::entity::prelude::*;
+
+    /// How many there are.
+    pub const SLOTS: u64 = 1_024;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "lane_locks")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub slot: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,250 @@
+//! The outbox, what stalled, and what people put back.
+
+use crate::accept::{insert_all, outbox_row};
+use crate::attempt::bind;
+use crate::convert::{json, outbox_row as shown};
+use crate::entity::{attempts, deliveries, events, outbox};
+use crate::error::Fail;
+use crate::lane::{Place, wake_head};
+use crate::read::selected;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use tongbao_delivery::port::{Binding, Filter, OutboxRow, State};
+use tongbao_model::Class;
+
+/// Deliveries that one sweep puts back.
+const SWEEP: u64 = 5_000;
+/// Worker shown at an attempt that a person settled.
+const BY_HAND: &str = "by hand";
+
+/// The next outbox rows.
+pub async fn rows(
+    db: &DatabaseConnection,
+    of: Option<(&str, i64)>,
+    limit: u64,
+) -> Result<Vec<OutboxRow>, Fail> {
+    use outbox::Column;
+    let mut query = outbox::Entity::find();
+    query = match of {
+        Some((target, due_before_ms)) => query
+            .filter(Column::Target.eq(target))
+            .filter(Column::DueAtMs.lte(due_before_ms))
+            .order_by_asc(Column::DueAtMs),
+        None => query,
+    };
+    let rows = query.order_by_asc(Column::Id).limit(limit).all(db).await?;
+    Ok(rows.into_iter().map(shown).collect())
+}
+
+/// Removes published rows and notes when on their deliveries.
+pub async fn done(txn: &DatabaseTransaction, ids: &[i64], now_ms: i64) -> Result<(), Fail> {
+    for chunk in ids.chunks(1_000) {
+        let published = Query::select()
+            .column(outbox::Column::Delivery)
+            .from(outbox::Entity)
+            .and_where(outbox::Column::Id.is_in(chunk.iter().copied()))
+            .to_owned();
+        deliveries::Entity::update_many()
+            .col_expr(deliveries::Column::PublishedAtMs, Expr::value(now_ms))
+            .filter(deliveries::Column::Id.in_subquery(published))
+            .exec(txn)
+            .await?;
+        outbox::Entity::delete_many()
+            .filter(outbox::Column::Id.is_in(chunk.iter().copied()))
+            .exec(txn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Puts stalled deliveries back into the outbox.
+pub async fn sweep(txn: &DatabaseTransaction, stalled_before_ms: i64, now_ms: i64) -> Result<u64, Fail> {
+    use deliveries::Column as D;
+    let stalled =
+        Condition::any().add(D::PublishedAtMs.is_null()).add(D::PublishedAtMs.lt(stalled_before_ms));
+    // Published again since the lease ran out: then that message is on its way.
+    let not_since = Condition::any()
+        .add(stalled.clone())
+        .add(Expr::col(D::PublishedAtMs).lte(Expr::col(D::LeaseUntilMs)));
+    let what = Condition::any()
+        .add(
+            Condition::all()
+                .add(D::State.eq(State::Pending.name()))
+                .add(stalled.clone())
+                .add(no_predecessor()),
+        )
+        .add(
+            Condition::all()
+                .add(D::State.eq(State::Waiting.name()))
+                .add(D::DueAtMs.lt(stalled_before_ms))
+                .add(stalled),
+        )
+        .add(
+            Condition::all()
+                .add(D::State.eq(State::Calling.name()))
+                .add(D::LeaseUntilMs.lt(now_ms))
+                .add(not_since),
+        );
+    let in_outbox = Query::select()
+        .expr(Expr::val(1))
+        .from(outbox::Entity)
+        .and_where(Expr::col((outbox::Entity, outbox::Column::Delivery)).equals((deliveries::Entity, D::Id)))
+        .to_owned();
+    let open = [State::Pending, State::Waiting, State::Calling].map(State::name);
+    let rows = deliveries::Entity::find()
+        .filter(D::State.is_in(open))
+        .filter(what)
+        .filter(Expr::exists(in_outbox).not())
+        .order_by_asc(D::Seq)
+        .limit(SWEEP)
+        .all(txn)
+        .await?;
+    let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    let back = rows
+        .iter()
+        .map(|row| outbox_row(&row.id, &row.target, &row.order_key, row.due_at_ms.unwrap_or(now_ms)))
+        .collect();
+    insert_all::<outbox::Entity, _>(txn, back).await?;
+    Ok(count)
+}
+
+fn no_predecessor() -> Expr {
+    use deliveries::Column as D;
+    let before = Alias::new("earlier");
+    let earlier = Query::select()
+        .expr(Expr::val(1))
+        .from_as(deliveries::Entity, before.clone())
+        .and_where(Expr::col((before.clone(), D::Target)).equals((deliveries::Entity, D::Target)))
+        .and_where(Expr::col((before.clone(), D::OrderKey)).equals((deliveries::Entity, D::OrderKey)))
+        .and_where(Expr::col((before.clone(), D::Unfinished)).eq(1))
+        .and_where(Expr::col((before, D::Seq)).lt(Expr::col((deliveries::Entity, D::Seq))))
+        .to_owned();
+    Expr::exists(earlier).not()
+}
+
+/// Puts parked and rejected deliveries back.
+pub async fn replay(txn: &DatabaseTransaction, filter: &Filter, now_ms: i64) -> Result<Vec<String>, Fail> {
+    let mut stopped: Vec<State> = [State::Parked, State::Rejected].into();
+    if !filter.states.is_empty() {
+        stopped.retain(|state| filter.states.contains(state));
+        if stopped.is_empty() {
+            return Ok(Vec::new());
+        }
+    }
+    let filter = Filter { states: stopped, ..filter.clone() };
+    let mut ids = Vec::new();
+    for row in selected(&filter).all(txn).await? {
+        if row.state == State::Rejected.name() && !may_come_back(txn, &row).await? {
+            continue;
+        }
+        let again = deliveries::ActiveModel {
+            state: Set(State::Pending.name().to_owned()),
+            unfinished: Set(1),
+            tries: Set(0),
+            window_start_ms: Set(now_ms),
+            due_at_ms: Set(None),
+            changed_at_ms: Set(now_ms),
+            ..Default::default()
+        };
+        let updated = deliveries::Entity::update_many()
+            .set(again)
+            .filter(deliveries::Column::Id.eq(&row.id))
+            .filter(deliveries::Column::State.eq(&row.state))
+            .exec(txn)
+            .await?;
+        if updated.rows_affected == 1 {
+            let out = outbox_row(&row.id, &row.target, &row.order_key, now_ms);
+            insert_all::<outbox::Entity, _>(txn, vec![out]).await?;
+            ids.push(row.id);
+        }
+    }
+    Ok(ids)
+}
+
+/// Whether a rejected delivery may be tried again: not if a newer revision of its document was accepted, which has
+/// gone on without it. Locks its lane's unfinished rows, so that a worker that begins one of them right now either
+/// is seen calling or sees this one before it.
+async fn may_come_back(txn: &DatabaseTransaction, row: &deliveries::Model) -> Result<bool, Fail> {
+    use {deliveries::Column as D, events::Column as E};
+    let Some(event) = events::Entity::find_by_id(&row.event_id).one(txn).await? else { return Ok(false) };
+    let newer = events::Entity::find()
+        .filter(E::BusinessKey.eq(&event.business_key))
+        .filter(E::Kind.eq(&event.kind))
+        .filter(E::Source.eq(&event.source))
+        .filter(E::Revision.gt(event.revision))
+        .limit(1)
+        .one(txn)
+        .await?;
+    if newer.is_some() {
+        return Ok(false);
+    }
+    if txn.get_database_backend() != DbBackend::Sqlite {
+        deliveries::Entity::find()
+            .filter(D::Target.eq(&row.target))
+            .filter(D::OrderKey.eq(&row.order_key))
+            .filter(D::Unfinished.eq(1))
+            .order_by_asc(D::Seq)
+            .lock_exclusive()
+            .all(txn)
+            .await?;
+    }
+    Ok(true)
+}
+
+/// Settles a parked delivery as posted by hand. It gets an attempt of its own, so that the reason can be found.
+pub async fn bind_by_hand(
+    txn: &DatabaseTransaction,
+    id: &str,
+    binding: &Binding,
+    now_ms: i64,
+) -> Result<bool, Fail> {
+    use deliveries::Column as D;
+    let found = deliveries::Entity::find().filter(D::Id.eq(id)).one(txn).await?;
+    let Some(row) = found.filter(|row| row.state == State::Parked.name()) else { return Ok(false) };
+    let class = Class::AlreadyThere.name().to_owned();
+    let remote = json(&binding.remote)?;
+    let attempt = row.attempts.saturating_add(1);
+    let posted = deliveries::ActiveModel {
+        state: Set(State::Posted.name().to_owned()),
+        unfinished: Set(0),
+        attempts: Set(attempt),
+        class: Set(Some(class.clone())),
+        in_doubt: Set(0),
+        fault_code: Set(None),
+        fault: Set(None),
+        remote: Set(Some(remote.clone())),
+        changed_at_ms: Set(now_ms),
+        ..Default::default()
+    };
+    let updated = deliveries::Entity::update_many()
+        .set(posted)
+        .filter(D::Id.eq(id))
+        .filter(D::State.eq(State::Parked.name()))
+        .filter(D::Attempts.eq(row.attempts))
+        .exec(txn)
+        .await?;
+    if updated.rows_affected != 1 {
+        return Ok(false);
+    }
+    bind(txn, binding).await?;
+    let made = attempts::ActiveModel {
+        delivery: Set(id.to_owned()),
+        attempt: Set(attempt),
+        worker: Set(BY_HAND.to_owned()),
+        started_at_ms: Set(now_ms),
+        ended_at_ms: Set(Some(now_ms)),
+        class: Set(Some(class)),
+        fault: Set(None),
+        remote: Set(Some(remote)),
+        request: Set(None),
+        response: Set(None),
+        mapping: Set(None),
+        tables_revision: Set(None),
+    };
+    insert_all::<attempts::Entity, _>(txn, vec![made]).await?;
+    wake_head(txn, &Place::from(&row), None, now_ms).await?;
+    Ok(true)
+}

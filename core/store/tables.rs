@@ -1,0 +1,78 @@
+//! Importing code tables.
+
+use crate::accept::insert_all;
+use crate::entity::{code_rows, counters};
+use crate::error::Fail;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use std::collections::{BTreeMap, BTreeSet};
+use tongbao_delivery::port::{ImportMode, StoreError, Stored, TableRow};
+
+/// One import, checked.
+#[derive(Debug, Clone)]
+pub struct Import {
+    table: String,
+    rows: BTreeMap<String, TableRow>,
+    mode: ImportMode,
+}
+
+impl Import {
+    /// Refuses rows of another table and source codes that come twice: which one would hold is a guess.
+    pub fn new(table: &str, rows: Vec<TableRow>, mode: ImportMode) -> Stored<Self> {
+        let mut by_source = BTreeMap::new();
+        for row in rows {
+            crate::limits::table_row(&row)?;
+            if row.table != table {
+                let text = format!("a row of table {:?} in an import of {table:?}", row.table);
+                return Err(StoreError::Invalid(text));
+            }
+            if let Some(twice) = by_source.insert(row.source.clone(), row) {
+                return Err(StoreError::Invalid(format!("source code {:?} comes twice", twice.source)));
+            }
+        }
+        Ok(Import { table: table.to_owned(), rows: by_source, mode })
+    }
+}
+
+/// Imports; answers (added, changed, removed).
+pub async fn import(txn: &DatabaseTransaction, import: &Import) -> Result<(u64, u64, u64), Fail> {
+    use code_rows::Column as T;
+    // First of all, because it makes imports wait for each other.
+    counters::Entity::update_many()
+        .col_expr(counters::Column::At, Expr::col(counters::Column::At).add(1))
+        .filter(counters::Column::Name.eq(counters::TABLES))
+        .exec(txn)
+        .await?;
+    let stored = code_rows::Entity::find().filter(T::TableName.eq(&import.table)).all(txn).await?;
+    let stored: BTreeMap<String, code_rows::Model> =
+        stored.into_iter().map(|row| (row.source_code.clone(), row)).collect();
+    let (mut added, mut changed, mut removed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for row in import.rows.values() {
+        match stored.get(&row.source) {
+            Some(same) if same.target_code == row.target && same.note == row.note => continue,
+            Some(_) => drop(changed.insert(row.source.clone())),
+            None => {}
+        }
+        added.push(code_rows::ActiveModel {
+            table_name: Set(row.table.clone()),
+            source_code: Set(row.source.clone()),
+            target_code: Set(row.target.clone()),
+            note: Set(row.note.clone()),
+        });
+    }
+    if import.mode == ImportMode::Replace {
+        removed.extend(stored.into_keys().filter(|source| !import.rows.contains_key(source)));
+    }
+    let gone: Vec<&String> = changed.iter().chain(&removed).collect();
+    for chunk in gone.chunks(500) {
+        code_rows::Entity::delete_many()
+            .filter(T::TableName.eq(&import.table))
+            .filter(T::SourceCode.is_in(chunk.iter().map(|source| source.as_str())))
+            .exec(txn)
+            .await?;
+    }
+    let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    let new = count(added.len().saturating_sub(changed.len()));
+    insert_all::<code_rows::Entity, _>(txn, added).await?;
+    Ok((new, count(changed.len()), count(removed.len())))
+}

@@ -1,0 +1,63 @@
+//! The behaviours and the lists they are run from.
+
+mod accepting;
+mod flowing;
+mod retrying;
+mod storing;
+mod surviving;
+mod transporting;
+pub mod world;
+
+use crate::Case;
+
+/// Names a list of cases.
+macro_rules! cases {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        &[$((stringify!($name), |combination| Box::pin($module::$name(combination)))),*]
+    };
+}
+
+/// On every database with every broker.
+pub const EVERYWHERE: &[(&str, Case)] = cases![
+    accepting::one_of_many_concurrent_accepts_is_new,
+    accepting::news_never_turns_the_clock_back,
+    flowing::order_holds_per_key_and_keys_run_side_by_side,
+    flowing::two_thousand_once_each,
+    flowing::what_follows_is_derived_once,
+    flowing::a_dead_target_stops_only_itself,
+    flowing::a_message_many_times_over_is_one_call,
+    retrying::retries_wait_as_long_as_asked,
+    retrying::parked_waits_for_a_person_and_its_successors_wait_for_it,
+    retrying::a_final_rejection_lets_successors_go_on,
+    retrying::doubt_lasts_until_a_success,
+    retrying::a_panic_parks_and_a_late_answer_is_unknown,
+    retrying::a_contradicting_outcome_parks,
+    surviving::a_crash_in_the_call_is_asked_about,
+    surviving::a_graceful_stop_loses_nothing,
+    surviving::the_sweeper_rebuilds_a_wiped_broker,
+    surviving::what_was_accepted_while_nothing_ran_is_delivered,
+    transporting::unroutable_is_an_error_and_not_a_loss,
+];
+
+/// With RabbitMQ only.
+pub const RABBIT: &[(&str, Case)] = cases![
+    transporting::deleted_queues_come_back_with_their_consumers,
+    transporting::two_processes_share_the_work,
+    transporting::a_broker_restart_in_mid_run_loses_nothing,
+];
+
+/// Once per database.
+pub const STORE: &[(&str, Case)] = cases![
+    storing::one_worker_begins_and_a_late_finish_is_fenced,
+    storing::cursor_and_events_are_one,
+    storing::texts_are_kept_and_compared_exactly,
+    storing::what_does_not_fit_is_refused_everywhere,
+    storing::accounts_keep_the_newest_revision,
+    storing::numbers_are_found_from_both_ends,
+    storing::code_tables_merge_replace_and_count,
+    storing::a_person_binds_a_parked_delivery,
+    storing::replay_does_not_bring_back_old_news,
+    storing::several_processes_open_at_once,
+    storing::concurrent_lanes_lose_no_successor,
+    storing::sweep_finds_what_stalled_and_nothing_else,
+];

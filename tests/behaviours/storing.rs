@@ -1,0 +1,499 @@
+//! What the store promises by itself; times are made up.
+
+use super::world::{Combination, World, fresh, intake, intake_to, open};
+use futures::future::join_all;
+use std::sync::Arc;
+use tongbao_delivery::port::{
+    Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, ImportMode, LedgerEntry, Next, RemoteRef,
+    State, Store, StoreError, TableRow, Work,
+};
+use tongbao_model::{Class, Code, Fault};
+
+fn finish(work: &Work, now_ms: i64, next: Next, class: Class) -> Finish {
+    Finish {
+        delivery: work.delivery.id.clone(),
+        attempt: work.attempt,
+        now_ms,
+        next,
+        class,
+        fault: None,
+        remote: None,
+        request: None,
+        response: None,
+        mapping: None,
+        tables_revision: None,
+        binding: None,
+        follow_on: vec![],
+        entries: vec![],
+    }
+}
+
+async fn begun(store: &Arc<dyn Store>, delivery: &str, lease_until_ms: i64, now_ms: i64) -> Work {
+    match store.begin(delivery, "w", lease_until_ms, now_ms).await.unwrap() {
+        Begin::Run(work) => *work,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn emptied(store: &Arc<dyn Store>, now_ms: i64) -> Vec<String> {
+    let rows = store.outbox(10_000).await.unwrap();
+    store.outbox_done(rows.iter().map(|row| row.id).collect(), now_ms).await.unwrap();
+    rows.into_iter().map(|row| row.delivery).collect()
+}
+
+pub async fn one_worker_begins_and_a_late_finish_is_fenced(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let ids: Vec<String> = (0..12).map(|_| fresh("d")).collect();
+    for (number, id) in ids.iter().enumerate() {
+        let mut one = intake(&format!("K{number}"), 1);
+        one.deliveries[0].id.clone_from(id);
+        store.accept(vec![one], None, 1_000).await.unwrap();
+    }
+    for id in &ids {
+        let asked = join_all((0..6).map(|_| store.begin(id, "w", 5_000, 2_000))).await;
+        let ran = asked.iter().filter(|begin| matches!(begin, Ok(Begin::Run(_)))).count();
+        let leased = asked.iter().filter(|begin| matches!(begin, Ok(Begin::Leased(_)))).count();
+        assert_eq!((ran, leased), (1, 5), "{asked:?}");
+    }
+    let id = &ids[0];
+    assert_eq!(store.begin(id, "other", 9_000, 4_999).await.unwrap(), Begin::Leased(5_000));
+    // Nobody took over: the outcome is late and still the only one.
+    let late = Finish {
+        attempt: 1,
+        delivery: ids[1].clone(),
+        ..finish(&begun(store, id, 9_000, 5_000).await, 8_000, Next::Posted, Class::Done)
+    };
+    assert_eq!(store.finish(late).await.unwrap(), Finished::Stored);
+    let second = begun(store, id, 19_000, 9_000).await;
+    assert_eq!((second.attempt, second.tries), (3, 3));
+    assert_eq!(
+        second.previous.as_ref().map(|previous| (previous.class, previous.in_doubt)),
+        Some((None, true))
+    );
+    for attempt in [1, 2, 4] {
+        let fenced = Finish { attempt, ..finish(&second, 9_500, Next::Posted, Class::Done) };
+        assert_eq!(store.finish(fenced).await.unwrap(), Finished::Fenced);
+    }
+    let again = finish(&second, 9_600, Next::Retry { at_ms: 12_000 }, Class::Unavailable);
+    assert_eq!(store.finish(again.clone()).await.unwrap(), Finished::Stored);
+    assert_eq!(store.finish(again).await.unwrap(), Finished::Fenced);
+    assert_eq!(store.begin(id, "w", 20_000, 11_999).await.unwrap(), Begin::NotDue(12_000));
+    let third = begun(store, id, 20_000, 12_000).await;
+    let previous = third.previous.clone().unwrap();
+    assert_eq!((previous.class, previous.in_doubt), (Some(Class::Unavailable), true));
+    store.finish(finish(&third, 12_500, Next::Posted, Class::AlreadyThere)).await.unwrap();
+    assert_eq!(store.begin(id, "w", 30_000, 21_000).await.unwrap(), Begin::Settled);
+    assert_eq!(store.begin("nobody", "w", 30_000, 21_000).await.unwrap(), Begin::Settled);
+    store.close().await;
+}
+
+pub async fn cursor_and_events_are_one(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let cursor = |position: &str| {
+        Some(Cursor { connection: "erp".into(), stream: "AR_RECEIVEBILL".into(), position: position.into() })
+    };
+    assert_eq!(store.cursor("erp", "AR_RECEIVEBILL").await.unwrap(), None);
+    store.accept(vec![intake("A", 1)], cursor("1"), 1).await.unwrap();
+    store.accept(vec![], cursor("2"), 2).await.unwrap();
+    assert_eq!(store.cursor("erp", "AR_RECEIVEBILL").await.unwrap().as_deref(), Some("2"));
+    // An event that cannot be kept takes the cursor and its neighbours with it.
+    let too_long = intake(&"x".repeat(200), 1);
+    let answer = store.accept(vec![intake("B", 1), too_long], cursor("3"), 3).await;
+    assert!(matches!(answer, Err(StoreError::Invalid(_))), "{answer:?}");
+    // So does an id that is there already, which only the database can see.
+    let twice = intake("C", 1);
+    let mut same_id = intake("D", 1);
+    same_id.event.id.clone_from(&twice.event.id);
+    let answer = store.accept(vec![twice, same_id], cursor("4"), 4).await;
+    assert!(answer.is_err(), "{answer:?}");
+    assert_eq!(store.cursor("erp", "AR_RECEIVEBILL").await.unwrap().as_deref(), Some("2"));
+    for key in ["B", "C", "D"] {
+        assert_eq!(store.find(key).await.unwrap(), []);
+    }
+    assert_eq!(store.outbox(10).await.unwrap().len(), 1);
+    store.close().await;
+}
+
+/// Case, trailing blanks, accents, width and emoji tell keys apart; numbers and long texts come back as they were.
+pub async fn texts_are_kept_and_compared_exactly(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let keys = [
+        "ht-1",
+        "HT-1",
+        "HT-1 ",
+        " HT-1",
+        "ht-１",
+        "合同-1",
+        "合同-１",
+        "é",
+        "e",
+        "e\u{301}",
+        "😀",
+        "😁",
+        "",
+    ];
+    for key in keys {
+        assert_eq!(store.accept(vec![intake(key, 1)], None, 1).await.unwrap(), [Accepted::New], "{key:?}");
+    }
+    for key in keys {
+        let found = store.find(key).await.unwrap();
+        assert_eq!(found.iter().map(|event| event.key.as_str()).collect::<Vec<_>>(), [key]);
+        let by_key = Filter { key: Some(key.into()), ..Filter::default() };
+        assert_eq!(store.deliveries(by_key).await.unwrap().len(), 1, "{key:?}");
+    }
+    // Lanes of keys that differ in a blank or a case only do not wait for each other.
+    let mut lanes = Vec::new();
+    for delivery in store.deliveries(Filter::default()).await.unwrap() {
+        lanes.push(begun(store, &delivery.id, 10, 2).await);
+    }
+    assert_eq!(lanes.len(), keys.len());
+    let mut long = intake("long", 1);
+    long.event.record =
+        format!(r#"{{"amount":0.1000000000000000055511151231257827,"text":"{}"}}"#, "合同😀".repeat(40_000));
+    store.accept(vec![long.clone()], None, 1).await.unwrap();
+    assert_eq!(store.event(&long.event.id).await.unwrap(), Some(long.event));
+    store.close().await;
+}
+
+pub async fn what_does_not_fit_is_refused_everywhere(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let mut nul = intake("A", 1);
+    nul.event.record = "{\"a\":\"\0\"}".to_owned();
+    let mut kind = intake("A", 1);
+    kind.event.kind = "k".repeat(65);
+    let mut flow = intake("A", 1);
+    flow.deliveries[0].flow = "f".repeat(65);
+    for wrong in [nul, kind, flow, intake(&"合".repeat(191), 1)] {
+        assert!(matches!(store.accept(vec![wrong], None, 1).await, Err(StoreError::Invalid(_))));
+    }
+    assert_eq!(store.accept(vec![intake(&"合".repeat(190), 1)], None, 1).await.unwrap(), [Accepted::New]);
+    let memory = tongbao_store::open("sqlite::memory:", tongbao_store::StoreOptions::default()).await;
+    assert!(matches!(memory, Err(StoreError::Invalid(_))));
+    let unknown = tongbao_store::open("oracle://secret@host", tongbao_store::StoreOptions::default()).await;
+    assert!(unknown.err().is_some_and(|error| !error.to_string().contains("secret")));
+    store.close().await;
+}
+
+pub async fn accounts_keep_the_newest_revision(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let entry = |origin: &str, revision: i64, amount: &str, at_ms: i64| LedgerEntry {
+        contract: "HT-1".into(),
+        kind: "received".into(),
+        origin: origin.into(),
+        revision,
+        amount: amount.into(),
+        currency: "CNY".into(),
+        event: "e".into(),
+        at_ms,
+        facts: r#"{"customer":"客户"}"#.into(),
+    };
+    let steps = [
+        vec![entry("R-2", 1, "0.10", 20), entry("R-1", 3, "99999999999999999.99", 10)],
+        vec![entry("R-1", 2, "1.00", 11), entry("R-2", 1, "5", 21)],
+        vec![entry("R-2", 4, "-0.10", 22)],
+    ];
+    for (number, entries) in steps.into_iter().enumerate() {
+        let one = intake(&format!("K{number}"), 1);
+        store.accept(vec![one.clone()], None, 1).await.unwrap();
+        let work = begun(store, &one.deliveries[0].id, 10, 2).await;
+        let outcome = Finish { entries, ..finish(&work, 3, Next::Posted, Class::Done) };
+        assert_eq!(store.finish(outcome).await.unwrap(), Finished::Stored);
+    }
+    let expected = vec![entry("R-1", 3, "99999999999999999.99", 10), entry("R-2", 4, "-0.10", 22)];
+    assert_eq!(store.ledger("HT-1").await.unwrap(), expected);
+    assert_eq!(store.ledger("ht-1").await.unwrap(), []);
+    // Many at once: the newest stands, whoever comes last.
+    let racing = (1..=12).map(|revision| {
+        let entry = LedgerEntry { contract: "HT-2".into(), ..entry("R", revision, &revision.to_string(), 1) };
+        async move {
+            let one = intake(&format!("race{revision}"), 1);
+            store.accept(vec![one.clone()], None, 1).await.unwrap();
+            let work = begun(store, &one.deliveries[0].id, 10, 2).await;
+            let outcome = Finish { entries: vec![entry], ..finish(&work, 3, Next::Posted, Class::Done) };
+            store.finish(outcome).await.unwrap()
+        }
+    });
+    assert!(join_all(racing).await.iter().all(|finished| *finished == Finished::Stored));
+    let account = store.ledger("HT-2").await.unwrap();
+    assert_eq!(account.iter().map(|entry| entry.amount.as_str()).collect::<Vec<_>>(), ["12"]);
+    store.close().await;
+}
+
+pub async fn numbers_are_found_from_both_ends(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let one = intake("HT-1", 1);
+    let mut cause = intake_to("crm", "R-1", 1);
+    cause.event.cause = Some(one.deliveries[0].id.clone());
+    store.accept(vec![one.clone(), intake("100123", 1)], None, 1).await.unwrap();
+    let work = begun(store, &one.deliveries[0].id, 10, 2).await;
+    let remote = RemoteRef { id: "100123".into(), number: "XSDD000001".into(), step: "audited".into() };
+    let binding = Binding {
+        target: "erp".into(),
+        kind: "SAL_SaleOrder".into(),
+        key: "HT-1".into(),
+        remote: remote.clone(),
+        delivery: one.deliveries[0].id.clone(),
+    };
+    let fault = Fault::new(Code::TargetLocked, "单据被锁定", "locked");
+    let outcome = Finish {
+        binding: Some(binding.clone()),
+        remote: Some(remote),
+        fault: Some(fault.clone()),
+        request: Some(r#"{"FBillNo":"HT-1"}"#.into()),
+        response: Some("{}".into()),
+        mapping: Some("contract-to-kingdee@1".into()),
+        tables_revision: Some(7),
+        follow_on: vec![cause.clone(), cause.clone()],
+        ..finish(&work, 3, Next::Posted, Class::Done)
+    };
+    store.finish(outcome).await.unwrap();
+    let keys =
+        |events: Vec<tongbao_model::Event>| events.into_iter().map(|event| event.key).collect::<Vec<_>>();
+    assert_eq!(keys(store.find("HT-1").await.unwrap()), ["HT-1"]);
+    assert_eq!(keys(store.find("XSDD000001").await.unwrap()), ["HT-1"]);
+    assert_eq!(keys(store.find("100123").await.unwrap()), ["HT-1", "100123"]);
+    assert_eq!(store.find("nothing").await.unwrap(), []);
+    assert_eq!(store.binding("erp", "SAL_SaleOrder", "HT-1").await.unwrap(), Some(binding));
+    let (view, attempts, event) = store.delivery(&one.deliveries[0].id).await.unwrap().unwrap();
+    assert_eq!((view.state, view.attempts, view.fault.as_ref()), (State::Posted, 1, Some(&fault)));
+    assert_eq!(event, one.event);
+    let attempt = &attempts[0];
+    assert_eq!((attempt.started_at_ms, attempt.ended_at_ms, attempt.tables_revision), (2, Some(3), Some(7)));
+    assert_eq!(attempt.mapping.as_deref(), Some("contract-to-kingdee@1"));
+    assert_eq!(store.caused_by(&view.id).await.unwrap(), [cause.event]);
+    assert_eq!(store.deliveries_of(&one.event.id).await.unwrap(), [view]);
+    let counts = store.counts().await.unwrap();
+    let posted = counts.iter().find(|count| count.state == State::Posted).unwrap();
+    assert_eq!((posted.target.as_str(), posted.count, counts.len()), ("erp", 1, 3));
+    store.ping().await.unwrap();
+    store.close().await;
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+}
+
+pub async fn code_tables_merge_replace_and_count(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let row = |source: &str, target: &str| TableRow {
+        table: "customers".into(),
+        source: source.into(),
+        target: target.into(),
+        note: "备注".into(),
+    };
+    assert_eq!(store.tables_revision().await.unwrap(), 0);
+    let rows = vec![row("a", "1"), row("A", "2"), row("a ", "3")];
+    assert_eq!(store.import_table("customers", rows.clone(), ImportMode::Merge).await.unwrap(), (3, 0, 0));
+    let merged = store.import_table("customers", vec![row("a", "9"), row("b", "4")], ImportMode::Merge).await;
+    assert_eq!(merged.unwrap(), (1, 1, 0));
+    let materials = TableRow { table: "materials".into(), ..row("m", "1") };
+    store.import_table("materials", vec![materials.clone()], ImportMode::Replace).await.unwrap();
+    let expected = vec![row("A", "2"), row("a", "9"), row("a ", "3"), row("b", "4")];
+    assert_eq!(store.table_rows(Some("customers")).await.unwrap(), expected);
+    assert_eq!(store.import_table("customers", rows.clone(), ImportMode::Replace).await.unwrap(), (0, 1, 1));
+    assert_eq!(store.table_rows(None).await.unwrap().len(), 4);
+    assert_eq!(store.tables_revision().await.unwrap(), 4);
+    let wrong = [vec![row("x", "1"), row("x", "2")], vec![materials]];
+    for rows in wrong {
+        let refused = store.import_table("customers", rows, ImportMode::Merge).await;
+        assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+    }
+    assert_eq!(store.tables_revision().await.unwrap(), 4);
+    let many =
+        join_all((0..6).map(|_| store.import_table("customers", vec![row("n", "1")], ImportMode::Merge)))
+            .await;
+    assert_eq!(many.into_iter().map(|answer| answer.unwrap().0).sum::<u64>(), 1);
+    assert_eq!(store.tables_revision().await.unwrap(), 10);
+    store.close().await;
+}
+
+pub async fn a_person_binds_a_parked_delivery(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let (one, two) = (intake("HT-1", 1), intake("HT-1", 2));
+    store.accept(vec![one.clone()], None, 1).await.unwrap();
+    store.accept(vec![two.clone()], None, 1).await.unwrap();
+    emptied(store, 1).await;
+    let id = &one.deliveries[0].id;
+    let binding = Binding {
+        target: "erp".into(),
+        kind: "SAL_SaleOrder".into(),
+        key: "HT-1".into(),
+        remote: RemoteRef { id: "7".into(), number: "N7".into(), step: String::new() },
+        delivery: id.clone(),
+    };
+    assert!(!store.bind(id, binding.clone(), 2).await.unwrap(), "not parked");
+    let work = begun(store, id, 10, 3).await;
+    store.finish(finish(&work, 4, Next::Parked, Class::Unknown)).await.unwrap();
+    assert_eq!(emptied(store, 4).await, Vec::<String>::new());
+    assert_eq!(store.begin(&two.deliveries[0].id, "w", 10, 5).await.unwrap(), Begin::Behind);
+    assert!(store.bind(id, binding, 6).await.unwrap());
+    assert_eq!(emptied(store, 7).await, [two.deliveries[0].id.clone()], "its successor goes on");
+    let (view, attempts, _) = store.delivery(id).await.unwrap().unwrap();
+    assert_eq!((view.state, view.attempts, view.class.as_deref()), (State::Posted, 2, Some("already-there")));
+    assert_eq!(attempts[1].worker, "by hand");
+    assert_eq!(store.find("N7").await.unwrap(), [one.event]);
+    store.close().await;
+}
+
+/// A rejected delivery comes back unless a newer revision of its document has gone on without it; while it is
+/// back, what had gone on in its lane waits for it.
+pub async fn replay_does_not_bring_back_old_news(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let (old, new) = (intake("HT-1", 1), intake("HT-1", 2));
+    let (alone, mut other) = (intake("HT-2", 1), intake("HT-2", 1));
+    other.event.kind = "invoice.requested".to_owned();
+    for one in [&old, &new, &alone, &other] {
+        store.accept(vec![one.clone()], None, 1).await.unwrap();
+    }
+    for one in [&old, &alone] {
+        let work = begun(store, &one.deliveries[0].id, 10, 2).await;
+        store.finish(finish(&work, 3, Next::Rejected, Class::Rejected)).await.unwrap();
+    }
+    // Another document of the second lane is being called when its elder comes back.
+    let calling = begun(store, &other.deliveries[0].id, 100, 4).await;
+    emptied(store, 4).await;
+    let all = Filter { states: vec![State::Rejected], ..Filter::default() };
+    let elder = &alone.deliveries[0].id;
+    assert_eq!(store.replay(all, 5).await.unwrap(), [elder.clone()]);
+    assert_eq!(emptied(store, 5).await, [elder.clone()]);
+    assert_eq!(store.begin(elder, "w", 100, 6).await.unwrap(), Begin::Behind, "one call at a time in a lane");
+    store.finish(finish(&calling, 7, Next::Retry { at_ms: 8 }, Class::Unavailable)).await.unwrap();
+    let mut woken = emptied(store, 7).await;
+    woken.sort();
+    let mut both = vec![elder.clone(), other.deliveries[0].id.clone()];
+    both.sort();
+    assert_eq!(woken, both, "the elder is told that it may go, the younger that it may try");
+    assert_eq!(store.begin(&other.deliveries[0].id, "w", 100, 9).await.unwrap(), Begin::Behind);
+    let work = begun(store, elder, 100, 9).await;
+    assert_eq!((work.attempt, work.tries, work.window_start_ms), (2, 1, 5));
+    store.close().await;
+}
+
+pub async fn several_processes_open_at_once(combination: Combination) {
+    let world = World::new(combination).await;
+    let url = match combination.database {
+        super::world::Database::Sqlite => format!("{}.second", world.url),
+        super::world::Database::Postgres => {
+            second(&world, |name| crate::servers::Servers::get().postgres_url(name)).await
+        }
+        super::world::Database::MariaDb => {
+            second(&world, |name| crate::servers::Servers::get().mariadb_url(name)).await
+        }
+    };
+    let stores = join_all((0..4).map(|_| open(&url))).await;
+    for (number, store) in stores.iter().enumerate() {
+        store.accept(vec![intake(&format!("K{number}"), 1)], None, 1).await.unwrap();
+    }
+    assert_eq!(stores[0].deliveries(Filter::default()).await.unwrap().len(), 4);
+    for store in stores.iter().chain([&world.store]) {
+        store.close().await;
+    }
+}
+
+async fn second(world: &World, make: fn(&str) -> String) -> String {
+    let name = format!("second_{}", world.prefix.trim_end_matches('.'));
+    tokio::task::spawn_blocking(move || make(&name)).await.unwrap()
+}
+
+/// Finishing, accepting and beginning race in few lanes, with no sweeper to help: every successor gets its row.
+pub async fn concurrent_lanes_lose_no_successor(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let (lanes, each) = (3, 25);
+    let accepting = async {
+        for revision in 1..=each {
+            for lane in 0..lanes {
+                store.accept(vec![intake(&format!("L{lane}"), revision)], None, 1).await.unwrap();
+            }
+        }
+    };
+    let working = (0..6).map(|worker| async move {
+        // As a relay and a worker do, without the broker between them; idle rounds end when all is posted.
+        loop {
+            let rows = store.outbox(50).await.unwrap();
+            let Some(row) = rows.get(worker % rows.len().max(1)).cloned() else {
+                let counts = store.counts().await.unwrap();
+                let posted: u64 =
+                    counts.iter().filter(|count| count.state == State::Posted).map(|count| count.count).sum();
+                let open: u64 =
+                    counts.iter().filter(|count| count.state != State::Posted).map(|count| count.count).sum();
+                let all = u64::try_from(lanes * each).unwrap();
+                if posted == all {
+                    return;
+                }
+                let calling = counts.iter().any(|count| count.state == State::Calling);
+                let complete = posted + open == all;
+                if complete && !calling && store.outbox(1).await.unwrap().is_empty() {
+                    let again = store.counts().await.unwrap();
+                    let still = again.iter().all(|count| count.state != State::Calling);
+                    let same = again == counts;
+                    assert!(!(still && same && store.outbox(1).await.unwrap().is_empty()), "lost: {again:?}");
+                }
+                tokio::task::yield_now().await;
+                continue;
+            };
+            store.outbox_done(vec![row.id], 2).await.unwrap();
+            if let Begin::Run(work) = store.begin(&row.delivery, "w", 1_000, 3).await.unwrap() {
+                let outcome = finish(&work, 4, Next::Posted, Class::Done);
+                assert_eq!(store.finish(outcome).await.unwrap(), Finished::Stored);
+            }
+        }
+    });
+    tokio::time::timeout(super::world::PATIENCE, async { tokio::join!(accepting, join_all(working)) })
+        .await
+        .expect("a successor was forgotten");
+    store.close().await;
+}
+
+pub async fn sweep_finds_what_stalled_and_nothing_else(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let named = |name: &str| {
+        let mut one = intake(name, 1);
+        one.deliveries[0].id = name.to_owned();
+        one
+    };
+    for name in ["pending", "in-outbox", "waiting", "calling", "leased", "parked", "posted", "recent"] {
+        store.accept(vec![named(name)], None, 1_000).await.unwrap();
+    }
+    let mut successor = intake("pending", 2);
+    successor.deliveries[0].id = "successor".to_owned();
+    store.accept(vec![successor], None, 1_000).await.unwrap();
+    for (name, next, class) in [
+        ("waiting", Next::Retry { at_ms: 2_500 }, Class::Unavailable),
+        ("parked", Next::Parked, Class::Rejected),
+        ("posted", Next::Posted, Class::Done),
+    ] {
+        let work = begun(store, name, 3_000, 1_500).await;
+        store.finish(finish(&work, 1_600, next, class)).await.unwrap();
+    }
+    begun(store, "calling", 3_000, 1_500).await;
+    begun(store, "leased", 9_000, 1_500).await;
+    let rows = store.outbox(100).await.unwrap();
+    let (late, early): (Vec<_>, Vec<_>) =
+        rows.into_iter().filter(|row| row.delivery != "in-outbox").partition(|row| row.delivery == "recent");
+    let of_target = store.outbox_of("erp", 1_000, 100).await.unwrap();
+    assert!(of_target.iter().all(|row| row.due_at_ms <= 1_000) && of_target.len() == 9);
+    assert_eq!(store.outbox_of("crm", 9_999, 100).await.unwrap(), []);
+    store.outbox_done(early.iter().map(|row| row.id).collect(), 2_000).await.unwrap();
+    store.outbox_done(late.iter().map(|row| row.id).collect(), 4_000).await.unwrap();
+    // Stalled is what was published before 3,500; the clock says 5,000.
+    assert_eq!(store.sweep(3_500, 5_000).await.unwrap(), 3);
+    assert_eq!(store.sweep(3_500, 5_000).await.unwrap(), 0, "they are in the outbox now");
+    let mut swept = emptied(store, 5_000).await;
+    swept.sort();
+    assert_eq!(swept, ["calling", "in-outbox", "pending", "waiting"]);
+    assert_eq!(store.sweep(3_500, 5_000).await.unwrap(), 0, "they were published just now");
+    // After a start with an empty broker, everything that is not final comes back, but no call under way.
+    assert_eq!(store.sweep(i64::MAX, 5_100).await.unwrap(), 5);
+    let mut swept = emptied(store, 5_100).await;
+    swept.sort();
+    assert_eq!(swept, ["calling", "in-outbox", "pending", "recent", "waiting"]);
+    store.close().await;
+}

@@ -1,0 +1,335 @@
+//! Private PostgreSQL, MariaDB and RabbitMQ for tests: own folders, own ports, started at first use, shared by the
+//! whole process, ended with it.
+//!
+//! A guard process (`guard.sh`) is the servers' parent. It ends them and removes their folder when its input
+//! closes, which the kernel does for us however this process ends: at return, by panic, by `kill -9`.
+//! [`Servers::shut_down`] does the same and waits for it, so that nothing is left when a test run returns.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+const INSTALL: &str =
+    "is not installed; run tests/run, which installs postgresql, mariadb-server and rabbitmq-server";
+const START: Duration = Duration::from_secs(90);
+
+/// The servers of this process.
+pub struct Servers {
+    folder: PathBuf,
+    guard: Mutex<Option<Guard>>,
+    postgres: OnceLock<u16>,
+    mariadb: OnceLock<u16>,
+    rabbit: OnceLock<Rabbit>,
+    starting: Mutex<()>,
+}
+
+struct Guard {
+    child: Child,
+    orders: ChildStdin,
+    replies: BufReader<ChildStdout>,
+}
+
+struct Rabbit {
+    port: u16,
+    env: Vec<(String, String)>,
+}
+
+static SERVERS: OnceLock<Servers> = OnceLock::new();
+
+impl Servers {
+    /// The servers; none runs before it is asked for.
+    pub fn get() -> &'static Servers {
+        SERVERS.get_or_init(|| {
+            let folder = std::env::temp_dir().join(format!("tongbao-tests-{}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            open_to_all(&folder);
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("support/guard.sh");
+            let mut child = Command::new("sh")
+                .arg(script)
+                .arg(&folder)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .process_group(0)
+                .spawn()
+                .unwrap();
+            let orders = child.stdin.take().unwrap();
+            let replies = BufReader::new(child.stdout.take().unwrap());
+            Servers {
+                folder,
+                guard: Mutex::new(Some(Guard { child, orders, replies })),
+                postgres: OnceLock::new(),
+                mariadb: OnceLock::new(),
+                rabbit: OnceLock::new(),
+                starting: Mutex::new(()),
+            }
+        })
+    }
+
+    /// Ends the servers of this process, if any were started, and waits until they are gone.
+    pub fn shut_down() {
+        let Some(servers) = SERVERS.get() else { return };
+        let guard = servers.guard.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Guard { mut child, orders, replies }) = guard {
+            drop(orders);
+            drop(replies);
+            child.wait().unwrap();
+        }
+    }
+
+    /// URL of a database on the private PostgreSQL; made if it is not there.
+    pub fn postgres_url(&self, database: &str) -> String {
+        let port = *self.started(&self.postgres, || self.start_postgres());
+        let mut create = Command::new(postgres_binary("createdb"));
+        create.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres", database]);
+        let made = run(&mut create);
+        let text = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success() || text.contains("already exists"), "createdb: {text}");
+        format!("postgres://postgres@127.0.0.1:{port}/{database}")
+    }
+
+    /// URL of a database on the private MariaDB; made if it is not there.
+    pub fn mariadb_url(&self, database: &str) -> String {
+        let port = *self.started(&self.mariadb, || self.start_mariadb());
+        let made = run(mariadb_client(port).arg(format!("CREATE DATABASE IF NOT EXISTS `{database}`")));
+        assert!(made.status.success(), "mariadb: {}", String::from_utf8_lossy(&made.stderr));
+        format!("mysql://root@127.0.0.1:{port}/{database}")
+    }
+
+    /// URL of the private RabbitMQ.
+    pub fn rabbit_url(&self) -> String {
+        let rabbit = self.started(&self.rabbit, || self.start_rabbit());
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", rabbit.port)
+    }
+
+    /// Stops the private RabbitMQ and starts it again with what it had stored.
+    pub fn restart_rabbit(&self) {
+        self.stop_rabbit();
+        self.resume_rabbit();
+    }
+
+    /// Stops the private RabbitMQ.
+    pub fn stop_rabbit(&self) {
+        self.started(&self.rabbit, || self.start_rabbit());
+        self.order("stop rabbit");
+    }
+
+    /// Starts it again.
+    pub fn resume_rabbit(&self) {
+        let rabbit = self.started(&self.rabbit, || self.start_rabbit());
+        self.order("start rabbit");
+        self.await_rabbit(rabbit);
+    }
+
+    /// Starts a server once. Not the lock of [`OnceLock::get_or_init`] itself: a panic in it is reported per test.
+    fn started<'a, T>(&self, place: &'a OnceLock<T>, start: impl FnOnce() -> T) -> &'a T {
+        if let Some(ready) = place.get() {
+            return ready;
+        }
+        let _one = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        place.get_or_init(start)
+    }
+
+    fn order(&self, order: &str) {
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = guard.as_mut().expect("the servers are shut down");
+        writeln!(guard.orders, "{order}").unwrap();
+        let mut reply = String::new();
+        guard.replies.read_line(&mut reply).unwrap();
+        assert_eq!(reply.trim(), "done", "the guard of the servers is gone");
+    }
+
+    /// Writes the start script of a server and has it run, as a user that the server accepts.
+    fn start(&self, name: &str, user: &str, env: &[(String, String)], command: &str) {
+        let mut script = String::from("#!/bin/sh\nset -e\n");
+        for (key, value) in env {
+            script.push_str(&format!("export {key}='{value}'\n"));
+        }
+        let as_user = if is_root() {
+            format!("setpriv --reuid={user} --regid={user} --clear-groups ")
+        } else {
+            String::new()
+        };
+        script.push_str(&format!("cd '{}'\nexec {as_user}{command}\n", self.folder.display()));
+        fs::write(self.folder.join(format!("start-{name}.sh")), script).unwrap();
+        self.order(&format!("start {name}"));
+    }
+
+    fn own_folder(&self, name: &str, user: &str) -> PathBuf {
+        let folder = self.folder.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        if is_root() {
+            let done = run(Command::new("chown").arg(format!("{user}:")).arg(&folder));
+            assert!(done.status.success(), "user {user} {INSTALL}");
+        }
+        folder
+    }
+
+    fn await_port(&self, name: &str, port: u16, ready: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() || !ready() {
+            if begun.elapsed() > START {
+                let said = fs::read_to_string(self.folder.join(format!("{name}.out"))).unwrap_or_default();
+                panic!("{name} did not start:\n{said}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn start_postgres(&self) -> u16 {
+        let data = self.own_folder("postgres", "postgres").join("data");
+        let made = run(as_user("postgres", postgres_binary("initdb"))
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D"])
+            .arg(&data));
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let port = free_port();
+        let command = format!(
+            "{} -D '{}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=300",
+            postgres_binary("postgres").display(),
+            data.display()
+        );
+        self.start("postgres", "postgres", &[], &command);
+        let port_text = port.to_string();
+        self.await_port("postgres", port, || {
+            let mut ask = Command::new(postgres_binary("pg_isready"));
+            run(ask.args(["-h", "127.0.0.1", "-p", &port_text])).status.success()
+        });
+        port
+    }
+
+    fn start_mariadb(&self) -> u16 {
+        let folder = self.own_folder("mariadb", "mysql");
+        let data = folder.join("data");
+        let made = run(as_user("mysql", binary("mariadb-install-db", &["/usr/bin", "/usr/local/bin"]))
+            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+            .arg(format!("--datadir={}", data.display())));
+        assert!(made.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));
+        let port = free_port();
+        let command = format!(
+            "{} --no-defaults --datadir='{}' --socket='{}' --pid-file='{}' --bind-address=127.0.0.1 --port={port} \
+             --skip-name-resolve --max-connections=400",
+            binary("mariadbd", &["/usr/sbin", "/usr/local/sbin", "/usr/libexec"]).display(),
+            data.display(),
+            folder.join("socket").display(),
+            folder.join("pid").display(),
+        );
+        self.start("mariadb", "mysql", &[], &command);
+        self.await_port("mariadb", port, || run(mariadb_client(port).arg("SELECT 1")).status.success());
+        port
+    }
+
+    fn start_rabbit(&self) -> Rabbit {
+        let folder = self.own_folder("rabbit", "rabbitmq");
+        let script = binary("rabbitmq-server", &["/usr/lib/rabbitmq/bin"]);
+        let (port, dist, epmd) = (free_port(), free_port(), free_port());
+        let config = folder.join("rabbitmq.conf");
+        fs::write(&config, format!("listeners.tcp.1 = 127.0.0.1:{port}\nlog.file.level = warning\n"))
+            .unwrap();
+        fs::write(folder.join("plugins"), "[].\n").unwrap();
+        let text = |path: &Path| path.display().to_string();
+        let pid = self.folder.join("rabbit.pid");
+        fs::write(&pid, "").unwrap();
+        if is_root() {
+            run(Command::new("chown").arg("rabbitmq:").args([&pid, &config]));
+        }
+        let env: Vec<(String, String)> = [
+            ("HOME", text(&folder)),
+            ("RABBITMQ_NODENAME", format!("tongbao{port}@localhost")),
+            ("RABBITMQ_NODE_PORT", port.to_string()),
+            ("RABBITMQ_DIST_PORT", dist.to_string()),
+            ("RABBITMQ_MNESIA_BASE", text(&folder.join("mnesia"))),
+            ("RABBITMQ_LOG_BASE", text(&folder.join("log"))),
+            ("RABBITMQ_PID_FILE", text(&pid)),
+            ("RABBITMQ_CONFIG_FILE", text(&config)),
+            ("RABBITMQ_CONF_ENV_FILE", "/dev/null".to_owned()),
+            ("RABBITMQ_ENABLED_PLUGINS_FILE", text(&folder.join("plugins"))),
+            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none".to_owned()),
+            ("ERL_EPMD_PORT", epmd.to_string()),
+            ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
+            // Under this flag the start script keeps no process of its own in front of the server.
+            ("RUNNING_UNDER_SYSTEMD", "true".to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+        // A name server of our own: one that the node starts itself would outlive it.
+        let names = binary("epmd", &["/usr/bin", "/usr/local/bin"]);
+        self.start("epmd", "rabbitmq", &env, &format!("{} -port {epmd}", names.display()));
+        self.await_port("epmd", epmd, || true);
+        self.start("rabbit", "rabbitmq", &env, &script.display().to_string());
+        let rabbit = Rabbit { port, env };
+        self.await_rabbit(&rabbit);
+        rabbit
+    }
+
+    fn await_rabbit(&self, rabbit: &Rabbit) {
+        self.await_port("rabbit", rabbit.port, || {
+            let mut ask = as_user("rabbitmq", binary("rabbitmqctl", &["/usr/lib/rabbitmq/bin"]));
+            ask.envs(rabbit.env.iter().map(|(key, value)| (key, value)));
+            run(ask.args(["await_startup", "--timeout", "60"])).status.success()
+        });
+    }
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+fn mariadb_client(port: u16) -> Command {
+    let mut client = Command::new(binary("mariadb", &["/usr/bin", "/usr/local/bin"]));
+    client.args(["--no-defaults", "-h", "127.0.0.1", "-P", &port.to_string(), "-u", "root", "-e"]);
+    client
+}
+
+fn is_root() -> bool {
+    static ROOT: OnceLock<bool> = OnceLock::new();
+    *ROOT.get_or_init(|| run(Command::new("id").arg("-u")).stdout == b"0\n")
+}
+
+/// A command under a server's own user, which servers insist on when root starts them.
+fn as_user(user: &str, program: PathBuf) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--reuid={user}")).arg(format!("--regid={user}")).arg("--clear-groups").arg(program);
+    command
+}
+
+fn open_to_all(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn binary(name: &str, folders: &[&str]) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let known = folders.iter().map(PathBuf::from);
+    let found =
+        known.chain(std::env::split_paths(&path)).map(|folder| folder.join(name)).find(|file| file.exists());
+    found.unwrap_or_else(|| panic!("{name} {INSTALL}"))
+}
+
+/// PostgreSQL's programs are not on the path on Debian; the newest version counts.
+fn postgres_binary(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let mut folders: Vec<PathBuf> = versions
+            .map(|version| version.path().join("bin"))
+            .filter(|bin| bin.join("initdb").exists())
+            .collect();
+        folders.sort();
+        folders
+            .pop()
+            .unwrap_or_else(|| binary("initdb", &[]).parent().map(Path::to_path_buf).unwrap_or_default())
+    });
+    folder.join(name)
+}
