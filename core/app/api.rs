@@ -35,15 +35,15 @@ pub async fn healthz() -> Response {
 /// Ready: store and broker answer, and it is not stopping.
 pub async fn readyz(State(service): State<Arc<Service>>) -> Response {
     let store = service.store.ping().await;
-    let broker = service.broker.health().await;
-    let ready = store.is_ok() && broker.connected && !service.is_stopping();
+    let broker = service.broker.health();
+    let ready = store.is_ok() && broker.ready && !service.is_stopping();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     answer(
         status,
         json!({
             "ready": ready,
             "store": store.map_or_else(|error| error.to_string(), |()| "ok".into()),
-            "broker": if broker.connected { "ok" } else { "not connected" },
+            "broker": if broker.ready { "ok" } else { &broker.detail },
             "stopping": service.is_stopping(),
         }),
     )

@@ -99,6 +99,10 @@ fn settle(
         // Seen before, or older than what is known: nothing changes and nobody is told again.
         return Ok((Vec::new(), Vec::new()));
     }
+    if is_reversal(&entry) && !entries.iter().any(same) {
+        // A receipt that was never received (a draft in the ERP, or voided before we saw it) is no payment.
+        return Ok((Vec::new(), Vec::new()));
+    }
     entries.retain(|one| !same(one));
     entries.push(entry.clone());
     let account = match account(&entries) {
@@ -172,6 +176,11 @@ fn settle(
         });
     }
     Ok((stored, events))
+}
+
+fn is_reversal(entry: &LedgerEntry) -> bool {
+    let facts: Value = serde_json::from_str(&entry.facts).unwrap_or(Value::Null);
+    facts.get("status").and_then(Value::as_str) == Some("reversed")
 }
 
 /// The account of stored entries.

@@ -16,5 +16,6 @@ pub mod pipeline;
 pub mod poller;
 pub mod routes;
 pub mod service;
+pub mod stage;
 pub mod tables;
 pub mod telemetry;

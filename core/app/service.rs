@@ -22,7 +22,7 @@ use tongbao_connect::{Client, Context, Source};
 use tongbao_delivery::broker::Broker;
 use tongbao_delivery::clock::{Clock, SystemClock};
 use tongbao_delivery::embedded::{Embedded, EmbeddedSettings};
-use tongbao_delivery::engine::{Engine, EngineParts, Stopped};
+use tongbao_delivery::engine::{Engine, EngineError, EngineParts, Stopped};
 use tongbao_delivery::port::Store;
 use tongbao_delivery::rabbit::{Rabbit, RabbitSettings};
 use tongbao_delivery::settings::TargetSettings;
@@ -35,7 +35,7 @@ pub enum StartError {
     Store(#[from] tongbao_delivery::port::StoreError),
     /// The broker or the engine's settings.
     #[error("消息中间件 / broker: {0}")]
-    Engine(#[from] tongbao_delivery::engine::EngineError),
+    Engine(#[from] EngineError),
     /// The listening address.
     #[error("监听 {0} 失败 / cannot listen on {0}: {1}")]
     Listen(String, std::io::Error),
@@ -117,7 +117,8 @@ pub fn install_crypto() {
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let url = config.store.url.expose_secret();
     let url = sqlite_path(url, &config.folder);
-    let options = tongbao_store::Options { pool: config.store.pool, ..tongbao_store::Options::default() };
+    let options = tongbao_store::StoreOptions { connections: config.store.pool, ..tongbao_store::StoreOptions::default() };
+    make_folder(&url);
     Ok(tongbao_store::open(&url, options).await?)
 }
 
@@ -131,13 +132,40 @@ fn sqlite_path(url: &str, folder: &std::path::Path) -> String {
     }
 }
 
-async fn open_broker(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Broker>, StartError> {
+/// The folder of a SQLite file. What goes wrong here is told by the open that follows.
+fn make_folder(url: &str) {
+    let path = url.strip_prefix("sqlite://").map(|path| path.split('?').next().unwrap_or(path));
+    if let Some(parent) = path.and_then(|path| std::path::Path::new(path).parent()) {
+        let _ = std::fs::create_dir_all(parent);
+    }
+}
+
+/// Whether the broker can be reached, in words.
+pub async fn probe_broker(config: &Config) -> Result<String, String> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let broker = open_broker(config, &clock).map_err(|error| error.to_string())?;
+    // A broker connects in the background; it has this long to say that it did.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        let health = broker.health();
+        if health.ready || tokio::time::Instant::now() >= deadline {
+            broker.close().await;
+            return if health.ready { Ok(health.detail) } else { Err(health.detail) };
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn open_broker(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Broker>, StartError> {
     Ok(match &config.broker {
         BrokerConfig::Embedded => Arc::new(Embedded::new(EmbeddedSettings::default(), clock.clone())),
-        BrokerConfig::Rabbit { url, prefix } => {
-            let settings = RabbitSettings::new(url.expose_secret(), prefix);
-            let broker = Rabbit::connect(settings, clock.clone()).await;
-            Arc::new(broker.map_err(tongbao_delivery::engine::EngineError::from)?)
+        BrokerConfig::Rabbit { url, prefix, ca_pem } => {
+            let settings = RabbitSettings {
+                prefix: prefix.clone(),
+                ca_pem: ca_pem.as_ref().map(|pem| pem.expose_secret().to_owned()),
+                ..RabbitSettings::new(url.expose_secret())
+            };
+            Arc::new(Rabbit::start(settings, clock.clone()).map_err(EngineError::from)?)
         }
     })
 }
@@ -153,7 +181,7 @@ impl Running {
             loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.target.clone()?)));
         let pipeline =
             Pipeline { store: store.clone(), intaker: intaker.clone(), targets: targets.collect() };
-        let broker = open_broker(&loaded.config, &clock).await?;
+        let broker = open_broker(&loaded.config, &clock)?;
         if matches!(loaded.config.broker, BrokerConfig::Embedded) {
             // What an earlier process had in memory is put back into the outbox before anything is taken from it.
             let now_ms = clock.now_ms();

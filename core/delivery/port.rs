@@ -357,6 +357,8 @@ pub struct AttemptView {
 /// Which deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// One of these; empty means any.
+    pub ids: Vec<String>,
     /// In one of these states; empty means any.
     pub states: Vec<State>,
     /// To this connection.
@@ -445,6 +447,10 @@ pub trait Store: Send + Sync {
     /// outbox row. Answers their ids. A rejected one whose event has a newer revision stays as it is: its
     /// successors have gone on, and old news must not overwrite theirs.
     async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>>;
+
+    /// Makes the waiting deliveries of a business key to a connection due now, with an outbox row: somebody hinted
+    /// that there is news. Answers how many.
+    async fn hasten(&self, target: &str, key: &str, now_ms: i64) -> Stored<u64>;
 
     /// Binds a key to a far-side document by hand and settles the parked delivery as posted.
     async fn bind(&self, delivery: &str, binding: Binding, now_ms: i64) -> Stored<bool>;

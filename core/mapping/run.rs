@@ -298,8 +298,13 @@ fn write(value: Val<'_>, rule: &ValueStep, zone: &TimeZone) -> Result<Value, Fau
             }
             Ok(Value::String(text.into_owned()))
         }
-        (Kind::Decimal { scale, form, .. }, Val::Number(value)) => {
-            let value = narrow(value, rule.scale.or(*scale), rule.round)?;
+        (Kind::Decimal { scale, form, sense }, Val::Number(value)) => {
+            let scale = rule.scale.or(*scale);
+            let mut value = narrow(value, scale, rule.round)?;
+            if let (true, Some(scale)) = (sense.is_amount(), scale) {
+                // An amount shows its cents: 339.00, as every finance system writes it.
+                value.rescale(scale);
+            }
             match form {
                 NumberForm::Number => number(value),
                 NumberForm::Text => Ok(Value::String(value.to_string())),

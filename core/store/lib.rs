@@ -9,8 +9,10 @@ mod convert;
 mod db;
 mod entity;
 mod error;
+mod hasten;
 mod intake;
 mod lane;
+pub mod limit;
 mod limits;
 mod migration;
 mod open;
@@ -97,6 +99,11 @@ impl Store for Sql {
 
     async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>> {
         self.db.write(task!(filter; |txn| queue::replay(txn, &filter, now_ms).await)).await
+    }
+
+    async fn hasten(&self, target: &str, key: &str, now_ms: i64) -> Stored<u64> {
+        let (target, key) = (target.to_owned(), key.to_owned());
+        self.db.write(task!(target, key; |txn| hasten::hasten(txn, &target, &key, now_ms).await)).await
     }
 
     async fn bind(&self, delivery: &str, binding: Binding, now_ms: i64) -> Stored<bool> {

@@ -23,6 +23,9 @@ pub fn selected(filter: &Filter) -> Select<deliveries::Entity> {
     use deliveries::Column as D;
     let limit = if filter.limit == 0 { USUAL } else { filter.limit.min(MOST) };
     let mut query = deliveries::Entity::find().order_by_asc(D::Seq).limit(limit);
+    if !filter.ids.is_empty() {
+        query = query.filter(D::Id.is_in(&filter.ids));
+    }
     if !filter.states.is_empty() {
         query = query.filter(D::State.is_in(filter.states.iter().map(|state| state.name())));
     }

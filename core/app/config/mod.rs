@@ -4,7 +4,7 @@ mod load;
 mod read;
 mod secrets;
 
-pub use load::{Loaded, load};
+pub use load::{Documents, Loaded, load, load_text, mapping_files};
 pub use read::read;
 pub use secrets::Environment;
 
@@ -72,6 +72,8 @@ pub enum BrokerConfig {
         url: secrecy::SecretString,
         /// First part of every queue's and exchange's name.
         prefix: String,
+        /// Certificates (PEM) that `amqps` trusts.
+        ca_pem: Option<secrecy::SecretString>,
     },
 }
 

@@ -12,7 +12,7 @@ use tongbao_model::yaml::{self, Content, Node};
 const TOP: &[&str] = &["version", "server", "store", "broker", "relay", "mappings", "connections", "flows"];
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
-const BROKER: &[&str] = &["kind", "url", "prefix"];
+const BROKER: &[&str] = &["kind", "url", "prefix", "ca"];
 const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "stalled_ms"];
 const CONNECTION: &[&str] = &["connector", "settings", "receives", "polls", "delivery", "retry"];
 const RECEIVES: &[&str] = &["event", "mapping", "order_by", "on_fault"];
@@ -182,8 +182,9 @@ impl Reader<'_> {
                     return None;
                 };
                 let url = self.url(inner, "url")?;
-                let prefix = self.optional(node, "prefix").unwrap_or_else(|| "tongbao".into());
-                Some(BrokerConfig::Rabbit { url, prefix })
+                let prefix = self.optional(node, "prefix").unwrap_or_else(|| "tongbao.".into());
+                let ca_pem = self.optional(node, "ca");
+                Some(BrokerConfig::Rabbit { url, prefix, ca_pem })
             }
             _ => {
                 self.findings.error(

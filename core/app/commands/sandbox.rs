@@ -1,0 +1,34 @@
+//! `tongbao sandbox`: the far sides' stand-ins, to build and try against.
+
+use crate::cli::SandboxArgs;
+use crate::output::{self, Exit};
+use serde_json::json;
+use tongbao_sandbox::{Sandbox, SandboxConfig};
+
+/// Runs the stand-ins until told to stop.
+pub async fn run(args: SandboxArgs, as_json: bool) -> Exit {
+    let config = SandboxConfig {
+        protocol_port: args.port,
+        control_port: args.control_port,
+        seed: args.seed,
+        ..SandboxConfig::default()
+    };
+    let sandbox = match Sandbox::start(config).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => {
+            output::note(&format!("无法启动沙箱 / the sandbox cannot start: {error}"));
+            return Exit::Unavailable;
+        }
+    };
+    let (url, control) = (sandbox.url(), sandbox.control_url());
+    if as_json {
+        output::json(&json!({"url": url, "control_url": control}));
+    } else {
+        output::line(&format!(
+            "金蝶 Kingdee     {url}/k3cloud/\n诺诺 Nuonuo      {url}/open/v1/services · {url}/accessToken\nCRM              {url}/crm/\n简道云 Jiandaoyun {url}/jdy/\n控制 controls    {control}\nCtrl-C 结束 / ends it"
+        ));
+    }
+    super::serve::stop_signal().await;
+    sandbox.shutdown().await;
+    Exit::Ok
+}

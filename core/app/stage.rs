@@ -1,0 +1,251 @@
+//! The whole of it in one process: the example configuration's service against the stand-ins. The demo, the
+//! benchmarks and the tests stand on it.
+
+use crate::config::{self, Environment, Loaded};
+use crate::service::{self, Running};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tongbao_delivery::port::{Count, ImportMode, State, Store, Stored, TableRow};
+use tongbao_sandbox::{Sandbox, SandboxConfig};
+
+/// The example configuration, as shipped.
+const EXAMPLE: &str = include_str!("../../deploy/tongbao.yaml");
+
+/// The shipped mapping files. A test holds this list and the folder together.
+pub const MAPPINGS: &[(&str, &str)] = &[
+    ("commission/commission__webhook.yaml", include_str!("../../mappings/commission/commission__webhook.yaml")),
+    ("contract/contract__kingdee-cloud.yaml", include_str!("../../mappings/contract/contract__kingdee-cloud.yaml")),
+    ("contract/contract__nuonuo.yaml", include_str!("../../mappings/contract/contract__nuonuo.yaml")),
+    ("contract/webhook__contract.yaml", include_str!("../../mappings/contract/webhook__contract.yaml")),
+    (
+        "credit_note/credit_note__kingdee-cloud.yaml",
+        include_str!("../../mappings/credit_note/credit_note__kingdee-cloud.yaml"),
+    ),
+    ("credit_note/webhook__credit_note.yaml", include_str!("../../mappings/credit_note/webhook__credit_note.yaml")),
+    ("invoice/invoice__webhook.yaml", include_str!("../../mappings/invoice/invoice__webhook.yaml")),
+    (
+        "invoice_request/invoice_request__nuonuo.yaml",
+        include_str!("../../mappings/invoice_request/invoice_request__nuonuo.yaml"),
+    ),
+    (
+        "invoice_request/webhook__invoice_request.yaml",
+        include_str!("../../mappings/invoice_request/webhook__invoice_request.yaml"),
+    ),
+    (
+        "opportunity_status/opportunity_status__webhook.yaml",
+        include_str!("../../mappings/opportunity_status/opportunity_status__webhook.yaml"),
+    ),
+    ("payment/kingdee-cloud__payment.yaml", include_str!("../../mappings/payment/kingdee-cloud__payment.yaml")),
+    ("sales_order/sales_order__webhook.yaml", include_str!("../../mappings/sales_order/sales_order__webhook.yaml")),
+];
+
+/// Secret the stand-in of the CRM signs with.
+pub const CRM_SECRET: &str = "stage-webhook-secret";
+
+/// How a stage is set.
+#[derive(Debug, Clone)]
+pub struct StageOptions {
+    /// Folder for configuration, mappings and the SQLite file.
+    pub folder: PathBuf,
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// Database; the folder's SQLite file when absent.
+    pub store: Option<String>,
+    /// RabbitMQ address and prefix; embedded when absent.
+    pub rabbit: Option<(String, String)>,
+    /// First pause before a retry, in milliseconds.
+    pub retry_ms: u64,
+    /// Pause between polls, in milliseconds.
+    pub poll_ms: u64,
+    /// Deliveries under way at once per connection.
+    pub in_flight: u16,
+}
+
+/// A running stage.
+pub struct Stage {
+    /// The far sides.
+    pub sandbox: Sandbox,
+    /// The service.
+    pub running: Running,
+    /// Where its configuration lies.
+    pub config: PathBuf,
+}
+
+impl StageOptions {
+    /// Quick retries and polls in a folder.
+    pub fn quick(folder: impl Into<PathBuf>) -> Self {
+        StageOptions {
+            folder: folder.into(),
+            listen: "127.0.0.1:0".into(),
+            store: None,
+            rabbit: None,
+            retry_ms: 200,
+            poll_ms: 250,
+            in_flight: 16,
+        }
+    }
+}
+
+/// Writes the configuration and the mappings of a stage into its folder; answers the configuration's path.
+pub fn write_files(options: &StageOptions, sandbox_url: &str, listen: &str) -> io::Result<PathBuf> {
+    let mappings = options.folder.join("mappings");
+    for (name, text) in MAPPINGS {
+        let path = mappings.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, text)?;
+    }
+    let store = options.store.clone().unwrap_or_else(|| "sqlite://tongbao.db".into());
+    let delivery = format!(
+        "delivery: {{ partitions: 8, in_flight: {} }}\n    retry: {{ first_ms: {}, max_ms: 5000 }}",
+        options.in_flight, options.retry_ms
+    );
+    let mut text = EXAMPLE
+        .replace("http://127.0.0.1:8490", sandbox_url)
+        .replace("127.0.0.1:8480", listen)
+        .replace("sqlite://tongbao-data/tongbao.db", &store)
+        .replace("mappings: [../mappings]", "mappings: [mappings]")
+        .replace("every_ms: 10000", &format!("every_ms: {}", options.poll_ms))
+        .replace("delivery: { partitions: 8, in_flight: 16 }", "delivery: { partitions: 8, in_flight: 8 }")
+        .replace("delivery: { partitions: 8, in_flight: 8 }", &delivery)
+        .replace(
+            "      clerk: 开票员\n",
+            &format!("      clerk: 开票员\n      callback_url: http://{listen}/in/tax/stage-callback\n      callback_token: {{ env: TONGBAO_NUONUO_CALLBACK }}\n"),
+        );
+    if let Some((url, prefix)) = &options.rabbit {
+        let broker = format!("broker:\n  kind: rabbitmq\n  url: {url}\n  prefix: {prefix}\n");
+        text = text.replace("broker:\n  kind: embedded\n", &broker);
+    }
+    let path = options.folder.join("tongbao.yaml");
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// Loads a stage's configuration with the stand-ins' credentials.
+pub fn load(path: &Path, sandbox: &Sandbox) -> Result<Loaded, String> {
+    let known = sandbox.config();
+    let given = [
+        ("TONGBAO_CRM_SECRET", CRM_SECRET),
+        ("TONGBAO_CRM_TOKEN", &known.crm.token),
+        ("TONGBAO_KINGDEE_APP_SECRET", &known.kingdee.app_secret),
+        ("TONGBAO_NUONUO_APP_SECRET", &known.nuonuo.app_secret),
+        ("TONGBAO_NUONUO_CALLBACK", "stage-callback"),
+    ];
+    let environment = Environment {
+        folder: path.parent().map(Path::to_owned).unwrap_or_default(),
+        given: given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        pretend: false,
+    };
+    let context = service::context().map_err(|error| error.to_string())?;
+    let (loaded, found) = config::load(path, &environment, &context);
+    loaded.ok_or_else(|| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+impl Stage {
+    /// Starts stand-ins and service.
+    pub async fn start(options: &StageOptions, sandbox: SandboxConfig) -> Result<Stage, String> {
+        service::install_crypto();
+        std::fs::create_dir_all(&options.folder).map_err(|error| error.to_string())?;
+        let sandbox = Sandbox::start(sandbox).await.map_err(|error| error.to_string())?;
+        Stage::with(options, sandbox).await
+    }
+
+    /// Starts the service against stand-ins that run already.
+    pub async fn with(options: &StageOptions, sandbox: Sandbox) -> Result<Stage, String> {
+        let listen = concrete(&options.listen).map_err(|error| error.to_string())?;
+        let config = write_files(options, &sandbox.url(), &listen).map_err(|error| error.to_string())?;
+        let running = Running::start(load(&config, &sandbox)?).await.map_err(|error| error.to_string())?;
+        Ok(Stage { sandbox, running, config })
+    }
+
+    /// Stops the service and leaves the stand-ins running.
+    pub async fn stop_service(self) -> (Sandbox, bool) {
+        let stopped = self.running.stop().await;
+        (self.sandbox, stopped.clean)
+    }
+
+    /// Stops both.
+    pub async fn stop(self) {
+        let (sandbox, _) = self.stop_service().await;
+        sandbox.shutdown().await;
+    }
+
+    /// Address that contracts and other documents of the CRM are posted to.
+    pub fn inbound(&self, kind: &str) -> String {
+        format!("http://{}/in/crm/{kind}", self.running.address)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &dyn Store {
+        self.running.service.store.as_ref()
+    }
+
+    /// Imports rows into a code table and shows them to the running service.
+    pub async fn import(&self, table: &str, rows: impl IntoIterator<Item = (String, String)>) -> Stored<()> {
+        let rows = rows
+            .into_iter()
+            .map(|(source, target)| TableRow { table: table.into(), source, target, note: String::new() })
+            .collect();
+        self.store().import_table(table, rows, ImportMode::Merge).await?;
+        self.running.service.intaker.tables.refresh().await.map(|_| ())
+    }
+
+    /// Deliveries that are still on their way: pending ones behind a parked predecessor are not.
+    pub async fn under_way(&self) -> Stored<u64> {
+        let counts = self.store().counts().await?;
+        let of = |state: State| -> u64 {
+            counts.iter().filter(|count: &&Count| count.state == state).map(|count| count.count).sum()
+        };
+        let moving = of(State::Calling) + of(State::Waiting);
+        // Pending ones count unless something is parked, behind which they may stand.
+        Ok(if of(State::Parked) == 0 || moving > 0 { moving + of(State::Pending) } else { self.free_pending().await? })
+    }
+
+    /// Pending deliveries with no parked one before them in their lane.
+    async fn free_pending(&self) -> Stored<u64> {
+        use tongbao_delivery::port::Filter;
+        let list = |state| Filter { states: vec![state], limit: 10_000, ..Filter::default() };
+        let parked = self.store().deliveries(list(State::Parked)).await?;
+        let pending = self.store().deliveries(list(State::Pending)).await?;
+        let stuck = pending.iter().filter(|one| {
+            parked.iter().any(|before| before.target == one.target && before.order_key == one.order_key && before.seq < one.seq)
+        });
+        let stuck = u64::try_from(stuck.count()).unwrap_or(0);
+        Ok(u64::try_from(pending.len()).unwrap_or(0).saturating_sub(stuck))
+    }
+
+    /// Waits until nothing is under way, as long as `limit`; answers whether it came to that. `tick` is told how many
+    /// are left.
+    pub async fn settle(&self, limit: Duration, mut tick: impl FnMut(u64)) -> Stored<bool> {
+        let deadline = tokio::time::Instant::now() + limit;
+        let mut quiet = 0;
+        loop {
+            let left = self.under_way().await?;
+            tick(left);
+            quiet = if left == 0 { quiet + 1 } else { 0 };
+            // Twice in a row: an outcome and the deliveries that follow from it are stored together, so zero is zero;
+            // the second look covers a poll that was on its way.
+            if quiet >= 2 {
+                return Ok(true);
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(false);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// An address with a port: the configuration must name it before the service listens, for callbacks are told it.
+fn concrete(listen: &str) -> io::Result<String> {
+    let listener = std::net::TcpListener::bind(listen)?;
+    Ok(listener.local_addr()?.to_string())
+}
+
+/// The store behind an `Arc`, for helpers that keep it.
+pub fn shared_store(stage: &Stage) -> Arc<dyn Store> {
+    stage.running.service.store.clone()
+}

@@ -1,0 +1,42 @@
+//! Waiting deliveries that somebody hinted at.
+
+use crate::accept::{insert_all, outbox_row};
+use crate::entity::{deliveries, outbox};
+use crate::error::Fail;
+use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use tongbao_delivery::port::State;
+
+/// Deliveries that one hint makes due.
+const HINTED: u64 = 100;
+
+/// Makes the waiting deliveries of a key due now. The message that waits in the broker finds them settled or taken.
+pub async fn hasten(txn: &DatabaseTransaction, target: &str, key: &str, now_ms: i64) -> Result<u64, Fail> {
+    use deliveries::Column as D;
+    let rows = deliveries::Entity::find()
+        .filter(D::Target.eq(target))
+        .filter(D::BusinessKey.eq(key))
+        .filter(D::State.eq(State::Waiting.name()))
+        .filter(D::DueAtMs.gt(now_ms))
+        .order_by_asc(D::Seq)
+        .limit(HINTED)
+        .all(txn)
+        .await?;
+    let mut hastened = 0;
+    for row in rows {
+        let due = deliveries::ActiveModel { due_at_ms: Set(Some(now_ms)), ..Default::default() };
+        let updated = deliveries::Entity::update_many()
+            .set(due)
+            .filter(D::Id.eq(&row.id))
+            .filter(D::State.eq(State::Waiting.name()))
+            .exec(txn)
+            .await?;
+        if updated.rows_affected != 1 {
+            continue;
+        }
+        outbox::Entity::delete_many().filter(outbox::Column::Delivery.eq(&row.id)).exec(txn).await?;
+        let out = outbox_row(&row.id, &row.target, &row.order_key, now_ms);
+        insert_all::<outbox::Entity, _>(txn, vec![out]).await?;
+        hastened += 1;
+    }
+    Ok(hastened)
+}
