@@ -43,6 +43,7 @@ pub enum Code {
     Sum(Access, Box<Code>),
     Count(Access),
     Millis(Box<Code>),
+    DateOf(Box<Code>),
     Binary(Operator, Box<Code>, Box<Code>),
 }
 
@@ -178,6 +179,10 @@ impl<'a> Env<'a> {
                 Val::Time(time) => Val::Number(time.as_millisecond().into()),
                 other => return Err(defect(&other)),
             },
+            Code::DateOf(inner) => match self.need(inner)? {
+                Val::Time(time) => Val::Date(time.to_zoned(self.zone.clone()).date()),
+                other => return Err(defect(&other)),
+            },
             Code::Count(list) => Val::Number(self.items(list).len().into()),
             Code::Sum(list, item) => Val::Number(self.sum(list, item)?),
             Code::Binary(operator, left, right) => return self.binary(*operator, left, right).map(Some),
@@ -266,7 +271,8 @@ fn first_field(code: &Code) -> Option<&Access> {
         | Code::Abs(inner)
         | Code::Round(inner, _)
         | Code::Left(inner, _)
-        | Code::Millis(inner) => first_field(inner),
+        | Code::Millis(inner)
+        | Code::DateOf(inner) => first_field(inner),
         Code::Divide(left, right, _) => first_field(left).or_else(|| first_field(right)),
         Code::Net(left, right)
         | Code::Tax(left, right)

@@ -40,6 +40,12 @@ pub const FUNCTIONS: &[Function] = &[
         example: "count(lines)",
     },
     Function {
+        name: "date",
+        signature: "date(datetime)",
+        doc: ("时间在映射时区中的日期", "the date of a time, in the mapping's zone"),
+        example: "date(signed_at)",
+    },
+    Function {
         name: "divide",
         signature: "divide(a, b, places)",
         doc: ("相除并四舍五入到指定位数", "a ÷ b, rounded half up to so many places"),

@@ -372,6 +372,13 @@ impl Typer<'_> {
                 let (code, _) = self.number(scope, value, place)?;
                 Some((Code::Concat(vec![code]), Type::Text))
             }
+            ("date", [time]) => match self.expr(scope, time, place)? {
+                (code, Type::Time(_)) => Some((Code::DateOf(Box::new(code)), Type::Date)),
+                (_, found) => {
+                    self.mismatch(here, "datetime", found.name());
+                    None
+                }
+            },
             ("millis", [time]) => match self.expr(scope, time, place)? {
                 (code, Type::Time(_)) => Some((Code::Millis(Box::new(code)), Type::Number(Sense::Number))),
                 (_, found) => {

@@ -103,6 +103,7 @@ struct Line {
     unit_price_tax_included: Exact,
     tax_rate: Exact,
     amount_tax_included: Exact,
+    delivery_date: Option<String>,
     note: Option<String>,
 }
 
@@ -144,6 +145,7 @@ struct Entry<'a> {
     FTaxPrice: Digits,
     FEntryTaxRate: Digits,
     FIsFree: bool,
+    FDeliveryDate: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     FEntryNote: Option<&'a str>,
 }
@@ -170,6 +172,7 @@ fn by_hand(input: &[u8], codes: &HashMap<String, String>) -> Result<Vec<u8>, Str
     }
     let code = |code: &str| codes.get(code).map(String::as_str).ok_or("code");
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
+    let date = contract.signed_at.to_zoned(zone).date().to_string();
     let mut entries = Vec::with_capacity(contract.lines.len());
     for line in &contract.lines {
         let rate = decimal::multiply(line.tax_rate.0, Decimal::ONE_HUNDRED).ok_or("range")?;
@@ -180,6 +183,7 @@ fn by_hand(input: &[u8], codes: &HashMap<String, String>) -> Result<Vec<u8>, Str
             FTaxPrice: Digits(line.unit_price_tax_included.0),
             FEntryTaxRate: Digits(rate),
             FIsFree: line.unit_price_tax_included.0.is_zero(),
+            FDeliveryDate: line.delivery_date.as_deref().unwrap_or(&date),
             FEntryNote: line.note.as_deref(),
         });
     }
@@ -192,7 +196,7 @@ fn by_hand(input: &[u8], codes: &HashMap<String, String>) -> Result<Vec<u8>, Str
     let order = Order {
         FBillTypeID: Upper { FNUMBER: "XSDD01_SYS" },
         FBillNo: &contract.number,
-        FDate: contract.signed_at.to_zoned(zone).date().to_string(),
+        FDate: date.clone(),
         FSaleOrgId: Number { FNumber: "100" },
         FCustId: Number { FNumber: code(&contract.customer.code)? },
         FSalerId: Number { FNumber: code(&contract.salesperson.code)? },
