@@ -70,6 +70,11 @@ impl Servers {
         })
     }
 
+    /// A folder that is removed with the servers.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Ends the servers of this process, if any were started, and waits until they are gone.
     pub fn shut_down() {
         let Some(servers) = SERVERS.get() else { return };
