@@ -11,7 +11,7 @@ use tongbao_delivery::port::{
 };
 use tongbao_model::{Class, Code, Fault};
 
-fn finish(work: &Work, now_ms: i64, next: Next, class: Class) -> Finish {
+pub fn finish(work: &Work, now_ms: i64, next: Next, class: Class) -> Finish {
     Finish {
         delivery: work.delivery.id.clone(),
         attempt: work.attempt,
@@ -30,14 +30,14 @@ fn finish(work: &Work, now_ms: i64, next: Next, class: Class) -> Finish {
     }
 }
 
-async fn begun(store: &Arc<dyn Store>, delivery: &str, lease_until_ms: i64, now_ms: i64) -> Work {
+pub async fn begun(store: &Arc<dyn Store>, delivery: &str, lease_until_ms: i64, now_ms: i64) -> Work {
     match store.begin(delivery, "w", lease_until_ms, now_ms).await.unwrap() {
         Begin::Run(work) => *work,
         other => panic!("{other:?}"),
     }
 }
 
-async fn emptied(store: &Arc<dyn Store>, now_ms: i64) -> Vec<String> {
+pub async fn emptied(store: &Arc<dyn Store>, now_ms: i64) -> Vec<String> {
     let rows = store.outbox(10_000).await.unwrap();
     store.outbox_done(rows.iter().map(|row| row.id).collect(), now_ms).await.unwrap();
     rows.into_iter().map(|row| row.delivery).collect()
