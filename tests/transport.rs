@@ -3,8 +3,11 @@
 //! `cargo test -p tongbao-tests --test transport -- sqlite_embedded` runs one combination, a name runs one behaviour
 //! everywhere. What needs no broker runs once per database.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 mod behaviours;
 #[path = "support/servers.rs"]
+#[allow(dead_code, reason = "shared by several test binaries, each of which uses a part")]
 mod servers;
 
 use behaviours::world::{BrokerKind, Combination, Database};

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Every name, in the order in which a delivery passes them.
-pub const NAMES: [&str; 5] = [
+pub const NAMES: [&str; 6] = [
     "after-accept-commit",
     "after-publish-before-mark",
     "after-begin",
     "after-call-before-finish",
+    "finished-before-commit",
     "after-finish-before-ack",
 ];
 

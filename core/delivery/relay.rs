@@ -9,11 +9,10 @@ use crate::broker::{BrokerError, Message};
 use crate::engine::{Shared, Stop};
 use crate::failpoints::failpoint;
 use crate::port::OutboxRow;
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Pause after a failure, doubled up to a limit while it lasts: a dead broker is not asked in a loop.
 pub(crate) struct Pause {
@@ -49,7 +48,9 @@ struct Batch {
 pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
     let Some(wake) = shared.wakes.get(&target).cloned() else { return };
     let idle = Duration::from_millis(u64::from(shared.relay.idle_ms));
-    let mut batches = FuturesUnordered::new();
+    // Tasks, not futures polled here: while this loop waits for a database connection, a batch must be able to
+    // finish the transaction in which it holds one.
+    let mut batches: JoinSet<Batch> = JoinSet::new();
     let mut under_way: HashSet<i64> = HashSet::new();
     let mut pause = Pause::new();
     let mut look = true;
@@ -59,7 +60,7 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
                 Some(rows) if rows.is_empty() => look = false,
                 Some(rows) => {
                     under_way.extend(rows.iter().map(|row| row.id));
-                    batches.push(publish(&shared, &target, rows));
+                    batches.spawn(publish(shared.clone(), target.clone(), rows));
                 }
                 None if stop.within(pause.longer()).await => return,
                 None => {}
@@ -67,11 +68,16 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
         }
         tokio::select! {
             () = stop.told() => break,
-            Some(batch) = batches.next(), if !batches.is_empty() => {
+            Some(batch) = batches.join_next() => {
+                look = true;
+                let batch = batch.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a batch broke off");
+                    // Which rows it had is lost with it; those of other batches are at worst published twice.
+                    Batch { rows: under_way.iter().copied().collect(), failed: true }
+                });
                 for id in &batch.rows {
                     under_way.remove(id);
                 }
-                look = true;
                 if !batch.failed {
                     pause.reset();
                 } else if stop.within(pause.longer()).await {
@@ -83,7 +89,7 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
         }
     }
     // In memory, a batch may wait for a place that no worker will free any more; its rows simply stay.
-    while shared.broker.durable() && batches.next().await.is_some() {}
+    while shared.broker.durable() && batches.join_next().await.is_some() {}
 }
 
 /// Rows that are not under way yet; `None` when the store failed.
@@ -108,7 +114,7 @@ async fn next_rows(shared: &Shared, target: &str, under_way: &HashSet<i64>) -> O
     }
 }
 
-async fn publish(shared: &Shared, target: &str, rows: Vec<OutboxRow>) -> Batch {
+async fn publish(shared: Arc<Shared>, target: String, rows: Vec<OutboxRow>) -> Batch {
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let messages = rows.into_iter().map(message).collect();
     let results = shared.broker.publish(messages).await;
@@ -117,7 +123,7 @@ async fn publish(shared: &Shared, target: &str, rows: Vec<OutboxRow>) -> Batch {
         ids.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(id, _)| *id).collect();
     let failed = ids.len() - confirmed.len();
     if failed > 0 {
-        shared.observer.publish_failed(target, failed);
+        shared.observer.publish_failed(&target, failed);
         let error = results.into_iter().find_map(Result::err).unwrap_or(BrokerError::Closed);
         tracing::warn!(target_name = target, failed, %error, "not published; the rows stay in the outbox");
     }
@@ -131,7 +137,7 @@ async fn publish(shared: &Shared, target: &str, rows: Vec<OutboxRow>) -> Batch {
         tracing::warn!(target_name = target, %error, "published rows cannot be removed");
         return Batch { rows: ids, failed: true };
     }
-    shared.observer.published(target, count);
+    shared.observer.published(&target, count);
     Batch { rows: ids, failed: failed > 0 }
 }
 

@@ -10,6 +10,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, TryInsert,
 };
+use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::policy::doubt;
 use tongbao_delivery::port::{
     Begin, Binding, Finish, Finished, LedgerEntry, Next, Previous, State, StoreError, Stored, Work,
@@ -211,6 +212,7 @@ pub async fn finish(txn: &DatabaseTransaction, finish: &Finish) -> Result<Finish
         .exec(txn)
         .await?;
     consequences(txn, finish, &Place::from(&row), next).await?;
+    failpoint("finished-before-commit");
     Ok(Finished::Stored)
 }
 

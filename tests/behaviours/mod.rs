@@ -2,6 +2,7 @@
 
 mod accepting;
 mod flowing;
+mod racing;
 mod retrying;
 mod storing;
 mod surviving;
@@ -59,5 +60,7 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::replay_does_not_bring_back_old_news,
     storing::several_processes_open_at_once,
     storing::concurrent_lanes_lose_no_successor,
+    racing::processes_that_accept_side_by_side_agree_on_the_order,
+    racing::a_successor_waits_for_the_commit_of_who_closes_its_predecessor,
     storing::sweep_finds_what_stalled_and_nothing_else,
 ];

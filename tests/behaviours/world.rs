@@ -94,7 +94,7 @@ impl World {
     async fn with(combination: Combination, hold: Hold) -> World {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir_in(Servers::get().folder()).unwrap();
         let file = folder.path().join("store.db");
         let name = format!("case_{number}");
         let make = move || match combination.database {

@@ -70,6 +70,11 @@ impl Servers {
         })
     }
 
+    /// A folder that is removed with the servers.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Ends the servers of this process, if any were started, and waits until they are gone.
     pub fn shut_down() {
         let Some(servers) = SERVERS.get() else { return };
@@ -206,14 +211,16 @@ impl Servers {
         let data = folder.join("data");
         let made = run(as_user("mysql", binary("mariadb-install-db", &["/usr/bin", "/usr/local/bin"]))
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .arg(format!("--datadir={}", data.display())));
+            .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--tmpdir={}", folder.display())));
         assert!(made.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
         let command = format!(
-            "{} --no-defaults --datadir='{}' --socket='{}' --pid-file='{}' --bind-address=127.0.0.1 --port={port} \
+            "{} --no-defaults --datadir='{}' --tmpdir='{}' --socket='{}' --pid-file='{}' --bind-address=127.0.0.1 --port={port} \
              --skip-name-resolve --max-connections=400",
             binary("mariadbd", &["/usr/sbin", "/usr/local/sbin", "/usr/libexec"]).display(),
             data.display(),
+            folder.display(),
             folder.join("socket").display(),
             folder.join("pid").display(),
         );
