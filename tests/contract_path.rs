@@ -1,0 +1,32 @@
+//! The whole chain on real trade data with faults at the far sides: CRM → ERP order and e-invoice → receipt →
+//! opportunity, on the embedded set-up and on the production one.
+
+#![recursion_limit = "256"]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)]
+
+mod retail;
+#[path = "support/servers.rs"]
+#[allow(dead_code, reason = "shared by several test binaries, each of which uses a part")]
+mod servers;
+
+use libtest_mimic::{Arguments, Trial};
+use servers::Servers;
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // Each case keeps both cores busy.
+    arguments.test_threads.get_or_insert(1);
+    let case = |name: &str, set_up: retail::SetUp| {
+        Trial::test(name, move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(retail::run(set_up)).map_err(Into::into)
+        })
+    };
+    let trials = vec![
+        case("retail_sqlite_embedded", retail::SetUp::Embedded),
+        case("retail_postgres_rabbitmq", retail::SetUp::Production),
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    Servers::shut_down();
+    conclusion.exit();
+}
