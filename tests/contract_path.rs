@@ -2,7 +2,13 @@
 //! opportunity, on the embedded set-up and on the production one.
 
 #![recursion_limit = "256"]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 mod retail;
 #[path = "support/servers.rs"]
@@ -18,7 +24,8 @@ fn main() {
     arguments.test_threads.get_or_insert(1);
     let case = |name: &str, set_up: retail::SetUp| {
         Trial::test(name, move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             runtime.block_on(retail::run(set_up)).map_err(Into::into)
         })
     };

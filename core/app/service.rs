@@ -117,7 +117,10 @@ pub fn install_crypto() {
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let url = config.store.url.expose_secret();
     let url = sqlite_path(url, &config.folder);
-    let options = tongbao_store::StoreOptions { connections: config.store.pool, ..tongbao_store::StoreOptions::default() };
+    let options = tongbao_store::StoreOptions {
+        connections: config.store.pool,
+        ..tongbao_store::StoreOptions::default()
+    };
     make_folder(&url);
     Ok(tongbao_store::open(&url, options).await?)
 }

@@ -15,15 +15,24 @@ const EXAMPLE: &str = include_str!("../../deploy/tongbao.yaml");
 
 /// The shipped mapping files. A test holds this list and the folder together.
 pub const MAPPINGS: &[(&str, &str)] = &[
-    ("commission/commission__webhook.yaml", include_str!("../../mappings/commission/commission__webhook.yaml")),
-    ("contract/contract__kingdee-cloud.yaml", include_str!("../../mappings/contract/contract__kingdee-cloud.yaml")),
+    (
+        "commission/commission__webhook.yaml",
+        include_str!("../../mappings/commission/commission__webhook.yaml"),
+    ),
+    (
+        "contract/contract__kingdee-cloud.yaml",
+        include_str!("../../mappings/contract/contract__kingdee-cloud.yaml"),
+    ),
     ("contract/contract__nuonuo.yaml", include_str!("../../mappings/contract/contract__nuonuo.yaml")),
     ("contract/webhook__contract.yaml", include_str!("../../mappings/contract/webhook__contract.yaml")),
     (
         "credit_note/credit_note__kingdee-cloud.yaml",
         include_str!("../../mappings/credit_note/credit_note__kingdee-cloud.yaml"),
     ),
-    ("credit_note/webhook__credit_note.yaml", include_str!("../../mappings/credit_note/webhook__credit_note.yaml")),
+    (
+        "credit_note/webhook__credit_note.yaml",
+        include_str!("../../mappings/credit_note/webhook__credit_note.yaml"),
+    ),
     ("invoice/invoice__webhook.yaml", include_str!("../../mappings/invoice/invoice__webhook.yaml")),
     (
         "invoice_request/invoice_request__nuonuo.yaml",
@@ -37,8 +46,14 @@ pub const MAPPINGS: &[(&str, &str)] = &[
         "opportunity_status/opportunity_status__webhook.yaml",
         include_str!("../../mappings/opportunity_status/opportunity_status__webhook.yaml"),
     ),
-    ("payment/kingdee-cloud__payment.yaml", include_str!("../../mappings/payment/kingdee-cloud__payment.yaml")),
-    ("sales_order/sales_order__webhook.yaml", include_str!("../../mappings/sales_order/sales_order__webhook.yaml")),
+    (
+        "payment/kingdee-cloud__payment.yaml",
+        include_str!("../../mappings/payment/kingdee-cloud__payment.yaml"),
+    ),
+    (
+        "sales_order/sales_order__webhook.yaml",
+        include_str!("../../mappings/sales_order/sales_order__webhook.yaml"),
+    ),
 ];
 
 /// Secret the stand-in of the CRM signs with.
@@ -98,7 +113,8 @@ pub fn write_files(options: &StageOptions, sandbox_url: &str, listen: &str) -> i
         }
         std::fs::write(path, text)?;
     }
-    let store = options.store.clone().unwrap_or_else(|| "sqlite://tongbao.db".into());
+    // Addresses of servers hold passwords: the file only ever refers to them.
+    let store = if options.store.is_some() { "{ env: TONGBAO_DATABASE_URL }" } else { "sqlite://tongbao.db" };
     let delivery = format!(
         "delivery: {{ partitions: 8, in_flight: {} }}\n    retry: {{ first_ms: {}, max_ms: 5000 }}",
         options.in_flight, options.retry_ms
@@ -106,7 +122,7 @@ pub fn write_files(options: &StageOptions, sandbox_url: &str, listen: &str) -> i
     let mut text = EXAMPLE
         .replace("http://127.0.0.1:8490", sandbox_url)
         .replace("127.0.0.1:8480", listen)
-        .replace("sqlite://tongbao-data/tongbao.db", &store)
+        .replace("sqlite://tongbao-data/tongbao.db", store)
         .replace("mappings: [../mappings]", "mappings: [mappings]")
         .replace("every_ms: 10000", &format!("every_ms: {}", options.poll_ms))
         .replace("delivery: { partitions: 8, in_flight: 16 }", "delivery: { partitions: 8, in_flight: 8 }")
@@ -115,8 +131,9 @@ pub fn write_files(options: &StageOptions, sandbox_url: &str, listen: &str) -> i
             "      clerk: 开票员\n",
             &format!("      clerk: 开票员\n      callback_url: http://{listen}/in/tax/stage-callback\n      callback_token: {{ env: TONGBAO_NUONUO_CALLBACK }}\n"),
         );
-    if let Some((url, prefix)) = &options.rabbit {
-        let broker = format!("broker:\n  kind: rabbitmq\n  url: {url}\n  prefix: {prefix}\n");
+    if let Some((_, prefix)) = &options.rabbit {
+        let broker =
+            format!("broker:\n  kind: rabbitmq\n  url: {{ env: TONGBAO_AMQP_URL }}\n  prefix: {prefix}\n");
         text = text.replace("broker:\n  kind: embedded\n", &broker);
     }
     let path = options.folder.join("tongbao.yaml");
@@ -125,23 +142,34 @@ pub fn write_files(options: &StageOptions, sandbox_url: &str, listen: &str) -> i
 }
 
 /// Loads a stage's configuration with the stand-ins' credentials.
-pub fn load(path: &Path, sandbox: &Sandbox) -> Result<Loaded, String> {
-    let known = sandbox.config();
-    let given = [
-        ("TONGBAO_CRM_SECRET", CRM_SECRET),
-        ("TONGBAO_CRM_TOKEN", &known.crm.token),
-        ("TONGBAO_KINGDEE_APP_SECRET", &known.kingdee.app_secret),
-        ("TONGBAO_NUONUO_APP_SECRET", &known.nuonuo.app_secret),
-        ("TONGBAO_NUONUO_CALLBACK", "stage-callback"),
-    ];
+pub fn load(path: &Path, options: &StageOptions, sandbox: &Sandbox) -> Result<Loaded, String> {
+    let given = secrets(options, sandbox);
     let environment = Environment {
         folder: path.parent().map(Path::to_owned).unwrap_or_default(),
-        given: given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        given: given.into_iter().collect(),
         pretend: false,
     };
     let context = service::context().map_err(|error| error.to_string())?;
     let (loaded, found) = config::load(path, &environment, &context);
     loaded.ok_or_else(|| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+/// Environment variables that a stage's configuration refers to.
+pub fn secrets(options: &StageOptions, sandbox: &Sandbox) -> Vec<(String, String)> {
+    let known = sandbox.config();
+    let rabbit = options.rabbit.as_ref().map(|(url, _)| url.as_str()).unwrap_or_default();
+    [
+        ("TONGBAO_CRM_SECRET", CRM_SECRET),
+        ("TONGBAO_CRM_TOKEN", &known.crm.token),
+        ("TONGBAO_KINGDEE_APP_SECRET", &known.kingdee.app_secret),
+        ("TONGBAO_NUONUO_APP_SECRET", &known.nuonuo.app_secret),
+        ("TONGBAO_NUONUO_CALLBACK", "stage-callback"),
+        ("TONGBAO_DATABASE_URL", options.store.as_deref().unwrap_or_default()),
+        ("TONGBAO_AMQP_URL", rabbit),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
 }
 
 impl Stage {
@@ -157,7 +185,8 @@ impl Stage {
     pub async fn with(options: &StageOptions, sandbox: Sandbox) -> Result<Stage, String> {
         let listen = concrete(&options.listen).map_err(|error| error.to_string())?;
         let config = write_files(options, &sandbox.url(), &listen).map_err(|error| error.to_string())?;
-        let running = Running::start(load(&config, &sandbox)?).await.map_err(|error| error.to_string())?;
+        let running =
+            Running::start(load(&config, options, &sandbox)?).await.map_err(|error| error.to_string())?;
         Ok(Stage { sandbox, running, config })
     }
 
@@ -201,7 +230,11 @@ impl Stage {
         };
         let moving = of(State::Calling) + of(State::Waiting);
         // Pending ones count unless something is parked, behind which they may stand.
-        Ok(if of(State::Parked) == 0 || moving > 0 { moving + of(State::Pending) } else { self.free_pending().await? })
+        Ok(if of(State::Parked) == 0 || moving > 0 {
+            moving + of(State::Pending)
+        } else {
+            self.free_pending().await?
+        })
     }
 
     /// Pending deliveries with no parked one before them in their lane.
@@ -211,7 +244,9 @@ impl Stage {
         let parked = self.store().deliveries(list(State::Parked)).await?;
         let pending = self.store().deliveries(list(State::Pending)).await?;
         let stuck = pending.iter().filter(|one| {
-            parked.iter().any(|before| before.target == one.target && before.order_key == one.order_key && before.seq < one.seq)
+            parked.iter().any(|before| {
+                before.target == one.target && before.order_key == one.order_key && before.seq < one.seq
+            })
         });
         let stuck = u64::try_from(stuck.count()).unwrap_or(0);
         Ok(u64::try_from(pending.len()).unwrap_or(0).saturating_sub(stuck))

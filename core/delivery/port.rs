@@ -412,7 +412,8 @@ pub struct Count {
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Accepts events once each, with deliveries and outbox rows, and moves a poll cursor if one is given:
-    /// all or nothing. The answers are in the order of the intakes.
+    /// all or nothing. The answers are in the order of the intakes. Deliveries that stand parked for an older revision
+    /// of a document, surely without effect, become [`State::Superseded`].
     async fn accept(
         &self,
         intakes: Vec<Intake>,

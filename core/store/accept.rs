@@ -16,6 +16,7 @@
 
 use crate::entity::{cursors, deliveries, events, lane_locks, outbox};
 use crate::error::Fail;
+use crate::lane::{Place, wake_head};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -56,7 +57,9 @@ pub async fn accept(txn: &DatabaseTransaction, calls: &[Call]) -> Result<Vec<Vec
             call.intakes.iter().map(|intake| judge(&mut known, &mut rows, intake, call.now_ms)).collect()
         })
         .collect();
+    let outdated = std::mem::take(&mut rows.outdated);
     rows.insert(txn).await?;
+    supersede(txn, &outdated, calls.last().map_or(0, |call| call.now_ms)).await?;
     for call in calls {
         if let Some(cursor) = &call.cursor {
             store_cursor(txn, cursor, call.now_ms).await?;
@@ -86,6 +89,9 @@ fn judge(
         };
     }
     let late = revisions.keys().any(|revision| *revision > event.revision);
+    if !late {
+        rows.outdated.extend(revisions.values().map(|(stored, _)| stored.clone()));
+    }
     revisions.insert(event.revision, (event.id.clone(), event.digest.clone()));
     rows.add(intake, late, now_ms);
     if late { Accepted::Late } else { Accepted::New }
@@ -97,6 +103,8 @@ struct Rows {
     events: Vec<events::ActiveModel>,
     deliveries: Vec<deliveries::ActiveModel>,
     outbox: Vec<outbox::ActiveModel>,
+    /// Events that newer revisions have come for.
+    outdated: Vec<String>,
 }
 
 impl Rows {
@@ -248,6 +256,40 @@ async fn stored_revisions(
         }
     }
     Ok(known)
+}
+
+/// Deliveries that stand parked for a document of which a newer revision has come give way to it: the correction that
+/// a parked delivery waits for is usually just that. One that may have taken effect, or has a document in the target,
+/// keeps its place, for the newer revision must not run past it.
+async fn supersede(txn: &DatabaseTransaction, outdated: &[String], now_ms: i64) -> Result<(), Fail> {
+    use deliveries::Column as D;
+    for chunk in outdated.chunks(CHUNK) {
+        let rows = deliveries::Entity::find()
+            .filter(D::EventId.is_in(chunk))
+            .filter(D::State.eq(State::Parked.name()))
+            .filter(D::InDoubt.eq(0))
+            .filter(D::Remote.is_null())
+            .all(txn)
+            .await?;
+        for row in rows {
+            let superseded = deliveries::ActiveModel {
+                state: Set(State::Superseded.name().to_owned()),
+                unfinished: Set(0),
+                changed_at_ms: Set(now_ms),
+                ..Default::default()
+            };
+            let updated = deliveries::Entity::update_many()
+                .set(superseded)
+                .filter(D::Id.eq(&row.id))
+                .filter(D::State.eq(State::Parked.name()))
+                .exec(txn)
+                .await?;
+            if updated.rows_affected == 1 {
+                wake_head(txn, &Place::from(&row), None, now_ms).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn store_cursor(txn: &DatabaseTransaction, cursor: &Cursor, now_ms: i64) -> Result<(), Fail> {

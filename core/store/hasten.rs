@@ -3,7 +3,9 @@
 use crate::accept::{insert_all, outbox_row};
 use crate::entity::{deliveries, outbox};
 use crate::error::Fail;
-use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use tongbao_delivery::port::State;
 
 /// Deliveries that one hint makes due.

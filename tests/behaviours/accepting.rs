@@ -1,9 +1,11 @@
 //! Accepted once, in whatever company.
 
-use super::world::{Combination, Far, World, fresh, intake, target};
+use super::world::{Combination, Far, World, fresh, intake, target, until};
 use futures::future::join_all;
 use std::collections::HashMap;
-use tongbao_delivery::port::{Accepted, State};
+use tongbao_delivery::handler::Report;
+use tongbao_delivery::port::{Accepted, Filter, State};
+use tongbao_model::{Class, Code, Fault};
 
 /// The same event from many senders at once: one is new, the others hear who was; other content is a conflict; an
 /// older revision is late and sends nothing.
@@ -68,5 +70,34 @@ pub async fn news_never_turns_the_clock_back(combination: Combination) {
         assert!(before < seen.revision, "{} {before} then {}", seen.key, seen.revision);
     }
     assert!(last.values().all(|revision| *revision == revisions), "{last:?}");
+    world.end(running).await;
+}
+
+/// What was parked for its content gives way to the corrected revision; what may have taken effect does not.
+pub async fn a_newer_revision_takes_the_place_of_a_parked_one(combination: Combination) {
+    let world = World::new(combination).await;
+    let far = Far::new(|seen| async move {
+        match (seen.key.as_str(), seen.revision) {
+            ("content", 1) => Report::fault(Fault::new(Code::FieldMissing, "缺少客户", "no customer")),
+            ("taken", 1) => Report::fault(Fault::new(Code::Defect, "程序错误", "a mistake of ours")),
+            _ => Report::new(Class::Done),
+        }
+    });
+    let running = world.start(&far, vec![target("erp")]).await;
+    running.accept(vec![intake("content", 1), intake("taken", 1)]).await;
+    let parked = Filter { states: vec![State::Parked], ..Filter::default() };
+    until("both are parked", async || world.store.deliveries(parked.clone()).await.unwrap().len() == 2).await;
+    running.accept(vec![intake("content", 2), intake("taken", 2)]).await;
+    let of = |key: &str| Filter { key: Some(key.into()), ..Filter::default() };
+    until("the corrected one is through", async || {
+        world.store.deliveries(of("content")).await.unwrap().iter().any(|one| one.state == State::Posted)
+    })
+    .await;
+    let states = async |key: &str| {
+        let list = world.store.deliveries(of(key)).await.unwrap();
+        list.into_iter().map(|one| one.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states("content").await, [State::Superseded, State::Posted]);
+    assert_eq!(states("taken").await, [State::Parked, State::Pending]);
     world.end(running).await;
 }

@@ -22,6 +22,7 @@ macro_rules! cases {
 pub const EVERYWHERE: &[(&str, Case)] = cases![
     accepting::one_of_many_concurrent_accepts_is_new,
     accepting::news_never_turns_the_clock_back,
+    accepting::a_newer_revision_takes_the_place_of_a_parked_one,
     flowing::order_holds_per_key_and_keys_run_side_by_side,
     flowing::two_thousand_once_each,
     flowing::what_follows_is_derived_once,

@@ -32,7 +32,13 @@ pub async fn judge(
     let mut table = Table::default();
     for contract in contracts {
         let end = &orders[&contract.number];
-        assert_eq!(reason(end), expected_order(contract, left_out), "order {}: {:?}", contract.number, end.fault);
+        assert_eq!(
+            reason(end),
+            expected_order(contract, left_out),
+            "order {}: {:?}",
+            contract.number,
+            end.fault
+        );
         table.add("order 订单", end, contract.total);
         let end = &invoices[&contract.number];
         assert_eq!(reason(end), expected_invoice(contract), "invoice {}: {:?}", contract.number, end.fault);
@@ -44,7 +50,9 @@ pub async fn judge(
         table.add("return 退货", end, note.total);
     }
     let sum = |documents: &[Document]| documents.iter().map(|document| document.total).sum::<Decimal>();
-    for (flow, total) in [("order 订单", sum(contracts)), ("invoice 发票", sum(contracts)), ("return 退货", sum(notes))] {
+    for (flow, total) in
+        [("order 订单", sum(contracts)), ("invoice 发票", sum(contracts)), ("return 退货", sum(notes))]
+    {
         assert_eq!(table.total(flow), total, "{flow}: posted + parked + rejected = all, to the cent");
     }
     far_orders(stage, contracts, notes, &orders, &returns);
@@ -88,7 +96,8 @@ fn expected_invoice(document: &Document) -> String {
 
 /// Every posted contract and credit note is one audited order of exactly its total, and there is no other order.
 fn far_orders(stage: &Stage, contracts: &[Document], notes: &[Document], orders: &Ends, returns: &Ends) {
-    let far: BTreeMap<_, _> = stage.sandbox.orders().into_iter().map(|order| (order.number.clone(), order)).collect();
+    let far: BTreeMap<_, _> =
+        stage.sandbox.orders().into_iter().map(|order| (order.number.clone(), order)).collect();
     let mut expected = BTreeSet::new();
     for (documents, ends) in [(contracts, orders), (notes, returns)] {
         for document in documents.iter().filter(|document| ends[&document.number].state == State::Posted) {
@@ -115,19 +124,32 @@ fn far_invoices(stage: &Stage, contracts: &[Document], invoices: &Ends) {
         assert_eq!(invoice.net + invoice.tax, invoice.gross, "{}", contract.number);
         let crm = stage.sandbox.crm_record("contracts", &contract.number).unwrap_or(Value::Null);
         assert_eq!(crm["invoice_number"].as_str(), invoice.number.as_deref(), "{}", contract.number);
-        assert!(crm["invoice_pdf"].as_str().is_some_and(|url| url.starts_with("https://")), "{}", contract.number);
+        assert!(
+            crm["invoice_pdf"].as_str().is_some_and(|url| url.starts_with("https://")),
+            "{}",
+            contract.number
+        );
         expected += 1;
     }
     assert_eq!(all.len(), expected, "invoices at the tax platform");
 }
 
 /// The opportunity says what was paid and never went back; commission was released once for each contract paid in full.
-async fn payments(stage: &Stage, contracts: &[Document], paid: &BTreeMap<String, (Decimal, usize)>) -> Result<(), String> {
+async fn payments(
+    stage: &Stage,
+    contracts: &[Document],
+    paid: &BTreeMap<String, (Decimal, usize)>,
+) -> Result<(), String> {
     let commissions = ends(stage, "commission").await?;
     let (mut full, mut part) = (BTreeSet::new(), 0);
     for contract in contracts {
-        let Some((amount, receipts)) = paid.get(&contract.number).filter(|(_, receipts)| *receipts > 0) else {
-            assert!(stage.sandbox.crm_record("opportunities", &contract.number).is_none(), "{}", contract.number);
+        let Some((amount, receipts)) = paid.get(&contract.number).filter(|(_, receipts)| *receipts > 0)
+        else {
+            assert!(
+                stage.sandbox.crm_record("opportunities", &contract.number).is_none(),
+                "{}",
+                contract.number
+            );
             continue;
         };
         let crm = stage.sandbox.crm_record("opportunities", &contract.number).unwrap_or(Value::Null);
@@ -152,7 +174,11 @@ async fn payments(stage: &Stage, contracts: &[Document], paid: &BTreeMap<String,
     }
     let released: BTreeSet<String> = commissions.keys().cloned().collect();
     assert_eq!(released, full, "commission is released for what is paid in full, once");
-    println!("paid in full 全额回款: {}, in part 部分回款: {part}, commissions 佣金: {}", full.len(), released.len());
+    println!(
+        "paid in full 全额回款: {}, in part 部分回款: {part}, commissions 佣金: {}",
+        full.len(),
+        released.len()
+    );
     Ok(())
 }
 

@@ -77,7 +77,8 @@ async fn stage(set_up: SetUp, folder: PathBuf) -> Result<Stage, String> {
         options.rabbit = Some((servers.rabbit_url(), format!("retail-{}.", std::process::id())));
     }
     // By the clock: a query right after the submit sees 20, one a little later the end state.
-    let nuonuo = NuonuoConfig { lifecycle: Lifecycle::Clock(20, 60), token_quota: 1_000, ..NuonuoConfig::default() };
+    let nuonuo =
+        NuonuoConfig { lifecycle: Lifecycle::Clock(20, 60), token_quota: 1_000, ..NuonuoConfig::default() };
     Stage::start(&options, SandboxConfig { seed: SEED, nuonuo, ..SandboxConfig::default() }).await
 }
 
@@ -96,7 +97,12 @@ fn documents(name: &str) -> Vec<Document> {
             Document {
                 number: document["number"].as_str().unwrap().to_owned(),
                 customer: code(&document["customer"]),
-                materials: document["lines"].as_array().unwrap().iter().filter_map(|line| code(&line["product"])).collect(),
+                materials: document["lines"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter_map(|line| code(&line["product"]))
+                    .collect(),
                 total: Decimal::from_str_exact(document["total_tax_included"].as_str().unwrap()).unwrap(),
                 body,
             }
@@ -123,11 +129,21 @@ async fn prepare(
     stage.sandbox.seed_customers(customers.iter().map(|(code, name)| (format!("K{code}"), name.clone())));
     stage.sandbox.seed_materials(materials.iter().map(|(code, name)| (format!("M{code}"), name.clone())));
     let rows = |codes: &[(String, String)], letter: char, out: &BTreeSet<String>| -> Vec<(String, String)> {
-        codes.iter().filter(|(code, _)| !out.contains(code)).map(|(code, _)| (code.clone(), format!("{letter}{code}"))).collect()
+        codes
+            .iter()
+            .filter(|(code, _)| !out.contains(code))
+            .map(|(code, _)| (code.clone(), format!("{letter}{code}")))
+            .collect()
     };
     assert_eq!((left_out.customers.len(), left_out.materials.len()), (5, 5));
-    stage.import("customers", rows(customers, 'K', &left_out.customers)).await.map_err(|error| error.to_string())?;
-    stage.import("materials", rows(materials, 'M', &left_out.materials)).await.map_err(|error| error.to_string())
+    stage
+        .import("customers", rows(customers, 'K', &left_out.customers))
+        .await
+        .map_err(|error| error.to_string())?;
+    stage
+        .import("materials", rows(materials, 'M', &left_out.materials))
+        .await
+        .map_err(|error| error.to_string())
 }
 
 /// Five in a hundred calls go wrong, in every way that a call can go wrong by itself.
@@ -151,9 +167,17 @@ fn plant(stage: &Stage) {
     };
     let with = |more: Vec<Fault>| transport().into_iter().chain(more).collect::<Vec<_>>();
     let busy = || Fault::Throttled { retry_after: None };
-    add(System::Kingdee, "Save", with(vec![Fault::DuplicateAccepted, Fault::SessionDropped, busy(), Fault::EditLock]));
+    add(
+        System::Kingdee,
+        "Save",
+        with(vec![Fault::DuplicateAccepted, Fault::SessionDropped, busy(), Fault::EditLock]),
+    );
     add(System::Kingdee, "Submit", with(vec![Fault::EditLock, Fault::SessionDropped, busy()]));
-    add(System::Kingdee, "Audit", with(vec![Fault::EditLock, Fault::AuditPending, Fault::ResponseErrorPrefix]));
+    add(
+        System::Kingdee,
+        "Audit",
+        with(vec![Fault::EditLock, Fault::AuditPending, Fault::ResponseErrorPrefix]),
+    );
     add(System::Kingdee, "ExecuteBillQuery", with(vec![Fault::SessionDropped]));
     add(System::Nuonuo, "requestBillingNew", with(vec![Fault::SealFails]));
     add(System::Nuonuo, "queryInvoiceResult", transport());
@@ -167,7 +191,8 @@ async fn post(stage: &Stage, kind: &str, documents: &[Document]) -> Result<(), S
     let bodies: Arc<Vec<String>> = Arc::new(documents.iter().map(|document| document.body.clone()).collect());
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
-        let sender = WebhookSender::new(&stage.inbound(kind), CRM_SECRET).map_err(|error| error.to_string())?;
+        let sender =
+            WebhookSender::new(&stage.inbound(kind), CRM_SECRET).map_err(|error| error.to_string())?;
         let (next, bodies) = (next.clone(), bodies.clone());
         tasks.spawn(async move {
             loop {
@@ -177,7 +202,11 @@ async fn post(stage: &Stage, kind: &str, documents: &[Document]) -> Result<(), S
                 for _ in 0..if index % 10 == 0 { 2 } else { 1 } {
                     let answer = sender.send(body.clone()).await.map_err(|error| error.to_string())?;
                     if answer.status != 202 {
-                        return Err(format!("HTTP {}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
+                        return Err(format!(
+                            "HTTP {}: {}",
+                            answer.status,
+                            String::from_utf8_lossy(&answer.body)
+                        ));
                     }
                 }
             }
@@ -199,7 +228,9 @@ async fn settle(stage: &Stage, what: &str) -> Result<(), String> {
 fn pay(stage: &Stage, contracts: &[Document]) -> Result<BTreeMap<String, (Decimal, usize)>, String> {
     let mut paid = BTreeMap::new();
     for (index, contract) in contracts.iter().enumerate() {
-        let Some(order) = stage.sandbox.order(&contract.number).filter(|order| order.status == "C") else { continue };
+        let Some(order) = stage.sandbox.order(&contract.number).filter(|order| order.status == "C") else {
+            continue;
+        };
         let half = (order.gross / Decimal::TWO).round_dp(2);
         let parts = match index % 7 {
             0 => vec![half],

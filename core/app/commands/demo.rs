@@ -30,13 +30,55 @@ struct Contract {
 }
 
 const CONTRACTS: &[Contract] = &[
-    Contract { number: "HT-2026-0101", customer: ("C1001", "宁波样例贸易有限公司"), lines: &[("P-100", "3", "1130.00"), ("P-200", "1", "5000.00")], pays: &[100], story: ("推送重复三次", "webhook sent three times") },
-    Contract { number: "HT-2026-0102", customer: ("C1002", "杭州演示科技有限公司"), lines: &[("P-100", "10", "1017.00")], pays: &[40, 60], story: ("保存订单后答复丢失", "answer lost after the order was saved") },
-    Contract { number: "HT-2026-0103", customer: ("C1003", "苏州示例制造有限公司"), lines: &[("P-300", "120", "19.90")], pays: &[30], story: ("提交时会话丢失", "session lost at submit") },
-    Contract { number: "HT-2026-0104", customer: ("C1004", "温州范例商贸有限公司"), lines: &[("P-200", "2", "3333.33")], pays: &[100], story: ("审核答复中断、编辑锁", "audit answer cut off, then an edit lock") },
-    Contract { number: "HT-2026-0105", customer: ("C9999", "尚未建档的客户"), lines: &[("P-100", "1", "1130.00")], pays: &[], story: ("客户编码不在对照表", "customer code not in the table") },
-    Contract { number: "HT-2026-0106", customer: ("C1001", "宁波样例贸易有限公司"), lines: &[("P-300", "7", "0.05"), ("P-100", "0.5", "2260.00")], pays: &[100], story: ("开票申请答复丢失", "answer lost after the invoice was submitted") },
-    Contract { number: "HT-2026-0107", customer: ("C1002", "杭州演示科技有限公司"), lines: &[("P-200", "1", "0")], pays: &[], story: ("零金额合同", "contract of total zero") },
+    Contract {
+        number: "HT-2026-0101",
+        customer: ("C1001", "宁波样例贸易有限公司"),
+        lines: &[("P-100", "3", "1130.00"), ("P-200", "1", "5000.00")],
+        pays: &[100],
+        story: ("推送重复三次", "webhook sent three times"),
+    },
+    Contract {
+        number: "HT-2026-0102",
+        customer: ("C1002", "杭州演示科技有限公司"),
+        lines: &[("P-100", "10", "1017.00")],
+        pays: &[40, 60],
+        story: ("保存订单后答复丢失", "answer lost after the order was saved"),
+    },
+    Contract {
+        number: "HT-2026-0103",
+        customer: ("C1003", "苏州示例制造有限公司"),
+        lines: &[("P-300", "120", "19.90")],
+        pays: &[30],
+        story: ("提交时会话丢失", "session lost at submit"),
+    },
+    Contract {
+        number: "HT-2026-0104",
+        customer: ("C1004", "温州范例商贸有限公司"),
+        lines: &[("P-200", "2", "3333.33")],
+        pays: &[100],
+        story: ("审核答复中断、编辑锁", "audit answer cut off, then an edit lock"),
+    },
+    Contract {
+        number: "HT-2026-0105",
+        customer: ("C9999", "尚未建档的客户"),
+        lines: &[("P-100", "1", "1130.00")],
+        pays: &[],
+        story: ("客户编码不在对照表", "customer code not in the table"),
+    },
+    Contract {
+        number: "HT-2026-0106",
+        customer: ("C1001", "宁波样例贸易有限公司"),
+        lines: &[("P-300", "7", "0.05"), ("P-100", "0.5", "2260.00")],
+        pays: &[100],
+        story: ("开票申请答复丢失", "answer lost after the invoice was submitted"),
+    },
+    Contract {
+        number: "HT-2026-0107",
+        customer: ("C1002", "杭州演示科技有限公司"),
+        lines: &[("P-200", "1", "0")],
+        pays: &[],
+        story: ("零金额合同", "contract of total zero"),
+    },
 ];
 
 fn sandbox_config() -> SandboxConfig {
@@ -47,7 +89,8 @@ fn sandbox_config() -> SandboxConfig {
 }
 
 fn plant(stage: &Stage) {
-    let once = |fault, operation: &str, key: &str| Rule::new(fault).on(System::Kingdee, operation).key(key).times(1);
+    let once =
+        |fault, operation: &str, key: &str| Rule::new(fault).on(System::Kingdee, operation).key(key).times(1);
     stage.sandbox.fault(once(Fault::LostAnswerAfterCommit, "Save", "HT-2026-0102"));
     stage.sandbox.fault(once(Fault::SessionDropped, "Submit", "HT-2026-0103"));
     stage.sandbox.fault(once(Fault::ResetMidBody, "Audit", "HT-2026-0104"));
@@ -133,11 +176,19 @@ fn bar(quiet: bool) -> ProgressBar {
 
 async fn prepare(stage: &Stage) -> Result<(), String> {
     let pair = |(a, b): (&str, &str)| (a.to_owned(), b.to_owned());
-    let customers = [("CUST-1001", "宁波样例"), ("CUST-1002", "杭州演示"), ("CUST-1003", "苏州示例"), ("CUST-1004", "温州范例")];
+    let customers = [
+        ("CUST-1001", "宁波样例"),
+        ("CUST-1002", "杭州演示"),
+        ("CUST-1003", "苏州示例"),
+        ("CUST-1004", "温州范例"),
+    ];
     stage.sandbox.seed_customers(customers.map(pair));
-    stage.sandbox.seed_materials([("MAT-100", "软件平台"), ("MAT-200", "实施服务"), ("MAT-300", "传感器")].map(pair));
+    stage
+        .sandbox
+        .seed_materials([("MAT-100", "软件平台"), ("MAT-200", "实施服务"), ("MAT-300", "传感器")].map(pair));
     // C9999 is left out on purpose: its contract is to park.
-    let codes = [("C1001", "CUST-1001"), ("C1002", "CUST-1002"), ("C1003", "CUST-1003"), ("C1004", "CUST-1004")];
+    let codes =
+        [("C1001", "CUST-1001"), ("C1002", "CUST-1002"), ("C1003", "CUST-1003"), ("C1004", "CUST-1004")];
     stage.import("customers", codes.map(pair)).await.map_err(|error| error.to_string())?;
     let codes = [("P-100", "MAT-100"), ("P-200", "MAT-200"), ("P-300", "MAT-300")];
     stage.import("materials", codes.map(pair)).await.map_err(|error| error.to_string())
@@ -155,8 +206,10 @@ fn contract(one: &Contract) -> Result<(Value, Decimal), String> {
             "P-200" => "实施服务",
             _ => "传感器",
         };
-        lines.push(json!({"line": index + 1, "product": {"code": product, "name": name}, "quantity": quantity,
-            "unit_price_tax_included": price, "tax_rate": "0.13"}));
+        lines.push(
+            json!({"line": index + 1, "product": {"code": product, "name": name}, "quantity": quantity,
+            "unit_price_tax_included": price, "tax_rate": "0.13"}),
+        );
     }
     let mut shown = total;
     shown.rescale(2);
@@ -170,7 +223,8 @@ fn contract(one: &Contract) -> Result<(Value, Decimal), String> {
 
 /// Posts the contracts; answers how many repeats were recognised.
 async fn send(stage: &Stage) -> Result<u64, String> {
-    let sender = WebhookSender::new(&stage.inbound("contract"), CRM_SECRET).map_err(|error| error.to_string())?;
+    let sender =
+        WebhookSender::new(&stage.inbound("contract"), CRM_SECRET).map_err(|error| error.to_string())?;
     let mut repeats = 0;
     for (index, one) in CONTRACTS.iter().enumerate() {
         let body = contract(one)?.0.to_string();
@@ -178,7 +232,12 @@ async fn send(stage: &Stage) -> Result<u64, String> {
         for _ in 0..times {
             let answer = sender.send(body.clone()).await.map_err(|error| error.to_string())?;
             if answer.status != 202 {
-                return Err(format!("{}: HTTP {} {}", one.number, answer.status, String::from_utf8_lossy(&answer.body)));
+                return Err(format!(
+                    "{}: HTTP {} {}",
+                    one.number,
+                    answer.status,
+                    String::from_utf8_lossy(&answer.body)
+                ));
             }
             repeats += u64::from(String::from_utf8_lossy(&answer.body).contains("\"repeat\""));
         }
@@ -253,7 +312,16 @@ async fn report(stage: &Stage, repeats: u64) -> Result<DemoReport, String> {
     if twice > 0 {
         problems.push(format!("{twice} orders exist twice"));
     }
-    let head = ["合同 contract", "金额 total", "植入的故障 planted fault", "ERP 订单 order", "发票 invoice", "回款 received", "商机 opportunity", "说明 what happened"];
+    let head = [
+        "合同 contract",
+        "金额 total",
+        "植入的故障 planted fault",
+        "ERP 订单 order",
+        "发票 invoice",
+        "回款 received",
+        "商机 opportunity",
+        "说明 what happened",
+    ];
     let mut text = format!("\n{}\n", output::table(&head, &rows));
     text.push_str(&format!(
         "重复推送识别 {repeats} 次；注入故障 {} 次；重复订单 {twice} 张。\n{repeats} repeated webhooks recognised, {} faults injected, {twice} orders twice.\n\n",
@@ -286,7 +354,8 @@ fn row(stage: &Stage, one: &Contract, deliveries: &[&DeliveryView]) -> Result<Ro
     let (_, total) = contract(one)?;
     let order = stage.sandbox.order(one.number);
     let invoice = stage.sandbox.invoice(one.number);
-    let crm = stage.sandbox.crm_record("opportunities", &one.number.replace("HT", "OPP")).unwrap_or(Value::Null);
+    let crm =
+        stage.sandbox.crm_record("opportunities", &one.number.replace("HT", "OPP")).unwrap_or(Value::Null);
     let stage_name = crm.get("stage").and_then(Value::as_str).unwrap_or("–").to_owned();
     let received = crm.get("received").and_then(Value::as_str).unwrap_or("–").to_owned();
     let mut problems = Vec::new();
@@ -303,10 +372,17 @@ fn row(stage: &Stage, one: &Contract, deliveries: &[&DeliveryView]) -> Result<Ro
     let mut notes = Vec::new();
     for delivery in deliveries {
         match (delivery.state, &delivery.fault) {
-            (State::Parked, Some(fault)) => notes.push(format!("{} 挂起 parked: {}", delivery.flow, fault.code)),
-            (State::Rejected, Some(fault)) => notes.push(format!("{} 拒绝 rejected: {}", delivery.flow, fault.code)),
+            (State::Parked, Some(fault)) => {
+                notes.push(format!("{} 挂起 parked: {}", delivery.flow, fault.code))
+            }
+            (State::Rejected, Some(fault)) => {
+                notes.push(format!("{} 拒绝 rejected: {}", delivery.flow, fault.code))
+            }
             (State::Posted, _) if delivery.attempts > 1 && delivery.target == "erp" => {
-                notes.push(format!("{} 第 {} 次成功 done at try {}", delivery.flow, delivery.attempts, delivery.attempts));
+                notes.push(format!(
+                    "{} 第 {} 次成功 done at try {}",
+                    delivery.flow, delivery.attempts, delivery.attempts
+                ));
             }
             (State::Posted | State::Superseded, _) => {}
             (state, _) => {
@@ -316,15 +392,23 @@ fn row(stage: &Stage, one: &Contract, deliveries: &[&DeliveryView]) -> Result<Ro
             }
         }
     }
-    let erp = order.as_ref().map_or("–".to_owned(), |order| format!("{} {}", order.number, if order.status == "C" { "已审核 audited" } else { &order.status }));
+    let erp = order.as_ref().map_or("–".to_owned(), |order| {
+        format!("{} {}", order.number, if order.status == "C" { "已审核 audited" } else { &order.status })
+    });
     let number = invoice.as_ref().and_then(|invoice| invoice.number.clone()).unwrap_or_else(|| "–".into());
     let json = json!({
         "contract": one.number, "total": total.to_string(), "order": order.as_ref().map(|order| order.gross.to_string()),
         "invoice": number, "received": received, "stage": stage_name, "notes": notes,
     });
     let cells = vec![
-        one.number.to_owned(), total.to_string(), format!("{} / {}", one.story.0, one.story.1), erp, number, received,
-        stage_name, notes.join("；"),
+        one.number.to_owned(),
+        total.to_string(),
+        format!("{} / {}", one.story.0, one.story.1),
+        erp,
+        number,
+        received,
+        stage_name,
+        notes.join("；"),
     ];
     Ok(Row { cells, json, problems })
 }

@@ -41,8 +41,10 @@ pub async fn run(cli: Cli) -> Exit {
 
 /// Loads the configuration, or prints what is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, Exit> {
-    let environment =
-        Environment { folder: path.parent().map(Path::to_owned).unwrap_or_default(), ..Environment::default() };
+    let environment = Environment {
+        folder: path.parent().map(Path::to_owned).unwrap_or_default(),
+        ..Environment::default()
+    };
     let context = service::context().map_err(|error| {
         output::note(&error.to_string());
         Exit::Unavailable

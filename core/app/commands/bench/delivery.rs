@@ -11,8 +11,14 @@ use tongbao_sandbox::crm::WebhookSender;
 use tongbao_sandbox::{Lifecycle, NuonuoConfig, SandboxConfig};
 
 /// Runs it.
-pub async fn run(contracts: u64, clients: u64, store: Option<String>, broker: Option<String>) -> Result<Vec<Figure>, String> {
-    let folder = tempfile::Builder::new().prefix("tongbao-bench-").tempdir().map_err(|error| error.to_string())?;
+pub async fn run(
+    contracts: u64,
+    clients: u64,
+    store: Option<String>,
+    broker: Option<String>,
+) -> Result<Vec<Figure>, String> {
+    let folder =
+        tempfile::Builder::new().prefix("tongbao-bench-").tempdir().map_err(|error| error.to_string())?;
     let prefix = format!("tongbao-bench-{}.", std::process::id());
     let options = StageOptions {
         store: store.clone(),
@@ -44,10 +50,28 @@ pub async fn run(contracts: u64, clients: u64, store: Option<String>, broker: Op
     let limit = median(commits);
     let what = "单行提交 / single-row commits, same database".to_owned();
     Ok(vec![
-        Figure { what: "接收 HTTP→提交→202 / intake".into(), rate: per_second(contracts, accepted), limit_what: what.clone(), limit, goal: Some(0.5) },
+        Figure {
+            what: "接收 HTTP→提交→202 / intake".into(),
+            rate: per_second(contracts, accepted),
+            limit_what: what.clone(),
+            limit,
+            goal: Some(0.5),
+        },
         // A contract is five deliveries here: order, invoice, account, and both numbers back.
-        Figure { what: "合同端到端 / contracts end to end (order, invoice, account, back)".into(), rate: per_second(contracts, done), limit_what: what.clone(), limit, goal: None },
-        Figure { what: "投递端到端 / deliveries end to end".into(), rate: per_second(contracts * 6, done), limit_what: what, limit, goal: Some(0.2) },
+        Figure {
+            what: "合同端到端 / contracts end to end (order, invoice, account, back)".into(),
+            rate: per_second(contracts, done),
+            limit_what: what.clone(),
+            limit,
+            goal: None,
+        },
+        Figure {
+            what: "投递端到端 / deliveries end to end".into(),
+            rate: per_second(contracts * 6, done),
+            limit_what: what,
+            limit,
+            goal: Some(0.2),
+        },
     ])
 }
 
@@ -56,7 +80,9 @@ fn seconds(count: u64) -> f64 {
 }
 
 async fn limit(url: &str, clients: u64) -> Result<f64, String> {
-    tongbao_store::limit::commits_per_second(url, clients, Duration::from_secs(2)).await.map_err(|error| error.to_string())
+    tongbao_store::limit::commits_per_second(url, clients, Duration::from_secs(2))
+        .await
+        .map_err(|error| error.to_string())
 }
 
 async fn prepare(stage: &Stage) -> Result<(), String> {
@@ -70,7 +96,8 @@ async fn post(stage: &Stage, contracts: u64, clients: u64) -> Result<(), String>
     let next = Arc::new(AtomicU64::new(0));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..clients.max(1) {
-        let sender = WebhookSender::new(&stage.inbound("contract"), CRM_SECRET).map_err(|error| error.to_string())?;
+        let sender =
+            WebhookSender::new(&stage.inbound("contract"), CRM_SECRET).map_err(|error| error.to_string())?;
         let next = next.clone();
         tasks.spawn(async move {
             loop {

@@ -24,7 +24,10 @@ pub fn run(seconds: u64) -> Result<Vec<Figure>, String> {
     let mapping = mapping.ok_or_else(|| found.iter().map(ToString::to_string).collect::<String>())?;
     let input = contract().to_string().into_bytes();
     let rows = [("customers", "C1"), ("materials", "P1"), ("salespersons", "S1")];
-    let tables = Tables::new(1, rows.iter().map(|(table, code)| ((*table).to_owned(), (*code).to_owned(), format!("X{code}"))));
+    let tables = Tables::new(
+        1,
+        rows.iter().map(|(table, code)| ((*table).to_owned(), (*code).to_owned(), format!("X{code}"))),
+    );
     let codes: HashMap<String, String> =
         ["C1", "P1", "S1"].into_iter().map(|code| (code.to_owned(), format!("X{code}"))).collect();
     let (ours, theirs) = (declared(&mapping, &tables, &input)?, by_hand(&input, &codes)?);
@@ -40,8 +43,20 @@ pub fn run(seconds: u64) -> Result<Vec<Figure>, String> {
     }
     let per_compile = 1.0 / compiled.as_secs_f64().max(1e-9);
     Ok(vec![
-        Figure { what: "映射 10 行合同 / mapping, 10-line contract".into(), rate: median(left), limit_what: "手写 / hand-written serde + rust_decimal".into(), limit: median(right), goal: Some(0.85) },
-        Figure { what: "编译一个映射 / compiling one mapping".into(), rate: per_compile, limit_what: "1 ms".into(), limit: 1000.0, goal: Some(1.0) },
+        Figure {
+            what: "映射 10 行合同 / mapping, 10-line contract".into(),
+            rate: median(left),
+            limit_what: "手写 / hand-written serde + rust_decimal".into(),
+            limit: median(right),
+            goal: Some(0.85),
+        },
+        Figure {
+            what: "编译一个映射 / compiling one mapping".into(),
+            rate: per_compile,
+            limit_what: "1 ms".into(),
+            limit: 1000.0,
+            goal: Some(1.0),
+        },
     ])
 }
 
