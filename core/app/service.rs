@@ -36,6 +36,9 @@ pub enum StartError {
     /// The broker or the engine's settings.
     #[error("消息中间件 / broker: {0}")]
     Engine(#[from] EngineError),
+    /// Another process works on the same SQLite file.
+    #[error("{0} 已被另一个 tongbao serve 占用 / is held by another `tongbao serve`: {1}")]
+    Lock(String, String),
     /// The listening address.
     #[error("监听 {0} 失败 / cannot listen on {0}: {1}")]
     Listen(String, std::io::Error),
@@ -94,6 +97,8 @@ pub struct Running {
     pub address: SocketAddr,
     stop_ms: u64,
     tasks: JoinSet<()>,
+    /// Held as long as the service runs.
+    _lock: Option<std::fs::File>,
 }
 
 /// The context connections are built with.
@@ -133,6 +138,31 @@ fn sqlite_path(url: &str, folder: &std::path::Path) -> String {
         }
         _ => url.to_owned(),
     }
+}
+
+/// With the embedded broker one process works on a SQLite file. The lock proves it, goes with the process however it
+/// ends, and keeps a second one from starting.
+fn lock_file(config: &Config) -> Result<Option<std::fs::File>, StartError> {
+    let url = sqlite_path(config.store.url.expose_secret(), &config.folder);
+    let (Some(path), BrokerConfig::Embedded) = (url.strip_prefix("sqlite://"), &config.broker) else {
+        return Ok(None);
+    };
+    make_folder(&url);
+    let path = format!("{}.lock", path.split('?').next().unwrap_or(path));
+    let file =
+        std::fs::File::create(&path).map_err(|error| StartError::Lock(path.clone(), error.to_string()))?;
+    file.try_lock().map_err(|error| StartError::Lock(path, error.to_string()))?;
+    Ok(Some(file))
+}
+
+/// What an earlier process had in memory is put back into the outbox before anything is taken from it. Leases are not
+/// waited for when their holder is surely gone.
+async fn take_over(store: &dyn Store, is_alone: bool, now_ms: i64) -> Result<(), StartError> {
+    if is_alone {
+        store.expire_leases(now_ms).await?;
+    }
+    store.sweep(now_ms, now_ms).await?;
+    Ok(())
 }
 
 /// The folder of a SQLite file. What goes wrong here is told by the open that follows.
@@ -177,6 +207,7 @@ impl Running {
     /// Starts everything: store, broker, engine, HTTP server, pollers.
     pub async fn start(loaded: Loaded) -> Result<Running, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let lock = lock_file(&loaded.config)?;
         let store = open_store(&loaded.config).await?;
         let tables = Arc::new(TableCache::load(store.clone()).await?);
         let intaker = Arc::new(intaker(&loaded, tables.clone()));
@@ -186,9 +217,7 @@ impl Running {
             Pipeline { store: store.clone(), intaker: intaker.clone(), targets: targets.collect() };
         let broker = open_broker(&loaded.config, &clock)?;
         if matches!(loaded.config.broker, BrokerConfig::Embedded) {
-            // What an earlier process had in memory is put back into the outbox before anything is taken from it.
-            let now_ms = clock.now_ms();
-            store.sweep(now_ms, now_ms).await?;
+            take_over(store.as_ref(), lock.is_some(), clock.now_ms()).await?;
         }
         let engine = Engine::start(EngineParts {
             store: store.clone(),
@@ -232,7 +261,7 @@ impl Running {
         });
         spawn_pollers(&service, &loaded, &stopping, &mut tasks);
         tasks.spawn(follow_tables(tables, stopping));
-        Ok(Running { service, address, stop_ms: loaded.config.server.stop_ms, tasks })
+        Ok(Running { service, address, stop_ms: loaded.config.server.stop_ms, tasks, _lock: lock })
     }
 
     /// Stops in order: no new requests or polls, calls under way finish and are stored, then broker and store close.

@@ -13,48 +13,8 @@ use tongbao_sandbox::{Sandbox, SandboxConfig};
 /// The example configuration, as shipped.
 const EXAMPLE: &str = include_str!("../../deploy/tongbao.yaml");
 
-/// The shipped mapping files. A test holds this list and the folder together.
-pub const MAPPINGS: &[(&str, &str)] = &[
-    (
-        "commission/commission__webhook.yaml",
-        include_str!("../../mappings/commission/commission__webhook.yaml"),
-    ),
-    (
-        "contract/contract__kingdee-cloud.yaml",
-        include_str!("../../mappings/contract/contract__kingdee-cloud.yaml"),
-    ),
-    ("contract/contract__nuonuo.yaml", include_str!("../../mappings/contract/contract__nuonuo.yaml")),
-    ("contract/webhook__contract.yaml", include_str!("../../mappings/contract/webhook__contract.yaml")),
-    (
-        "credit_note/credit_note__kingdee-cloud.yaml",
-        include_str!("../../mappings/credit_note/credit_note__kingdee-cloud.yaml"),
-    ),
-    (
-        "credit_note/webhook__credit_note.yaml",
-        include_str!("../../mappings/credit_note/webhook__credit_note.yaml"),
-    ),
-    ("invoice/invoice__webhook.yaml", include_str!("../../mappings/invoice/invoice__webhook.yaml")),
-    (
-        "invoice_request/invoice_request__nuonuo.yaml",
-        include_str!("../../mappings/invoice_request/invoice_request__nuonuo.yaml"),
-    ),
-    (
-        "invoice_request/webhook__invoice_request.yaml",
-        include_str!("../../mappings/invoice_request/webhook__invoice_request.yaml"),
-    ),
-    (
-        "opportunity_status/opportunity_status__webhook.yaml",
-        include_str!("../../mappings/opportunity_status/opportunity_status__webhook.yaml"),
-    ),
-    (
-        "payment/kingdee-cloud__payment.yaml",
-        include_str!("../../mappings/payment/kingdee-cloud__payment.yaml"),
-    ),
-    (
-        "sales_order/sales_order__webhook.yaml",
-        include_str!("../../mappings/sales_order/sales_order__webhook.yaml"),
-    ),
-];
+/// The shipped mapping files and their fixtures, by their path below `mappings/`.
+pub const MAPPINGS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/mappings.rs"));
 
 /// Secret the stand-in of the CRM signs with.
 pub const CRM_SECRET: &str = "stage-webhook-secret";

@@ -1,8 +1,9 @@
-//! Waiting deliveries that somebody hinted at.
+//! Deliveries that need not wait as long as they were to: somebody hinted at them, or their worker is gone.
 
 use crate::accept::{insert_all, outbox_row};
 use crate::entity::{deliveries, outbox};
 use crate::error::Fail;
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -41,4 +42,16 @@ pub async fn hasten(txn: &DatabaseTransaction, target: &str, key: &str, now_ms: 
         hastened += 1;
     }
     Ok(hastened)
+}
+
+/// Lets every lease run out.
+pub async fn expire_leases(txn: &DatabaseTransaction, now_ms: i64) -> Result<u64, Fail> {
+    use deliveries::Column as D;
+    let expired = deliveries::Entity::update_many()
+        .col_expr(D::LeaseUntilMs, Expr::value(now_ms.saturating_sub(1)))
+        .filter(D::State.eq(State::Calling.name()))
+        .filter(D::LeaseUntilMs.gte(now_ms))
+        .exec(txn)
+        .await?;
+    Ok(expired.rows_affected)
 }

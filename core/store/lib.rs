@@ -77,6 +77,10 @@ impl Store for Sql {
         self.db.write(task!(; |txn| queue::sweep(txn, stalled_before_ms, now_ms).await)).await
     }
 
+    async fn expire_leases(&self, now_ms: i64) -> Stored<u64> {
+        self.db.write(task!(; |txn| hasten::expire_leases(txn, now_ms).await)).await
+    }
+
     async fn begin(&self, delivery: &str, worker: &str, lease_until_ms: i64, now_ms: i64) -> Stored<Begin> {
         limits::fits("worker", worker, limits::KEY)?;
         let (delivery, worker) = (delivery.to_owned(), worker.to_owned());

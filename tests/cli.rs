@@ -1,0 +1,347 @@
+//! The binary as a user meets it: configuration mistakes, tables, serving, stopping, being killed, replaying, exit codes.
+
+#![recursion_limit = "256"]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tongbao_app::stage::{self, CRM_SECRET, StageOptions};
+use tongbao_sandbox::crm::WebhookSender;
+use tongbao_sandbox::{Fault, Rule, Sandbox, SandboxConfig, System};
+
+/// The binary that `cargo build` has made beside this test.
+fn binary() -> PathBuf {
+    let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+    let binary = folder.join("tongbao");
+    assert!(binary.exists(), "{} is not built: run tests/run, or `cargo build` first", binary.display());
+    binary
+}
+
+struct World {
+    folder: tempfile::TempDir,
+    sandbox: Sandbox,
+    options: StageOptions,
+    listen: String,
+    config: PathBuf,
+}
+
+impl World {
+    async fn new() -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let listen = format!("127.0.0.1:{port}");
+        let options = StageOptions { listen: listen.clone(), ..StageOptions::quick(folder.path()) };
+        let config = stage::write_files(&options, &sandbox.url(), &listen).unwrap();
+        World { folder, sandbox, options, listen, config }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        self.command_with(&self.config, arguments)
+    }
+
+    fn command_with(&self, config: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.arg("-c").arg(config).args(arguments).current_dir(self.folder.path());
+        command.envs(stage::secrets(&self.options, &self.sandbox));
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[&["--json"], arguments].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn serve(&self) -> Serving {
+        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while log.read_line(&mut line).unwrap() > 0 {
+            if line.contains("\"serving\"") {
+                // What follows is read on, or the pipe would fill and the service stand still.
+                let rest = std::thread::spawn(move || {
+                    let mut rest = String::new();
+                    std::io::Read::read_to_string(&mut log, &mut rest).unwrap();
+                    rest
+                });
+                return Serving { child, rest: Some(rest) };
+            }
+            line.clear();
+        }
+        panic!("it did not start: {:?}", child.wait());
+    }
+
+    fn sender(&self) -> WebhookSender {
+        WebhookSender::new(&format!("http://{}/in/crm/contract", self.listen), CRM_SECRET).unwrap()
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let response = reqwest::get(format!("http://{}{path}", self.listen)).await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds().await {
+            assert!(Instant::now() < deadline, "{what}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn state(&self, key: &str, flow: &str) -> String {
+        let (_, body) = self.get(&format!("/api/deliveries?key={key}&flow={flow}")).await;
+        let list: Value = serde_json::from_str(&body).unwrap();
+        list["deliveries"][0]["state"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+struct Serving {
+    child: Child,
+    rest: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Serving {
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// SIGTERM; the exit code and what it had logged.
+    fn stop(mut self) -> (Option<i32>, String) {
+        self.signal("-TERM");
+        let code = self.child.wait().unwrap().code();
+        (code, self.rest.take().unwrap().join().unwrap())
+    }
+
+    fn kill(mut self) {
+        self.signal("-KILL");
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Of a test that panicked: nothing may be left running. Already ended is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn contract(number: &str, customer: &str) -> String {
+    json!({
+        "number": number, "signed_at": "2026-11-20T10:00:00+08:00", "currency": "CNY",
+        "customer": {"code": customer, "name": "宁波样例贸易有限公司", "phone": "0574-12345678"},
+        "lines": [{"line": 1, "product": {"code": "P-100", "name": "软件平台"}, "quantity": "3",
+            "unit_price_tax_included": "113.00", "tax_rate": "0.13"}],
+        "total_tax_included": "339.00",
+    })
+    .to_string()
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mistake_in_one_run_with_its_line() {
+    let world = World::new().await;
+    let text = std::fs::read_to_string(&world.config).unwrap();
+    let wrong = text
+        .replace("connector: nuonuo", "connector: nuonou")
+        .replace("mapping: sales-order-to-crm", "mapping: sales-order-to-crn")
+        .replace("secret: { env: TONGBAO_CRM_SECRET }", "secret: hunter2hunter2")
+        .replace("acct_id:", "acct_idd:")
+        .replace("to: ledger }\n", "too: ledger }\n");
+    let path = write(world.folder.path(), "wrong.yaml", &wrong);
+    let with_wrong = |command: &str| world.command_with(Path::new(&path), &[command]).output().unwrap();
+    let output = with_wrong("check");
+    assert_eq!(output.status.code(), Some(3));
+    let told = String::from_utf8(output.stderr).unwrap();
+    for code in
+        ["connector-unknown", "mapping-unknown", "config-value", "config-unknown-key", "config-missing"]
+    {
+        assert!(told.contains(code), "{code} in {told}");
+    }
+    assert!(told.contains("did you mean `nuonuo`?") && told.contains("did you mean `acct_id`?"), "{told}");
+    let line = 1 + wrong.lines().position(|line| line.contains("connector: nuonou")).unwrap();
+    assert!(
+        told.lines()
+            .any(|said| said.contains("connector-unknown") && said.contains(&format!(":{}:", line - 1))),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2"), "a secret is shown");
+    assert_eq!(with_wrong("serve").status.code(), Some(3), "a wrong configuration is not started");
+    assert_eq!(world.run(&["check"]).status.code(), Some(0));
+    assert_eq!(world.run(&["nonsense"]).status.code(), Some(2));
+    assert_eq!(world.run(&["deliveries", "show", "nothing"]).status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_park_mend_replay_and_stop() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let materials = write(folder, "materials.csv", "source,target,note\nP-100,MAT0001,软件平台\n");
+    assert_eq!(world.json(&["tables", "import", "materials", &materials])["added"], 1);
+    let serving = world.serve();
+    assert_eq!(world.get("/healthz").await.0, 200);
+    assert_eq!(world.get("/readyz").await.0, 200);
+    let doctor = world.json(&["doctor"]);
+    assert_eq!(doctor["ok"], true, "{doctor}");
+    // Unsigned and wrongly signed requests are refused and leave nothing.
+    let client = reqwest::Client::new();
+    let address = format!("http://{}/in/crm/contract", world.listen);
+    assert_eq!(client.post(&address).body(contract("HT-1", "C1")).send().await.unwrap().status(), 401);
+    let forged = WebhookSender::new(&address, "another-secret").unwrap();
+    assert_eq!(forged.send(contract("HT-1", "C1")).await.unwrap().status, 401);
+    assert_eq!(world.sender().send_at(contract("HT-1", "C1"), 1_764_561_600).await.unwrap().status, 401);
+    assert_eq!(world.json(&["deliveries", "list"]), json!([]));
+    // A contract of an unknown customer parks; the invoice goes its way.
+    assert_eq!(world.sender().send(contract("HT-1", "C1")).await.unwrap().status, 202);
+    world.until("the order parks", async || world.state("HT-1", "order").await == "parked").await;
+    let parked = world.json(&["deliveries", "list", "--state", "parked"]);
+    assert_eq!(parked[0]["fault"]["code"], "code-table-miss");
+    assert_eq!(parked[0]["fault"]["field"], "customer.code");
+    // Other content under the same number is a conflict, the same content is not.
+    assert_eq!(world.sender().send(contract("HT-1", "C1")).await.unwrap().status, 202);
+    assert_eq!(world.sender().send(contract("HT-1", "C2")).await.unwrap().status, 409);
+    let customers = write(folder, "customers.csv", "source,target,note\nC1,CUST0001,\n");
+    assert_eq!(world.run(&["tables", "import", "customers", &customers]).status.code(), Some(0));
+    assert_eq!(
+        world.json(&["deliveries", "replay", "--code", "code-table-miss"])["replayed"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    world
+        .until("the order is posted", async || {
+            world.state("HT-1", "order-back").await == "posted"
+                || world.state("HT-1", "order").await == "posted"
+        })
+        .await;
+    world
+        .until("the number is back", async || {
+            world
+                .sandbox
+                .crm_record("contracts", "HT-1")
+                .is_some_and(|record| record["erp_order_number"] == "HT-1")
+        })
+        .await;
+    explained(&world).await;
+    let metrics = world.get("/metrics").await.1;
+    assert!(
+        metrics.contains("tongbao_attempts_total") && metrics.contains("tongbao_events_accepted_total"),
+        "{metrics}"
+    );
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("\"clean\":true"), "{log}");
+    for line in log.lines() {
+        let _: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("a log line is no JSON: {line}"));
+    }
+    for secret in stage::secrets(&world.options, &world.sandbox) {
+        assert!(secret.1.is_empty() || !log.contains(&secret.1), "a secret is in the log");
+    }
+    assert_eq!(world.sandbox.orders().len(), 1);
+    world.sandbox.shutdown().await;
+}
+
+async fn explained(world: &World) {
+    let text = String::from_utf8(world.run(&["explain", "HT-1"]).stdout).unwrap();
+    for part in [
+        "contract.signed HT-1",
+        "code-table-miss",
+        "sales_order.posted HT-1",
+        "contract-to-kingdee-sales-order@1-",
+        "crm [order-back] posted",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let chain = world.json(&["explain", "HT-1"]).to_string();
+    assert!(!chain.contains("0574-12345678"), "personal data is shown");
+    // From the far side's number back to the contract.
+    let number = || world.sandbox.invoice("HT-1").and_then(|invoice| invoice.number);
+    world
+        .until("the invoice is issued and known here", async || {
+            world.state("HT-1", "invoice").await == "posted"
+        })
+        .await;
+    let invoice = number().unwrap();
+    let text = String::from_utf8(world.run(&["explain", &invoice]).stdout).unwrap();
+    assert!(text.contains("● contract.signed HT-1"), "{text}");
+    assert_eq!(world.run(&["explain", "HT-404"]).status.code(), Some(1));
+}
+
+/// Killed in the middle of work, again and again, with answers getting lost: after the last start every contract is one
+/// order and one invoice.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_and_started_again_nothing_is_lost_or_twice() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let tables =
+        [("customers", "source,target\nC1,CUST0001\n"), ("materials", "source,target\nP-100,MAT0001\n")];
+    for (table, text) in tables {
+        let file = write(folder, &format!("{table}.csv"), text);
+        assert_eq!(world.run(&["tables", "import", table, &file]).status.code(), Some(0));
+    }
+    for operation in ["Save", "Submit", "Audit"] {
+        world.sandbox.fault(
+            Rule::new(Fault::LostAnswerAfterCommit).on(System::Kingdee, operation).per_million(150_000),
+        );
+    }
+    let mut accepted = Vec::new();
+    for round in 0..4 {
+        let serving = world.serve();
+        for number in 0..12 {
+            let number = format!("HT-{round}-{number:02}");
+            // A connection that dies with the process leaves it open whether the contract was accepted: sent again.
+            if world.sender().send(contract(&number, "C1")).await.is_ok_and(|answer| answer.status == 202) {
+                accepted.push(number);
+            }
+        }
+        let started = world.sandbox.calls().values().sum::<u64>();
+        world
+            .until("work is under way", async || world.sandbox.calls().values().sum::<u64>() > started + 5)
+            .await;
+        serving.kill();
+    }
+    let serving = world.serve();
+    world
+        .until("all is posted", async || {
+            let counts = world.get("/api/counts").await.1;
+            let counts: Value = serde_json::from_str(&counts).unwrap();
+            counts["counts"].as_array().unwrap().iter().all(|count| count["state"] == "posted")
+                && world.sandbox.orders().len() == accepted.len()
+                && world.sandbox.orders().iter().all(|order| order.status == "C")
+        })
+        .await;
+    assert_eq!(accepted.len(), 48);
+    let orders = world.sandbox.orders();
+    assert!(orders.iter().all(|order| order.same_number == 1 && order.gross.to_string().starts_with("339")));
+    let invoices = world.sandbox.invoices();
+    assert_eq!(invoices.len(), 48);
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0), "{log}");
+    world.sandbox.shutdown().await;
+}
+
+#[test]
+fn the_demo_ends_with_a_complete_table() {
+    let output = Command::new(binary()).args(["demo", "--exit", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["contracts"].as_array().unwrap().len(), 7);
+    assert_eq!((told["orders_twice"].as_u64(), told["repeats"].as_u64()), (Some(0), Some(2)));
+    assert_eq!(told["contracts"][1]["stage"], "全额回款");
+    assert!(told["contracts"][4]["notes"].to_string().contains("code-table-miss"));
+}

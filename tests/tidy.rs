@@ -1,0 +1,196 @@
+//! House rules, as tests: dependency direction, the registry, generated lists, banned words.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut open = vec![root().join(folder)];
+    let mut found = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+/// What each package may know of the others, besides the test packages. Left may not know right:
+/// model ← connect ← connectors, model ← mapping | recon | delivery, delivery ← store, everything ← app ← tests.
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("tongbao-model", &[]),
+    ("tongbao-mapping", &["tongbao-model"]),
+    ("tongbao-recon", &["tongbao-model"]),
+    ("tongbao-connect", &["tongbao-model"]),
+    ("tongbao-connectors", &["tongbao-connect", "tongbao-model"]),
+    ("tongbao-delivery", &["tongbao-model"]),
+    ("tongbao-store", &["tongbao-delivery", "tongbao-recon", "tongbao-model"]),
+    ("tongbao-sandbox", &[]),
+    (
+        "tongbao-app",
+        &[
+            "tongbao-connect",
+            "tongbao-connectors",
+            "tongbao-delivery",
+            "tongbao-mapping",
+            "tongbao-model",
+            "tongbao-recon",
+            "tongbao-sandbox",
+            "tongbao-store",
+        ],
+    ),
+];
+
+#[test]
+fn dependencies_run_one_way() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
+        MAY_KNOW.iter().map(|(name, known)| (*name, known.iter().copied().collect())).collect();
+    let mut seen = BTreeSet::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        if name == "tongbao-tests" {
+            continue;
+        }
+        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} is not in MAY_KNOW"));
+        seen.insert(name.to_owned());
+        for dependency in package["dependencies"].as_array().unwrap() {
+            // Tests may look further: a connector's tests talk to the stand-ins.
+            if dependency["kind"] == "dev" {
+                continue;
+            }
+            let dependency = dependency["name"].as_str().unwrap();
+            let ours = dependency.starts_with("tongbao-");
+            assert!(!ours || allowed.contains(dependency), "{name} may not know {dependency}");
+        }
+    }
+    assert_eq!(seen.len(), MAY_KNOW.len());
+}
+
+#[test]
+fn every_core_package_says_what_it_does_not_know() {
+    for entry in std::fs::read_dir(root().join("core")).unwrap() {
+        let lib = entry.unwrap().path().join("lib.rs");
+        let text = text(&lib);
+        let head: String =
+            text.lines().take_while(|line| line.starts_with("//!")).collect::<Vec<_>>().join(" ");
+        assert!(head.len() > 150, "{}: the head says too little", shown(&lib));
+        let says = ["not know", "knows no", "no knowledge", "that speaks SQL", "Wiring only", "contains no"];
+        assert!(says.iter().any(|words| head.contains(words)), "{}: what does it not know?", shown(&lib));
+    }
+}
+
+#[test]
+fn each_protocol_has_one_home() {
+    for (word, homes) in [
+        ("lapin", &["core/delivery/rabbit"][..]),
+        ("sea_orm", &["core/store/"]),
+        ("std::env::var", &["core/app/config/secrets.rs", "core/app/telemetry.rs"]),
+        ("SystemTime::now", &["core/delivery/clock.rs", "core/sandbox/"]),
+    ] {
+        for file in files("core", "rs").into_iter().chain(files("connectors", "rs")) {
+            let name = shown(&file);
+            let code: Vec<String> = text(&file)
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .map(str::to_owned)
+                .collect();
+            // Test modules may do as they like: they end the file.
+            let code: String = code.join("\n").split("#[cfg(test)]").next().unwrap().to_owned();
+            let at_home = homes.iter().any(|home| name.starts_with(home))
+                || name.contains("/tests")
+                || name.contains("/examples");
+            assert!(at_home || !code.contains(word), "{name} speaks {word}");
+        }
+    }
+}
+
+#[test]
+fn no_binary_float_touches_money() {
+    for folder in ["core/model", "core/mapping", "core/recon", "core/store", "connectors"] {
+        for file in files(folder, "rs") {
+            let name = shown(&file);
+            if name == "core/store/limit.rs" {
+                continue; // rates of a benchmark
+            }
+            let text = text(&file);
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for line in code {
+                let float = line
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .any(|word| word == "f64" || word == "f32");
+                assert!(!float, "{name}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn connector_folders_and_registry_agree() {
+    let folders: BTreeSet<String> = std::fs::read_dir(root().join("connectors"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("mod.rs").exists())
+        .map(|path| path.file_name().unwrap().to_string_lossy().replace('_', "-"))
+        .collect();
+    let listed: BTreeSet<String> =
+        tongbao_connectors::all().iter().map(|connector| connector.name.to_owned()).collect();
+    assert_eq!(folders, listed);
+    for connector in tongbao_connectors::all() {
+        let folder = root().join("connectors").join(connector.name.replace('-', "_"));
+        assert!(folder.join("README.md").exists(), "{}: protocol notes are missing", connector.name);
+        assert!(!(connector.spec)().fields.is_empty());
+    }
+}
+
+#[test]
+fn shipped_mappings_compile_without_a_warning_and_pass_their_tests() {
+    let paths = files("mappings", "yaml");
+    assert!(paths.len() >= 12);
+    for path in &paths {
+        let (mapping, found) = tongbao_app::commands::mapping::compile_file(path);
+        assert!(mapping.is_some() && found.is_empty(), "{found:#?}");
+    }
+    let tested = tongbao_app::commands::mapping::test_files(&paths);
+    let failed: Vec<_> = tested.iter().filter(|(_, test)| test.failure.is_some()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(tested.len() >= 2 * paths.len());
+}
+
+#[test]
+fn the_project_speaks_of_itself_alone() {
+    let output = Command::new("git").args(["ls-files"]).current_dir(root()).output().unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert!(!listed.is_empty());
+    for name in listed
+        .lines()
+        .filter(|name| !name.ends_with(".gz") && *name != "Cargo.lock" && *name != "tests/tidy.rs")
+    {
+        let Ok(text) = std::fs::read_to_string(root().join(name)) else { continue };
+        for word in ["../shared", "/work/", "/root/", "/tmp/wt-"] {
+            assert!(!text.contains(word), "{name} holds {word:?}");
+        }
+    }
+}
