@@ -16,7 +16,10 @@ use tongbao_model::diagnostic::Findings;
 /// The registry's entry.
 pub static CONNECTOR: Connector = Connector {
     name: "jiandaoyun",
-    summary: ("简道云：表单数据推送读入，单条数据更新回写", "Jiandaoyun: form data pushed in, single records updated"),
+    summary: (
+        "简道云：表单数据推送读入，单条数据更新回写",
+        "Jiandaoyun: form data pushed in, single records updated",
+    ),
     spec: JiandaoyunSettings::spec,
     documents: || vec![DocumentKind::open("*", "Any form; the mapping declares its widgets.")],
     build,

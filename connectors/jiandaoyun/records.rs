@@ -106,7 +106,10 @@ impl Records {
             body.insert("data".into(), data);
         }
         let mut url = self.base.clone();
-        url.set_path(&format!("{}/api/v5/app/entry/data/{operation}", self.base.path().trim_end_matches('/')));
+        url.set_path(&format!(
+            "{}/api/v5/app/entry/data/{operation}",
+            self.base.path().trim_end_matches('/')
+        ));
         let headers = [
             ("authorization", format!("Bearer {}", self.api_key.expose_secret())),
             ("content-type", "application/json".to_owned()),
@@ -119,10 +122,11 @@ impl Records {
             body: body.to_string().into_bytes().into(),
             timeout: self.timeout,
         };
-        let reply = self.http.send(sent).await.map_err(|error| Refusal {
-            code: String::new(),
-            failure: Failure::new(error.fault()),
-        })?;
+        let reply = self
+            .http
+            .send(sent)
+            .await
+            .map_err(|error| Refusal { code: String::new(), failure: Failure::new(error.fault()) })?;
         read(&reply, data_id)
     }
 

@@ -12,7 +12,13 @@ pub const NO_RECORD: &str = "4001";
 /// status carries most of the weight.
 pub const RULES: &[Rule] = &[
     rule("key", Some((400, 403)), &["8301", "8302"], Class::Unauthorized, Code::TargetUnauthorized),
-    rule("call-limit-code", Some((400, 429)), &["8303", "8304"], Class::Throttled(None), Code::TargetThrottled),
+    rule(
+        "call-limit-code",
+        Some((400, 429)),
+        &["8303", "8304"],
+        Class::Throttled(None),
+        Code::TargetThrottled,
+    ),
     rule("no-record", Some((400, 404)), &[NO_RECORD], Class::Rejected, Code::TargetRejected),
     rule("unauthorized", Some((401, 401)), &[], Class::Unauthorized, Code::TargetUnauthorized),
     rule("forbidden", Some((403, 403)), &[], Class::Unauthorized, Code::TargetUnauthorized),
