@@ -175,7 +175,7 @@ impl Target for Records {
             Ok(_) => Lookup::Absent,
             // `apply` will say it in so many words.
             Err(refusal) if refusal.code == NO_RECORD => Lookup::Absent,
-            Err(refusal) => Lookup::CannotTell(refusal.failure),
+            Err(refusal) => Lookup::CannotTell(refusal.failure.of_question()),
         }
     }
 
@@ -192,7 +192,7 @@ impl Target for Records {
         match self.call(GET, form, "000000000000000000000000", None).await {
             Ok(_) => Ok(kind.clone()),
             Err(refusal) if refusal.failure.class == Class::Rejected => Ok(kind.clone()),
-            Err(refusal) => Err(refusal.failure),
+            Err(refusal) => Err(refusal.failure.of_question()),
         }
     }
 }

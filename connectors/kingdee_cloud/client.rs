@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::time::Duration;
 use tongbao_connect::session::{Lease, Session};
 use tongbao_connect::{Context, Failure, Reply, Sent};
-use tongbao_model::{Class, Code, Fault};
+use tongbao_model::{Code, Fault};
 
 const FORM_SERVICE: &str = "Kingdee.BOS.WebApi.ServicesStub.DynamicFormService.";
 const AUTH_SERVICE: &str = "Kingdee.BOS.WebApi.ServicesStub.AuthService.";
@@ -129,15 +129,9 @@ impl KingdeeClient {
     }
 }
 
-/// A read that got no answer did nothing: it is unavailable, not unknown.
 fn soften(failure: Failure, intent: Intent) -> Failure {
-    if intent == Intent::Read && failure.class == Class::Unknown {
-        let fault = Fault {
-            code: Code::TargetUnavailable,
-            remedy: Code::TargetUnavailable.remedy(),
-            ..failure.fault
-        };
-        return Failure { class: Class::Unavailable, fault, ..failure };
+    match intent {
+        Intent::Read => failure.of_question(),
+        Intent::Write => failure,
     }
-    failure
 }

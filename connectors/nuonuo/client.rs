@@ -109,7 +109,7 @@ impl NuonuoClient {
         writes: bool,
     ) -> Result<Result<Value, Refusal>, Failure> {
         let reply = self.context.http.send(self.request(method, body, lease)).await;
-        let doubt = |failure: Failure| if writes { failure } else { read_only(failure) };
+        let doubt = |failure: Failure| if writes { failure } else { failure.of_question() };
         let reply = reply.map_err(|error| doubt(Failure::new(error.fault())))?;
         if reply.status != 200 {
             return Err(doubt(http_failure(&reply)));
@@ -176,9 +176,9 @@ impl NuonuoClient {
             timeout: Duration::from_millis(settings.timeout_ms),
         };
         let reply =
-            self.context.http.send(sent).await.map_err(|error| read_only(Failure::new(error.fault())))?;
+            self.context.http.send(sent).await.map_err(|error| Failure::new(error.fault()).of_question())?;
         // The platform says what is wrong in the body; a bare status or a page is its gateway's, not about us.
-        let Some(answer) = reply.json() else { return Err(read_only(http_failure(&reply))) };
+        let Some(answer) = reply.json() else { return Err(http_failure(&reply).of_question()) };
         let token = answer.get("access_token").and_then(Value::as_str).filter(|token| !token.is_empty());
         let Some(token) = token else {
             let said = ["code", "error", "describe", "error_description"]
@@ -233,19 +233,6 @@ fn http_failure(reply: &Reply) -> Failure {
         format!("Nuonuo answered HTTP {}", reply.status),
     );
     Failure::new(fault).class(class)
-}
-
-/// A question that got no answer did nothing.
-fn read_only(failure: Failure) -> Failure {
-    if failure.class == Class::Unknown {
-        let fault = Fault {
-            code: Code::TargetUnavailable,
-            remedy: Code::TargetUnavailable.remedy(),
-            ..failure.fault
-        };
-        return Failure { class: Class::Unavailable, fault, ..failure };
-    }
-    failure
 }
 
 #[cfg(test)]

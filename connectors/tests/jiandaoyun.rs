@@ -148,7 +148,7 @@ async fn a_lost_answer_is_unknown_and_the_look_up_knows() {
         }
     }
     sandbox.fault(once("get", Fault::ResetMidBody));
-    assert_eq!(cannot_tell(connection.lookup(&order_back("6564a1", "1")).await).class, Class::Unknown);
+    assert_eq!(cannot_tell(connection.lookup(&order_back("6564a1", "1")).await).class, Class::Unavailable);
     sandbox.shutdown().await;
     let failure = failed(connection.apply(&order_back("6564a1", "1")).await);
     assert_eq!(said(&failure), (Class::Unavailable, Code::TargetUnavailable));

@@ -171,7 +171,7 @@ async fn a_lost_answer_is_unknown_and_the_look_up_knows() {
     done(connection.apply(&order_back("HT-cut")).await);
     // An answer to the question that cannot be read says nothing.
     sandbox.fault(Rule::new(Fault::TruncatedJson).on(System::Crm, "GET contracts").times(1));
-    assert_eq!(cannot_tell(connection.lookup(&order_back("HT-cut")).await).class, Class::Unknown);
+    assert_eq!(cannot_tell(connection.lookup(&order_back("HT-cut")).await).class, Class::Unavailable);
 }
 
 #[tokio::test]

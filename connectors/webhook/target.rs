@@ -246,19 +246,20 @@ impl Target for WebhookTarget {
                     }
                     // Not as we want it: writing the state (again) is safe.
                     Some(false) => Lookup::Absent,
-                    None => Lookup::CannotTell(failed(&reply)),
+                    None => Lookup::CannotTell(failed(&reply).of_question()),
                 }
             }
             Ok(reply) if reply.status == 404 => Lookup::Absent,
-            Ok(reply) => Lookup::CannotTell(failed(&reply)),
-            Err(failure) => Lookup::CannotTell(failure),
+            Ok(reply) => Lookup::CannotTell(failed(&reply).of_question()),
+            Err(failure) => Lookup::CannotTell(failure.of_question()),
         }
     }
 
     async fn probe(&self) -> Result<String, Failure> {
-        let reply = self.send(Method::GET, self.base.clone(), None, "probe").await?;
+        let reply =
+            self.send(Method::GET, self.base.clone(), None, "probe").await.map_err(Failure::of_question)?;
         match reply.class_of_status() {
-            Class::Unauthorized | Class::Unknown | Class::Throttled(_) => Err(failed(&reply)),
+            Class::Unauthorized | Class::Unknown | Class::Throttled(_) => Err(failed(&reply).of_question()),
             Class::Done
             | Class::AlreadyThere
             | Class::Rejected
