@@ -19,6 +19,7 @@ macro_rules! connectors {
 }
 
 connectors! {
+    jiandaoyun,
     kingdee_cloud,
     nuonuo,
     webhook,

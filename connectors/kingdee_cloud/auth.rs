@@ -106,11 +106,8 @@ fn login_signature(settings: &KingdeeSettings, time: &str) -> String {
 }
 
 /// The session id of a login's answer, or why there is none. Only `LoginResultType` 1 is a success.
-pub fn session(reply: &Reply) -> Result<String, Fault> {
+pub fn session(reply: &Reply, body: &Value) -> Result<String, Fault> {
     let refused = |zh: String, en: String| Fault::new(Code::TargetUnauthorized, zh, en);
-    let body = reply
-        .json()
-        .ok_or_else(|| refused("登录答复不是 JSON".into(), "the answer to the login is not JSON".into()))?;
     let kind = body.get("LoginResultType").and_then(Value::as_i64);
     if kind != Some(1) {
         let message = body.get("Message").and_then(Value::as_str).unwrap_or_default();

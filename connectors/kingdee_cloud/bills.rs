@@ -1,7 +1,7 @@
 //! Bills out: Save → Submit → Audit, resumed at the step reached, read back at the end.
 
-use super::client::{Intent, KingdeeClient, refused};
-use super::reply::{Answer, entity, plain, status_of};
+use super::client::{Intent, KingdeeClient};
+use super::reply::{Done, Refusal, entity, plain, status_of};
 use async_trait::async_trait;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use tongbao_connect::{Failure, Lookup, Outcome, Receipt, Remote, Target, Task};
 use tongbao_model::{Class, Code, Fault, decimal};
 
 /// How far a bill has come, from its `FDocumentStatus`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     /// `Z` draft, `A` created, `D` to be reviewed again: submit is next.
     Saved,
@@ -76,10 +76,9 @@ impl Bills {
             "OrderString": "", "TopRowCount": 0, "StartRow": 0, "Limit": 2,
         }});
         let rows = match self.client.call("ExecuteBillQuery", &body, Intent::Read).await? {
-            Answer::Success(Value::Array(rows)) => rows,
-            Answer::Success(other) => return Err(strange("ExecuteBillQuery", &other)),
-            Answer::Refused { class, fault, status } => return Err(refused(class, fault, status)),
-            Answer::SessionLost => return Err(strange("ExecuteBillQuery", &Value::Null)),
+            Done::Success(Value::Array(rows)) => rows,
+            Done::Success(other) => return Err(strange("ExecuteBillQuery", &other)),
+            Done::Refused(refusal) => return Err(refusal.failure()),
         };
         let Some(row) = rows.first() else { return Ok(None) };
         let cell = |at: usize| row.get(at).map(plain).unwrap_or_default();
@@ -127,7 +126,7 @@ impl Bills {
             "NeedReturnFields": [], "IsVerifyBaseDataField": true, "Model": model,
         }});
         match self.client.call("Save", &body, Intent::Write).await? {
-            Answer::Success(body) => {
+            Done::Success(body) => {
                 let status = status_of(&body);
                 let (id, number) = entity(&status, &task.key).ok_or_else(|| {
                     // It says yes and names another bill or none.
@@ -140,12 +139,11 @@ impl Bills {
                 })?;
                 Ok(Some(Remote { id, number, step: Step::Saved.name().into() }))
             }
-            Answer::Refused { class: Class::Conflict, .. } => Ok(None),
-            Answer::Refused { class, fault, status } => match entity(&status, &task.key) {
+            Done::Refused(Refusal { class: Class::Conflict, .. }) => Ok(None),
+            Done::Refused(refusal) => match entity(&refusal.status, &task.key) {
                 Some((id, number)) => Ok(Some(Remote { id, number, step: Step::Saved.name().into() })),
-                None => Err(refused(class, fault, status)),
+                None => Err(refusal.failure()),
             },
-            Answer::SessionLost => Err(strange("Save", &Value::Null)),
         }
     }
 
@@ -162,7 +160,7 @@ impl Bills {
             self.client.call(operation, &body, Intent::Write).await.map_err(|f| f.reached(remote.clone()))?;
         let next = Remote { step: done.name().into(), ..remote.clone() };
         match answer {
-            Answer::Success(body) => {
+            Done::Success(body) => {
                 let status = status_of(&body);
                 // A number that is not there is left out without an error.
                 match entity(&status, &remote.number) {
@@ -176,11 +174,15 @@ impl Bills {
                     .response(status)),
                 }
             }
-            Answer::Refused { fault, .. } if fault.message.zh.contains("已经审核") => Ok(next),
-            Answer::Refused { class, fault, status } => {
-                Err(refused(class, fault, status).reached(remote.clone()))
+            Done::Refused(refusal) if matches!(refusal.class, Class::Rejected | Class::Conflict) => {
+                // Perhaps somebody took the step before us: where the bill stands decides, not the wording.
+                match self.find(task).await {
+                    Ok(Some(found)) if found.step >= done && found.stamp == task.origin => Ok(found.remote),
+                    Ok(_) => Err(refusal.failure().reached(remote.clone())),
+                    Err(failure) => Err(failure.reached(remote.clone())),
+                }
             }
-            Answer::SessionLost => Err(strange(operation, &Value::Null).reached(remote.clone())),
+            Done::Refused(refusal) => Err(refusal.failure().reached(remote.clone())),
         }
     }
 
@@ -190,7 +192,7 @@ impl Bills {
         let mut step = Step::of_name(&remote.step).unwrap_or(Step::Saved);
         if step == Step::Saved {
             remote = self.advance("Submit", task, &remote, Step::Submitted).await?;
-            step = Step::Submitted;
+            step = Step::of_name(&remote.step).unwrap_or(Step::Submitted);
         }
         if step == Step::Submitted {
             remote = self.advance("Audit", task, &remote, Step::Audited).await?;
@@ -264,12 +266,11 @@ impl Target for Bills {
             "OrderString": "", "TopRowCount": 0, "StartRow": 0, "Limit": 1,
         }});
         match self.client.call("ExecuteBillQuery", &body, Intent::Read).await? {
-            Answer::Success(rows) => {
+            Done::Success(rows) => {
                 let code = rows.pointer("/0/0").map(plain).unwrap_or_default();
                 Ok(format!("{} · PRE001 = {code}", self.client.settings.auth))
             }
-            Answer::Refused { class, fault, status } => Err(refused(class, fault, status)),
-            Answer::SessionLost => Err(strange("probe", &Value::Null)),
+            Done::Refused(refusal) => Err(refusal.failure()),
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::KingdeeSettings;
 use super::auth;
-use super::reply::{self, Answer};
+use super::reply::{self, Answer, Done};
 use serde_json::Value;
 use std::time::Duration;
 use tongbao_connect::session::{Lease, Session};
 use tongbao_connect::{Context, Failure, Reply, Sent};
-use tongbao_model::{Class, Code, Fault};
+use tongbao_model::{Code, Fault};
 
 const FORM_SERVICE: &str = "Kingdee.BOS.WebApi.ServicesStub.DynamicFormService.";
 const AUTH_SERVICE: &str = "Kingdee.BOS.WebApi.ServicesStub.AuthService.";
@@ -34,25 +34,30 @@ impl KingdeeClient {
         KingdeeClient { settings, context, session: Session::new(cool_down) }
     }
 
-    /// Calls an operation of the form service. A session that was lost did nothing, so the call is repeated once with
-    /// a new one; a second loss means that our credentials are not honoured.
-    pub async fn call(&self, operation: &str, body: &Value, intent: Intent) -> Result<Answer, Failure> {
-        for attempt in 0..2 {
-            let lease = self.lease().await?;
-            let answer = self.once(operation, body, intent, lease.as_ref()).await?;
-            if answer != Answer::SessionLost {
-                return Ok(answer);
-            }
-            if let Some(lease) = &lease {
-                self.session.lost(lease).await;
-            }
-            tracing::debug!(connection = self.context.connection, operation, attempt, "session lost");
+    /// Calls an operation of the form service; answers the whole body. A session that was lost did nothing, so the
+    /// call is repeated once with a new one; a second loss means that our credentials are not honoured.
+    pub async fn call(&self, operation: &str, body: &Value, intent: Intent) -> Result<Done, Failure> {
+        let lease = self.lease().await?;
+        if let Some(done) = self.once(operation, body, intent, lease.as_ref()).await?.done() {
+            return Ok(done);
         }
-        Err(Failure::new(Fault::new(
+        tracing::debug!(connection = self.context.connection, operation, "session lost");
+        if let Some(lease) = &lease {
+            self.session.lost(lease).await;
+        }
+        let lease = self.lease().await?;
+        if let Some(done) = self.once(operation, body, intent, lease.as_ref()).await?.done() {
+            return Ok(done);
+        }
+        let failure = Failure::new(Fault::new(
             Code::TargetUnauthorized,
             "会话反复丢失：金蝶不认可我们的登录",
             "the session is lost again at once: Kingdee does not honour our login",
-        )))
+        ));
+        if let Some(lease) = &lease {
+            self.session.refused(lease, &failure, self.context.now_ms()).await;
+        }
+        Err(failure)
     }
 
     async fn once(
@@ -68,7 +73,11 @@ impl KingdeeClient {
             None => auth::headers(&self.settings, &path, self.context.now_s()),
         };
         let reply = self.post(url, headers, body).await.map_err(|failure| soften(failure, intent))?;
-        reply::read(&reply).map_err(|failure| soften(failure, intent))
+        let answer = reply::read(&reply).map_err(|failure| soften(failure, intent))?;
+        if let Some(lease) = lease.filter(|_| answer != Answer::SessionLost) {
+            lease.honoured();
+        }
+        Ok(answer)
     }
 
     /// The session to use; none in signature mode.
@@ -87,15 +96,8 @@ impl KingdeeClient {
         // A login changes nothing that matters, so no answer to it leaves no doubt about the document.
         let reply =
             self.post(url, Vec::new(), &body).await.map_err(|failure| soften(failure, Intent::Read))?;
-        if reply.status != 200 {
-            let fault = Fault::new(
-                Code::TargetUnavailable,
-                format!("登录时金蝶站点返回 HTTP {}", reply.status),
-                format!("the Kingdee site answered the login with HTTP {}", reply.status),
-            );
-            return Err(Failure::new(fault));
-        }
-        let id = auth::session(&reply).map_err(Failure::new)?;
+        let answer = reply::json(&reply).map_err(|failure| soften(failure, Intent::Read))?;
+        let id = auth::session(&reply, &answer).map_err(Failure::new)?;
         let session_ms = i64::try_from(self.settings.session_s).unwrap_or(900).saturating_mul(1000);
         Ok((id, self.context.now_ms().saturating_add(session_ms)))
     }
@@ -127,20 +129,9 @@ impl KingdeeClient {
     }
 }
 
-/// A read that got no answer did nothing: it is unavailable, not unknown.
 fn soften(failure: Failure, intent: Intent) -> Failure {
-    if intent == Intent::Read && failure.class == Class::Unknown {
-        let fault = Fault {
-            code: Code::TargetUnavailable,
-            remedy: Code::TargetUnavailable.remedy(),
-            ..failure.fault
-        };
-        return Failure { class: Class::Unavailable, fault, ..failure };
+    match intent {
+        Intent::Read => failure.of_question(),
+        Intent::Write => failure,
     }
-    failure
-}
-
-/// The failure of a refusal.
-pub fn refused(class: Class, fault: Fault, status: Value) -> Failure {
-    Failure::new(fault).class(class).response(status)
 }

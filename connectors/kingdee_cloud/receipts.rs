@@ -1,11 +1,12 @@
 //! Receipts in: `AR_RECEIVEBILL`, one document per entry, polled by modification time with an overlap.
 
-use super::client::{Intent, KingdeeClient, refused};
-use super::reply::{Answer, plain};
+use super::client::{Intent, KingdeeClient};
+use super::reply::{Done, plain};
 use async_trait::async_trait;
 use jiff::ToSpan;
 use jiff::civil::DateTime;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tongbao_connect::{Decoded, Failure, Inbound, Incoming, Polled, Source};
 use tongbao_model::{Code, Fault};
@@ -14,6 +15,12 @@ use super::documents::RECEIPT_KEYS;
 
 /// Pages of one poll; what is left comes with the next, which follows at once.
 const PAGES_MAX: u64 = 25;
+
+/// Pages after which a poll gives up: so many only where one second holds very many rows that change all the time.
+const RESTLESS: u64 = 400;
+
+/// Begins a cursor that goes on exactly where the last poll stopped, without looking back.
+const GO_ON: &str = "from ";
 
 /// Reads receipts.
 pub struct Receipts {
@@ -33,25 +40,31 @@ impl Receipts {
             "TopRowCount": 0, "StartRow": start, "Limit": limit,
         }});
         match self.client.call("ExecuteBillQuery", &body, Intent::Read).await? {
-            Answer::Success(Value::Array(rows)) => Ok(rows),
-            Answer::Success(_) | Answer::SessionLost => Err(Failure::new(Fault::new(
+            Done::Success(Value::Array(rows)) => Ok(rows),
+            Done::Success(_) => Err(Failure::new(Fault::new(
                 Code::TargetUnavailable,
                 "查询答复不是预期的形状",
                 "the answer to the query has a shape we do not know",
             ))),
-            Answer::Refused { class, fault, status } => Err(refused(class, fault, status)),
+            Done::Refused(refusal) => Err(refusal.failure()),
         }
     }
 }
 
-/// The filter of a poll. The cursor is the latest modification time seen, in the server's own local time.
-fn filter(cursor: Option<&str>, overlap_s: u64) -> String {
-    let since = cursor.and_then(|text| text.parse::<DateTime>().ok());
-    let since = since.and_then(|at| at.checked_sub(i64::try_from(overlap_s).ok()?.seconds()).ok());
-    match since {
-        Some(at) => format!("FModifyDate>='{}'", at.strftime("%Y-%m-%d %H:%M:%S")),
-        None => String::new(),
-    }
+/// Where a poll begins: the whole second at or before the cursor, less the overlap.
+fn begin(cursor: Option<&str>, overlap_s: u64) -> Option<DateTime> {
+    let cursor = cursor?;
+    let (text, overlap_s) = cursor.strip_prefix(GO_ON).map_or((cursor, overlap_s), |text| (text, 0));
+    second(text)?.checked_sub(i64::try_from(overlap_s).ok()?.seconds()).ok()
+}
+
+/// The whole second of a time as the server prints it, in its own local time.
+fn second(text: &str) -> Option<DateTime> {
+    text.parse::<DateTime>().ok()?.with().subsec_nanosecond(0).build().ok()
+}
+
+fn filter(since: Option<DateTime>) -> String {
+    since.map_or_else(String::new, |at| format!("FModifyDate>='{}'", at.strftime("%Y-%m-%d %H:%M:%S")))
 }
 
 /// A row of cells as a document: `FCONTACTUNIT.FNumber` becomes a nested member.
@@ -110,27 +123,55 @@ impl Source for Receipts {
             return Err(Failure::new(fault.at("polls")));
         }
         let settings = &self.client.settings;
-        let filter = filter(cursor, settings.poll_overlap_s);
+        // Two rows at least: a page within one second begins with the last row of the page before.
+        let limit = settings.page_rows.max(2);
         let modified = RECEIPT_KEYS.iter().position(|key| *key == "FModifyDate").unwrap_or(0);
-        let mut latest = cursor.unwrap_or_default().to_owned();
-        let mut documents = Vec::new();
-        let mut more = false;
-        for page in 0..PAGES_MAX {
-            let rows = self.page(stream, &filter, page * settings.page_rows, settings.page_rows).await?;
+        let time = |row: &Value| row.get(modified).map(plain).unwrap_or_default();
+        let mut since = begin(cursor, settings.poll_overlap_s);
+        let mut latest = cursor.map_or("", |text| text.strip_prefix(GO_ON).unwrap_or(text)).to_owned();
+        let (mut documents, mut seen) = (Vec::new(), HashSet::new());
+        let (mut start, mut last, mut pages) = (0, None, 0);
+        loop {
+            let rows = self.page(stream, &filter(since), start, limit).await?;
+            pages += 1;
+            if pages > RESTLESS {
+                return Err(Failure::new(Fault::new(
+                    Code::TargetUnavailable,
+                    "收款单正被大量修改，稍后再读",
+                    "receipts change faster than they can be read; read again later",
+                )));
+            }
+            if start > 0 && rows.first() != last.as_ref() {
+                // A row before this page was changed meanwhile and moved to the end, and all others moved up: read
+                // the second again, or the row at the seam would never be seen.
+                start = 0;
+                continue;
+            }
             for row in &rows {
-                let at = row.get(modified).map(plain).unwrap_or_default();
-                // ISO texts of one form sort by time.
-                if at > latest {
-                    latest = at;
+                latest = latest.max(time(row));
+                if seen.insert(row.to_string()) {
+                    documents.push(Incoming { kind: stream.to_owned(), document: document(row) });
                 }
-                documents.push(Incoming { kind: stream.to_owned(), document: document(row) });
             }
-            more = u64::try_from(rows.len()).unwrap_or(0) >= settings.page_rows;
-            if !more {
-                break;
+            let Some(end) =
+                rows.last().filter(|_| u64::try_from(rows.len()).is_ok_and(|count| count >= limit))
+            else {
+                return Ok(Polled { documents, cursor: latest, more: false });
+            };
+            // Pages follow the time, not the row number: rows that change while we read move to the end, and row
+            // numbers would skip what takes their place.
+            match second(&time(end)) {
+                Some(reached) if since.is_none_or(|since| reached > since) => {
+                    since = Some(reached);
+                    start = 0;
+                    if pages >= PAGES_MAX {
+                        return Ok(Polled { documents, cursor: format!("{GO_ON}{reached}"), more: true });
+                    }
+                }
+                Some(_) | None => start += limit - 1,
             }
+            last = Some(end.clone());
         }
-        Ok(Polled { documents, cursor: latest, more })
     }
 }
 
@@ -140,9 +181,12 @@ mod tests {
 
     #[test]
     fn the_overlap_looks_back() {
-        assert_eq!(filter(None, 300), "");
-        assert_eq!(filter(Some("2026-11-20T00:02:00"), 300), "FModifyDate>='2026-11-19 23:57:00'");
-        assert_eq!(filter(Some("2026-11-20T00:02:00.123"), 0), "FModifyDate>='2026-11-20 00:02:00'");
+        let since = |cursor, overlap_s| filter(begin(cursor, overlap_s));
+        assert_eq!(since(None, 300), "");
+        assert_eq!(since(Some(""), 300), "");
+        assert_eq!(since(Some("2026-11-20T00:02:00"), 300), "FModifyDate>='2026-11-19 23:57:00'");
+        assert_eq!(since(Some("2026-11-20T00:02:00.123"), 0), "FModifyDate>='2026-11-20 00:02:00'");
+        assert_eq!(since(Some("from 2026-11-20T00:02:00"), 300), "FModifyDate>='2026-11-20 00:02:00'");
     }
 
     #[test]

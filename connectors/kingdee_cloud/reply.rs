@@ -58,22 +58,58 @@ pub enum Answer {
     /// The session is gone; nothing was done.
     SessionLost,
     /// It says what is wrong.
-    Refused {
-        /// Class and fault by [`RULES`].
-        class: Class,
-        /// In words.
-        fault: Fault,
-        /// `ResponseStatus` as it came.
-        status: Value,
-    },
+    Refused(Refusal),
+}
+
+/// An answer other than "the session is gone".
+#[derive(Debug, Clone, PartialEq)]
+pub enum Done {
+    /// It did what was asked; the whole body.
+    Success(Value),
+    /// It says what is wrong.
+    Refused(Refusal),
+}
+
+/// What Kingdee says is wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// Class by [`RULES`].
+    pub class: Class,
+    /// In words.
+    pub fault: Fault,
+    /// `ResponseStatus` as it came.
+    pub status: Value,
+}
+
+impl Refusal {
+    /// As a failure.
+    pub fn failure(self) -> Failure {
+        Failure::new(self.fault).class(self.class).response(self.status)
+    }
+}
+
+impl Answer {
+    /// `None` when the session is gone.
+    pub fn done(self) -> Option<Done> {
+        match self {
+            Answer::Success(body) => Some(Done::Success(body)),
+            Answer::Refused(refusal) => Some(Done::Refused(refusal)),
+            Answer::SessionLost => None,
+        }
+    }
+}
+
+/// The JSON of a complete HTTP answer.
+pub fn json(reply: &Reply) -> Result<Value, Failure> {
+    if reply.status != 200 {
+        return Err(http_failure(reply));
+    }
+    reply.json().ok_or_else(|| unreadable(reply))
 }
 
 /// Reads a complete HTTP answer. An answer that cannot be read says nothing about what was done.
 pub fn read(reply: &Reply) -> Result<Answer, Failure> {
-    if reply.status != 200 {
-        return Err(http_failure(reply));
-    }
-    let Some(body) = reply.json() else { return Err(unreadable(reply)) };
+    let body = json(reply)?;
     let Some(status) = response_status(&body) else { return Ok(Answer::Success(body)) };
     // Documentation templates print booleans as text: both are taken.
     let success = match status.get("IsSuccess") {
@@ -97,7 +133,7 @@ pub fn read(reply: &Reply) -> Result<Answer, Failure> {
     if !field.is_empty() {
         fault = fault.at(field);
     }
-    Ok(Answer::Refused { class, fault, status })
+    Ok(Answer::Refused(Refusal { class, fault, status }))
 }
 
 /// `ResponseStatus` in `{Result}`, `[{Result}]` or `[[{Result}]]`. A query's own rows never look like that: their
@@ -143,7 +179,32 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
+/// What the vendor's gateway answers under HTTP 519 before a call gets to the site (codes seen on the gateway).
+const GATEWAY: u16 = 519;
+
+fn gateway_failure(reply: &Reply) -> Option<Failure> {
+    let body = reply.json()?;
+    let code = body.get("errcode")?.as_i64()?;
+    let fault_code = match code {
+        4002..=4006 => Code::TargetUnauthorized,
+        5001 => Code::TargetMisconfigured,
+        _ => return None,
+    };
+    let text = body.get("description_cn").and_then(Value::as_str).unwrap_or_default();
+    let fault = Fault::new(
+        fault_code,
+        format!("金蝶网关 {code}：{text}"),
+        format!("the Kingdee gateway answered {code}: {text}"),
+    );
+    Some(Failure::new(fault))
+}
+
 fn http_failure(reply: &Reply) -> Failure {
+    if reply.status == GATEWAY
+        && let Some(failure) = gateway_failure(reply)
+    {
+        return failure;
+    }
     let class = reply.class_of_status();
     let status = reply.status;
     let code = match class {
@@ -159,11 +220,17 @@ fn http_failure(reply: &Reply) -> Failure {
     };
     // The site's web server or a proxy answered, not Kingdee: a 4xx is about the address, not about the document.
     let class = if class == Class::Rejected { Class::Misconfigured } else { class };
-    let fault = Fault::new(
+    let mut fault = Fault::new(
         code,
         format!("金蝶站点返回 HTTP {status}"),
         format!("the Kingdee site answered HTTP {status}"),
     );
+    if class == Class::Unauthorized && reply.body.is_empty() {
+        fault = fault.remedy(
+            "空的 403 通常是站点没有该虚拟目录：请核对 base_url。",
+            "An empty 403 usually means that the site has no such virtual directory: check `base_url`.",
+        );
+    }
     Failure::new(fault).class(class)
 }
 
@@ -223,7 +290,7 @@ mod tests {
                 format!("[[{}]]", refusal(code, message)),
             ] {
                 match answer(&wrapped) {
-                    Answer::Refused { class: found, .. } => assert_eq!(found, class, "{code} {message}"),
+                    Answer::Refused(refusal) => assert_eq!(refusal.class, class, "{code} {message}"),
                     other => panic!("{other:?}"),
                 }
             }
@@ -262,5 +329,12 @@ mod tests {
             let reply = Reply { status, headers: Vec::new(), body: "".into() };
             assert_eq!(read(&reply).unwrap_err().class, class);
         }
+        let gateway = |code: u32| {
+            let body = format!(r#"{{"errcode":{code},"description":"x","description_cn":"签名无效"}}"#);
+            read(&Reply { status: 519, headers: Vec::new(), body: body.into() }).unwrap_err().class
+        };
+        assert_eq!(gateway(4002), Class::Unauthorized);
+        assert_eq!(gateway(5001), Class::Misconfigured);
+        assert_eq!(gateway(9999), Class::Unknown);
     }
 }

@@ -21,7 +21,10 @@ pub fn lines(document: &Value, total: Option<Decimal>) -> Result<Vec<Value>, Fau
     let mut sum = Decimal::ZERO;
     for (index, line) in given.iter().enumerate() {
         let at = |name: &str| format!("invoiceDetail[{}].{name}", index + 1);
-        let Value::Object(line) = line else { continue };
+        let Value::Object(line) = line else {
+            let fault = Fault::new(Code::FieldType, "明细行不是对象", "a line is not an object");
+            return Err(fault.at(format!("invoiceDetail[{}]", index + 1)));
+        };
         sum += normal(line, &at, &mut lines)?;
     }
     if lines.is_empty() {
@@ -54,9 +57,13 @@ fn normal(
     lines: &mut Vec<Value>,
 ) -> Result<Decimal, Fault> {
     let amount = |name: &str| -> Result<Decimal, Fault> {
-        let text = line.get(name).and_then(Value::as_str).unwrap_or("0");
-        decimal::parse(text).map_err(|_| {
-            Fault::new(Code::FieldType, "不是可精确表示的数字", "no exact decimal").at(at(name)).value(text)
+        let text = match line.get(name) {
+            None | Some(Value::Null) => "0".to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        decimal::parse(&text).map_err(|_| {
+            Fault::new(Code::FieldType, "不是可精确表示的数字", "no exact decimal").at(at(name)).value(&text)
         })
     };
     let (rate, gross) = (amount("taxRate")?, amount("taxIncludedAmount")?);
@@ -200,6 +207,10 @@ mod tests {
         assert_eq!(run(vec![rate], "100").unwrap_err().field.as_deref(), Some("invoiceDetail[1].tax"));
         assert_eq!(run(vec![line("100.00", "0.13", &[])], "100.01").unwrap_err().code, Code::CheckFailed);
         assert_eq!(run(vec![], "0").unwrap_err().code, Code::CheckFailed);
+        assert_eq!(run(vec![json!("x")], "0").unwrap_err().code, Code::FieldType);
+        let mut numbers = line("100.00", "0.13", &[]);
+        numbers["taxIncludedAmount"] = serde_json::from_str("100.01").unwrap();
+        assert_eq!(run(vec![numbers], "100.01").unwrap_err().code, Code::CheckFailed);
         let over = run(vec![line("100.00", "0.13", &[("discount", "-100.01")])], "-0.01");
         assert_eq!(over.unwrap_err().field.as_deref(), Some("invoiceDetail[1].discount"));
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tongbao_connect::rules::{Rule, Said, first};
 use tongbao_connect::session::{Lease, Session};
-use tongbao_connect::{Context, Failure, Sent};
+use tongbao_connect::{Context, Failure, Reply, Sent};
 use tongbao_model::{Class, Code, Fault};
 
 /// What refusals mean, in order (codes: the vendor's error list and joint-test guide).
@@ -23,13 +23,32 @@ pub const RULES: &[Rule] = &[
     rule("token", &["070304", "070305"], Class::Unauthorized, Code::TargetUnauthorized),
     rule("token-quota", &["070306"], Class::Unauthorized, Code::TargetUnauthorized),
     rule("application", &["070101", "070307"], Class::Misconfigured, Code::TargetMisconfigured),
+    // The generic code says what it means in its text only.
+    text(
+        "signature",
+        &["E9999"],
+        &["签名", "验签", "请求已过期"],
+        Class::Unauthorized,
+        Code::TargetUnauthorized,
+    ),
+    text("too-often", &["E9999"], &["频繁"], Class::Throttled(None), Code::TargetThrottled),
     rule("generic", &["E9999"], Class::Unknown, Code::OutcomeUnknown),
     // Anything else is a refusal in so many words: the order was not taken.
     rule("refused", &[], Class::Rejected, Code::TargetRejected),
 ];
 
 const fn rule(name: &'static str, codes: &'static [&'static str], class: Class, fault: Code) -> Rule {
-    Rule { name, status: None, codes, texts: &[], class, fault }
+    text(name, codes, &[], class, fault)
+}
+
+const fn text(
+    name: &'static str,
+    codes: &'static [&'static str],
+    texts: &'static [&'static str],
+    class: Class,
+    fault: Code,
+) -> Rule {
+    Rule { name, status: None, codes, texts, class, fault }
 }
 
 /// A refusal.
@@ -61,22 +80,25 @@ impl NuonuoClient {
         writes: bool,
     ) -> Result<Result<Value, Refusal>, Failure> {
         let bytes = body.to_string().into_bytes();
-        for attempt in 0..2 {
-            let lease = self.token.get(self.context.now_ms(), || self.fetch_token()).await?;
-            let answer = self.once(method, &bytes, &lease, writes).await?;
-            match &answer {
-                Err(refusal) if matches!(refusal.code.as_str(), "070304" | "070305") && attempt == 0 => {
-                    // Refused at the door: nothing was done, and the call may be repeated with a new token.
-                    self.token.lost(&lease).await;
-                }
-                _ => return Ok(answer),
-            }
+        let at_door = |answer: &Result<Value, Refusal>| matches!(answer, Err(refusal) if matches!(refusal.code.as_str(), "070304" | "070305"));
+        let lease = self.token.get(self.context.now_ms(), || self.fetch_token()).await?;
+        let answer = self.once(method, &bytes, &lease, writes).await?;
+        if !at_door(&answer) {
+            lease.honoured();
+            return Ok(answer);
         }
-        Err(Failure::new(Fault::new(
-            Code::TargetUnauthorized,
-            "令牌更新后仍被拒绝",
-            "a fresh token is refused as well",
-        )))
+        // Refused at the door: nothing was done, and the call may be repeated with a new token.
+        self.token.lost(&lease).await;
+        let lease = self.token.get(self.context.now_ms(), || self.fetch_token()).await?;
+        let answer = self.once(method, &bytes, &lease, writes).await?;
+        match &answer {
+            // Each new token counts against a small quota: no other is fetched for a while.
+            Err(refusal) if at_door(&answer) => {
+                self.token.refused(&lease, &refusal.failure, self.context.now_ms()).await;
+            }
+            Ok(_) | Err(_) => lease.honoured(),
+        }
+        Ok(answer)
     }
 
     async fn once(
@@ -87,16 +109,10 @@ impl NuonuoClient {
         writes: bool,
     ) -> Result<Result<Value, Refusal>, Failure> {
         let reply = self.context.http.send(self.request(method, body, lease)).await;
-        let doubt = |failure: Failure| if writes { failure } else { read_only(failure) };
+        let doubt = |failure: Failure| if writes { failure } else { failure.of_question() };
         let reply = reply.map_err(|error| doubt(Failure::new(error.fault())))?;
         if reply.status != 200 {
-            let class = reply.class_of_status();
-            let fault = Fault::new(
-                if class == Class::Unknown { Code::OutcomeUnknown } else { Code::TargetUnavailable },
-                format!("诺诺返回 HTTP {}", reply.status),
-                format!("Nuonuo answered HTTP {}", reply.status),
-            );
-            return Err(doubt(Failure::new(fault).class(class)));
+            return Err(doubt(http_failure(&reply)));
         }
         let answer = reply.json().filter(|body| body.get("code").is_some()).ok_or_else(|| {
             let fault =
@@ -160,8 +176,9 @@ impl NuonuoClient {
             timeout: Duration::from_millis(settings.timeout_ms),
         };
         let reply =
-            self.context.http.send(sent).await.map_err(|error| read_only(Failure::new(error.fault())))?;
-        let answer = reply.json().unwrap_or(Value::Null);
+            self.context.http.send(sent).await.map_err(|error| Failure::new(error.fault()).of_question())?;
+        // The platform says what is wrong in the body; a bare status or a page is its gateway's, not about us.
+        let Some(answer) = reply.json() else { return Err(http_failure(&reply).of_question()) };
         let token = answer.get("access_token").and_then(Value::as_str).filter(|token| !token.is_empty());
         let Some(token) = token else {
             let said = ["code", "error", "describe", "error_description"]
@@ -169,13 +186,13 @@ impl NuonuoClient {
                 .filter_map(|key| answer.get(key)?.as_str())
                 .collect::<Vec<_>>()
                 .join(" ");
-            let class = if reply.status >= 500 { Class::Unavailable } else { Class::Unauthorized };
+            let code = if reply.status >= 500 { Code::TargetUnavailable } else { Code::TargetUnauthorized };
             let fault = Fault::new(
-                Code::TargetUnauthorized,
+                code,
                 format!("未取得令牌（HTTP {}）：{said}", reply.status),
                 format!("no token was given (HTTP {}): {said}", reply.status),
             );
-            return Err(Failure::new(fault).class(class));
+            return Err(Failure::new(fault));
         };
         let seconds = match answer.get("expires_in") {
             Some(Value::Number(number)) => number.as_i64(),
@@ -189,17 +206,33 @@ impl NuonuoClient {
     }
 }
 
-/// A question that got no answer did nothing.
-fn read_only(failure: Failure) -> Failure {
-    if failure.class == Class::Unknown {
-        let fault = Fault {
-            code: Code::TargetUnavailable,
-            remedy: Code::TargetUnavailable.remedy(),
-            ..failure.fault
-        };
-        return Failure { class: Class::Unavailable, fault, ..failure };
-    }
-    failure
+/// An answer that is not the platform's own: its gateway's or a proxy's. A 4xx is about the address, not about the
+/// document.
+fn http_failure(reply: &Reply) -> Failure {
+    let class = match reply.class_of_status() {
+        Class::Rejected => Class::Misconfigured,
+        // A page under 200.
+        Class::Done => Class::Unknown,
+        other => other,
+    };
+    let code = match class {
+        Class::Unauthorized => Code::TargetUnauthorized,
+        Class::Throttled(_) => Code::TargetThrottled,
+        Class::Misconfigured => Code::TargetMisconfigured,
+        Class::Done
+        | Class::AlreadyThere
+        | Class::Rejected
+        | Class::Conflict
+        | Class::Unavailable
+        | Class::Unknown
+        | Class::Defect => Code::OutcomeUnknown,
+    };
+    let fault = Fault::new(
+        code,
+        format!("诺诺返回 HTTP {}", reply.status),
+        format!("Nuonuo answered HTTP {}", reply.status),
+    );
+    Failure::new(fault).class(class)
 }
 
 #[cfg(test)]

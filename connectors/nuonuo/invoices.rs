@@ -13,8 +13,10 @@ const ISSUE: &str = "nuonuo.OpeMplatform.requestBillingNew";
 const QUERY: &str = "nuonuo.OpeMplatform.queryInvoiceResult";
 const AGAIN: &str = "nuonuo.OpeMplatform.reInvoice";
 
-/// Steps in `Remote::step`: `submitted:<ms>`, `failed`, `unsealed`, `issued`.
+/// Steps in `Remote::step`: `submitted:<ms>`, `failed`, `failed-untold`, `unsealed`, `issued`.
 const FAILED: &str = "failed";
+/// Failed, and nobody has been told the cause yet.
+const FAILED_UNTOLD: &str = "failed-untold";
 const UNSEALED: &str = "unsealed";
 const ISSUED: &str = "issued";
 
@@ -109,7 +111,12 @@ impl Invoices {
         match text("status").as_str() {
             "2" => Lookup::Found(receipt(found, step(ISSUED))),
             "24" => Lookup::Partial(step(UNSEALED)),
-            "22" => Lookup::Partial(step(FAILED)),
+            // The first time a failure is seen it is told, not tried again: somebody must look at the cause. Once told
+            // (and replayed), the same order is issued again.
+            "22" if task.reached.as_ref().is_some_and(|remote| remote.step == FAILED) => {
+                Lookup::Partial(step(FAILED))
+            }
+            "22" => Lookup::Partial(step(FAILED_UNTOLD)),
             "20" | "21" => {
                 let known = task.reached.clone().filter(|remote| remote.step.starts_with("submitted"));
                 Lookup::Pending(
@@ -142,7 +149,9 @@ impl Invoices {
             Lookup::Found(receipt) if fresh => Outcome::Done(receipt),
             Lookup::Found(receipt) => Outcome::AlreadyThere(receipt),
             Lookup::Pending(remote) => Outcome::Failed(issuing(remote)),
-            Lookup::Partial(remote) if remote.step == FAILED => Outcome::Failed(self.why(task, remote).await),
+            Lookup::Partial(remote) if remote.step == FAILED_UNTOLD => {
+                Outcome::Failed(self.why(task, remote).await)
+            }
             Lookup::Partial(remote) => Outcome::Failed(issuing(remote)),
             Lookup::Foreign(failure) => Outcome::Failed(failure),
             // It was submitted: whatever keeps us from asking, it is asked about again.
@@ -168,7 +177,7 @@ impl Invoices {
             format!("开票失败：{cause}"),
             format!("the invoice failed: {cause}"),
         );
-        Failure::new(fault).reached(remote)
+        Failure::new(fault).reached(Remote { step: FAILED.into(), ..remote })
     }
 }
 
@@ -187,6 +196,9 @@ impl Target for Invoices {
                     Ok(Err(refusal)) => Outcome::Failed(refusal.failure.reached(remote.clone())),
                     Err(failure) => Outcome::Failed(failure.reached(remote.clone())),
                 }
+            }
+            Some(remote) if remote.step == FAILED_UNTOLD => {
+                Outcome::Failed(self.why(task, remote.clone()).await)
             }
             Some(remote) => self.settle(task, remote.clone(), true).await,
             None => match self.submit(task).await {

@@ -108,18 +108,24 @@ impl WebhookTarget {
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').unwrap_or((after, ""));
             path.push_str(before);
-            let value = match (name, body.shift_remove(name)) {
-                (_, Some(Value::String(text))) => text,
-                ("key", None) => task.key.clone(),
-                (_, _) => {
-                    let fault = Fault::new(
-                        Code::FieldMissing,
-                        format!("路径中的 {name} 没有值"),
-                        format!("`{name}`, which the path needs, has no value"),
-                    );
-                    return Err(Failure::new(fault.at(name)));
+            let value = if name == "key" {
+                task.key.clone()
+            } else {
+                match body.shift_remove(name) {
+                    Some(Value::String(text)) => text,
+                    Some(Value::Number(number)) => number.to_string(),
+                    _ => String::new(),
                 }
             };
+            // A dot segment would be resolved away and address another resource.
+            if matches!(value.as_str(), "" | "." | "..") {
+                let fault = Fault::new(
+                    Code::FieldMissing,
+                    format!("路径中的 {name} 没有值"),
+                    format!("`{name}`, which the path needs, has no value"),
+                );
+                return Err(Failure::new(fault.at(name)));
+            }
             path.extend(utf8_percent_encode(&value, NON_ALPHANUMERIC));
             rest = after;
         }
@@ -163,7 +169,11 @@ fn remote(task: &Task, reply: &Reply) -> Remote {
 }
 
 fn failed(reply: &Reply) -> Failure {
-    let class = reply.class_of_status();
+    let class = match reply.class_of_status() {
+        // A success that cannot be read.
+        Class::Done => Class::Unknown,
+        other => other,
+    };
     let status = reply.status;
     let (code, zh, en) = match class {
         Class::Unauthorized => (Code::TargetUnauthorized, "拒绝了我们的凭据", "refused our credentials"),
@@ -227,7 +237,8 @@ impl Target for WebhookTarget {
             Ok(reply) if reply.status == 200 => {
                 let there = reply.json().and_then(|found| {
                     let found = found.as_object()?.clone();
-                    Some(body.iter().all(|(key, value)| found.get(key) == Some(value)))
+                    // A PATCH with `null` removes the member.
+                    Some(body.iter().all(|(key, value)| found.get(key).unwrap_or(&Value::Null) == value))
                 });
                 match there {
                     Some(true) => {
@@ -235,19 +246,20 @@ impl Target for WebhookTarget {
                     }
                     // Not as we want it: writing the state (again) is safe.
                     Some(false) => Lookup::Absent,
-                    None => Lookup::CannotTell(failed(&Reply { status: 500, ..reply })),
+                    None => Lookup::CannotTell(failed(&reply).of_question()),
                 }
             }
             Ok(reply) if reply.status == 404 => Lookup::Absent,
-            Ok(reply) => Lookup::CannotTell(failed(&reply)),
-            Err(failure) => Lookup::CannotTell(failure),
+            Ok(reply) => Lookup::CannotTell(failed(&reply).of_question()),
+            Err(failure) => Lookup::CannotTell(failure.of_question()),
         }
     }
 
     async fn probe(&self) -> Result<String, Failure> {
-        let reply = self.send(Method::GET, self.base.clone(), None, "probe").await?;
+        let reply =
+            self.send(Method::GET, self.base.clone(), None, "probe").await.map_err(Failure::of_question)?;
         match reply.class_of_status() {
-            Class::Unauthorized | Class::Unknown | Class::Throttled(_) => Err(failed(&reply)),
+            Class::Unauthorized | Class::Unknown | Class::Throttled(_) => Err(failed(&reply).of_question()),
             Class::Done
             | Class::AlreadyThere
             | Class::Rejected

@@ -151,14 +151,15 @@ impl Reply {
     }
 
     /// Class of a bare HTTP status where the body says nothing. A gateway's 5xx leaves open whether the
-    /// system behind it acted.
+    /// system behind it acted, with `Retry-After` or without; so do 408 (gave up waiting) and 409 (perhaps with our
+    /// own earlier call).
     pub fn class_of_status(&self) -> Class {
         match self.status {
             200..=299 => Class::Done,
             401 | 403 => Class::Unauthorized,
             404 | 405 | 300..=399 => Class::Misconfigured,
             429 => Class::Throttled(self.retry_after()),
-            503 if self.header("retry-after").is_some() => Class::Throttled(self.retry_after()),
+            408 | 409 => Class::Unknown,
             400..=499 => Class::Rejected,
             _ => Class::Unknown,
         }

@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 use serde_json::Value;
-use tongbao_model::{Class, Fault};
+use tongbao_model::{Class, Code, Fault};
 
 /// A document in the far system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,6 +64,15 @@ impl Failure {
     pub fn class(mut self, class: Class) -> Self {
         self.class = class;
         self
+    }
+
+    /// The failure of a mere question: one that got no answer did nothing, so nothing is in doubt by it.
+    pub fn of_question(self) -> Self {
+        if self.class != Class::Unknown {
+            return self;
+        }
+        let code = Code::TargetUnavailable;
+        Failure { class: code.class(), fault: Fault { code, remedy: code.remedy(), ..self.fault }, ..self }
     }
 
     /// Notes how far the document came.

@@ -1,0 +1,17 @@
+//! Connectors against the sandbox: every connection is built of settings as an operator writes them, every far side is
+//! the test's own sandbox on free ports, and every outcome is searched for secrets.
+
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod jiandaoyun;
+#[cfg(test)]
+mod kingdee;
+#[cfg(test)]
+mod kingdee_polls;
+#[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod nuonuo;
+#[cfg(test)]
+mod webhook;
