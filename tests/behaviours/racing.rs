@@ -64,7 +64,7 @@ pub async fn a_successor_waits_for_the_commit_of_who_closes_its_predecessor(comb
     let halt = || {
         let _ = HALT.try_with(|halt| {
             halt.reached.send(()).unwrap();
-            drop(halt.go_on.lock().unwrap().recv_timeout(PATIENCE));
+            let _ = halt.go_on.lock().unwrap().recv_timeout(PATIENCE);
         });
     };
     assert!(arm("finished-before-commit", Action::Call(Arc::new(halt))));
