@@ -153,10 +153,13 @@ impl Rabbit {
     }
 
     /// Deletes every queue and exchange of this prefix that [`Broker::declare`] named; what they held is
-    /// published again by the sweeper if it is needed.
+    /// published again by the sweeper if it is needed. Over a connection of its own: the session is made again
+    /// as soon as its first queue is gone.
     pub async fn delete_queues(&self) -> Result<(), BrokerError> {
-        let session = self.inner.current()?;
-        session.delete_topology(&self.inner.topology, &self.inner.specs()).await
+        let session = session::connect(&self.inner).await?;
+        let deleted = session.delete_topology(&self.inner.topology, &self.inner.specs()).await;
+        session.close().await;
+        deleted
     }
 }
 

@@ -23,7 +23,7 @@ mod tables;
 pub use open::StoreOptions;
 
 use async_trait::async_trait;
-use db::{Db, task};
+use db::{Db, Task, task};
 use std::sync::Arc;
 use tongbao_delivery::port::{
     Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
@@ -74,7 +74,15 @@ impl Store for Sql {
     }
 
     async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
-        self.db.write(task!(; |txn| queue::sweep(txn, stalled_before_ms, now_ms).await)).await
+        // Forward only: what was put back and published meanwhile is not met again.
+        let (mut total, mut after) = (0, Some(0));
+        while let Some(seq) = after {
+            let page: Task<_> = task!(; |txn| queue::sweep(txn, seq, stalled_before_ms, now_ms).await);
+            let swept = self.db.write(page).await?;
+            total += swept.count;
+            after = swept.next;
+        }
+        Ok(total)
     }
 
     async fn expire_leases(&self, now_ms: i64) -> Stored<u64> {

@@ -15,8 +15,8 @@ use sea_orm::{
 use tongbao_delivery::port::{Binding, Filter, OutboxRow, State};
 use tongbao_model::Class;
 
-/// Deliveries that one sweep puts back.
-const SWEEP: u64 = 5_000;
+/// Deliveries that one transaction of a sweep puts back; in between, others get their turn.
+const PAGE: u64 = 1_000;
 /// Worker shown at an attempt that a person settled.
 const BY_HAND: &str = "by hand";
 
@@ -60,8 +60,22 @@ pub async fn done(txn: &DatabaseTransaction, ids: &[i64], now_ms: i64) -> Result
     Ok(())
 }
 
-/// Puts stalled deliveries back into the outbox.
-pub async fn sweep(txn: &DatabaseTransaction, stalled_before_ms: i64, now_ms: i64) -> Result<u64, Fail> {
+/// One page of a sweep.
+#[derive(Debug, Clone, Copy)]
+pub struct Swept {
+    /// How many were put back.
+    pub count: u64,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<i64>,
+}
+
+/// Puts stalled deliveries after a sequence number back into the outbox, a page of them.
+pub async fn sweep(
+    txn: &DatabaseTransaction,
+    after_seq: i64,
+    stalled_before_ms: i64,
+    now_ms: i64,
+) -> Result<Swept, Fail> {
     use deliveries::Column as D;
     let stalled =
         Condition::any().add(D::PublishedAtMs.is_null()).add(D::PublishedAtMs.lt(stalled_before_ms));
@@ -95,11 +109,12 @@ pub async fn sweep(txn: &DatabaseTransaction, stalled_before_ms: i64, now_ms: i6
         .to_owned();
     let open = [State::Pending, State::Waiting, State::Calling].map(State::name);
     let rows = deliveries::Entity::find()
+        .filter(D::Seq.gt(after_seq))
         .filter(D::State.is_in(open))
         .filter(what)
         .filter(Expr::exists(in_outbox).not())
         .order_by_asc(D::Seq)
-        .limit(SWEEP)
+        .limit(PAGE)
         .all(txn)
         .await?;
     let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
@@ -108,7 +123,8 @@ pub async fn sweep(txn: &DatabaseTransaction, stalled_before_ms: i64, now_ms: i6
         .map(|row| outbox_row(&row.id, &row.target, &row.order_key, row.due_at_ms.unwrap_or(now_ms)))
         .collect();
     insert_all::<outbox::Entity, _>(txn, back).await?;
-    Ok(count)
+    let next = rows.last().filter(|_| count == PAGE).map(|row| row.seq);
+    Ok(Swept { count, next })
 }
 
 fn no_predecessor() -> Expr {

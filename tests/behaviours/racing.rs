@@ -64,7 +64,7 @@ pub async fn a_successor_waits_for_the_commit_of_who_closes_its_predecessor(comb
     let halt = || {
         let _ = HALT.try_with(|halt| {
             halt.reached.send(()).unwrap();
-            drop(halt.go_on.lock().unwrap().recv_timeout(PATIENCE));
+            let _ = halt.go_on.lock().unwrap().recv_timeout(PATIENCE);
         });
     };
     assert!(arm("finished-before-commit", Action::Call(Arc::new(halt))));
@@ -83,7 +83,7 @@ pub async fn a_successor_waits_for_the_commit_of_who_closes_its_predecessor(comb
     tokio::task::spawn_blocking(move || has_reached.recv_timeout(PATIENCE)).await.unwrap().unwrap();
     store.accept(vec![two.clone()], None, 4).await.unwrap();
     let successor = two.deliveries[0].id.clone();
-    assert_eq!(emptied(store, 4).await, [successor.clone()]);
+    assert_eq!(emptied(store, 4).await, std::slice::from_ref(&successor));
     let beginning = store.clone();
     let mut begin = tokio::spawn(async move { beginning.begin(&successor, "w", 1_000, 5).await });
     let early = tokio::time::timeout(Duration::from_millis(300), &mut begin).await;

@@ -487,5 +487,10 @@ pub async fn sweep_finds_what_stalled_and_nothing_else(combination: Combination)
     let mut swept = emptied(store, 5_100).await;
     swept.sort();
     assert_eq!(swept, ["calling", "in-outbox", "pending", "recent", "waiting"]);
+    // More than one page.
+    let many = (0..2_100).map(|number| intake(&format!("many-{number}"), 1)).collect();
+    store.accept(many, None, 6_000).await.unwrap();
+    emptied(store, 6_000).await;
+    assert_eq!(store.sweep(6_001, 7_000).await.unwrap(), 2_105);
     store.close().await;
 }

@@ -40,9 +40,7 @@ pub(super) fn failed(error: &lapin::Error) -> BrokerError {
 
 /// Makes a session and announces it.
 pub(super) async fn open(inner: &Arc<Inner>) -> Result<Arc<Session>, BrokerError> {
-    let slow = |_| BrokerError::Unavailable("connecting takes too long".to_owned());
-    let session = tokio::time::timeout(CONNECT, connect(inner)).await.map_err(slow)??;
-    let session = Arc::new(session);
+    let session = Arc::new(connect(inner).await?);
     watch_connection(inner, &session);
     let set_up = async {
         session.declare(&inner.topology, &inner.specs()).await?;
@@ -62,7 +60,16 @@ pub(super) async fn open(inner: &Arc<Inner>) -> Result<Arc<Session>, BrokerError
     Ok(session)
 }
 
-async fn connect(inner: &Inner) -> Result<Session, BrokerError> {
+/// A connection with its publishing channel, and nothing else yet.
+pub(super) async fn connect(inner: &Inner) -> Result<Session, BrokerError> {
+    tokio::time::timeout(CONNECT, reach(inner)).await.map_err(slow)?
+}
+
+fn slow(_: tokio::time::error::Elapsed) -> BrokerError {
+    BrokerError::Unavailable("connecting takes too long".to_owned())
+}
+
+async fn reach(inner: &Inner) -> Result<Session, BrokerError> {
     let runtime = lapin::runtime::default_runtime().map_err(|error| failed(&error))?;
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("tongbao {}", inner.settings.prefix).into());
