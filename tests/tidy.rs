@@ -94,8 +94,12 @@ fn every_core_package_says_what_it_does_not_know() {
     for entry in std::fs::read_dir(root().join("core")).unwrap() {
         let lib = entry.unwrap().path().join("lib.rs");
         let text = text(&lib);
-        let head: String =
-            text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect::<Vec<_>>().join(" ");
+        let head: String = text
+            .lines()
+            .map_while(|line| line.strip_prefix("//!"))
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join(" ");
         assert!(head.len() > 150, "{}: the head says too little", shown(&lib));
         let says = ["not know", "knows no", "no knowledge", "that speaks SQL", "Wiring only", "contains no"];
         assert!(says.iter().any(|words| head.contains(words)), "{}: what does it not know?", shown(&lib));

@@ -25,7 +25,12 @@ fn main() -> std::io::Result<()> {
     for file in files {
         let name = file.strip_prefix(&folder).map_err(std::io::Error::other)?;
         // Writing to a String cannot fail.
-        let _ = writeln!(list, "    ({:?}, include_str!({:?})),", name.display().to_string(), file.display().to_string());
+        let _ = writeln!(
+            list,
+            "    ({:?}, include_str!({:?})),",
+            name.display().to_string(),
+            file.display().to_string()
+        );
     }
     list.push(']');
     std::fs::write(Path::new(&variable("OUT_DIR")?).join("mappings.rs"), list)
