@@ -160,6 +160,7 @@ async fn every_mistake_in_one_run_with_its_line() {
         .replace("connector: nuonuo", "connector: nuonou")
         .replace("mapping: sales-order-to-crm", "mapping: sales-order-to-crn")
         .replace("secret: { env: TONGBAO_CRM_SECRET }", "secret: hunter2hunter2")
+        .replace("emits: invoice.issued", "emits: invoice.isued")
         .replace("acct_id:", "acct_idd:")
         .replace("to: ledger }\n", "too: ledger }\n");
     let path = write(world.folder.path(), "wrong.yaml", &wrong);

@@ -109,73 +109,88 @@ fn settle(
         Ok(account) => account,
         // Money can come before its contract; it is told about when the contract comes.
         Err(AccountError::NoContract) => return Ok((vec![entry], Vec::new())),
-        Err(AccountError::Currency { contract, movement }) => {
-            return Err(Fault::new(
-                Code::CurrencyMismatch,
-                format!("合同币别 {contract}，单据币别 {movement}"),
-                format!("the contract is in {contract}, the document in {movement}"),
-            )
-            .at("currency"));
-        }
-        Err(AccountError::Range) => {
-            return Err(Fault::new(Code::NumberRange, "金额超出范围", "the amounts leave the range"));
-        }
+        Err(error) => return Err(no_account(error)),
     };
-    let fact = |key: &str| {
-        let ordered = entries.iter().find(|one| one.kind == MovementKind::Ordered.name())?;
-        serde_json::from_str::<Value>(&ordered.facts).ok()?.get(key)?.as_str().map(str::to_owned)
-    };
+    let news = News { account: &account, entry: &entry, entries: &entries, delivery, now_ms };
     let mut events = Vec::new();
     let mut stored = vec![entry.clone()];
     if account.stage() != Stage::Open && event.kind != kinds::INVOICE_ISSUED {
-        let status = emit::record(&OpportunityStatus {
-            contract_number: entry.contract.clone(),
-            revision: account.revision,
-            opportunity_id: fact("opportunity"),
-            stage: account.stage().name().into(),
-            currency: account.currency.clone(),
-            due: Exact(account.due),
-            received: Exact(account.received),
-            open: Exact(account.open),
-        });
-        let contract = &entry.contract;
-        events.push(emit::event(
-            kinds::PAYMENT_MATCHED,
-            contract,
-            account.revision,
-            contract,
-            &status,
-            delivery,
-            now_ms,
-        ));
+        events.push(news.status());
     }
     if account.is_paid_in_full() && !account.released {
-        let commission = emit::record(&Commission {
-            contract_number: entry.contract.clone(),
-            salesperson: fact("salesperson"),
-            currency: account.currency.clone(),
-            base: Exact(account.due),
-            released_at: Time(rfc3339(entry.at_ms)),
-        });
-        let contract = &entry.contract;
-        events.push(emit::event(
-            kinds::COMMISSION_RELEASED,
-            contract,
-            1,
-            contract,
-            &commission,
-            delivery,
-            now_ms,
-        ));
+        events.push(news.commission());
         stored.push(LedgerEntry {
             kind: MovementKind::Released.name().into(),
-            origin: contract.clone(),
+            origin: entry.contract.clone(),
             revision: 1,
             amount: account.due.to_string(),
             ..entry.clone()
         });
     }
     Ok((stored, events))
+}
+
+fn no_account(error: AccountError) -> Fault {
+    match error {
+        AccountError::Currency { contract, movement } => Fault::new(
+            Code::CurrencyMismatch,
+            format!("合同币别 {contract}，单据币别 {movement}"),
+            format!("the contract is in {contract}, the document in {movement}"),
+        )
+        .at("currency"),
+        AccountError::Range | AccountError::NoContract => {
+            Fault::new(Code::NumberRange, "金额超出范围", "the amounts leave the range")
+        }
+    }
+}
+
+/// What a movement has to tell.
+struct News<'a> {
+    account: &'a Account,
+    entry: &'a LedgerEntry,
+    entries: &'a [LedgerEntry],
+    delivery: &'a str,
+    now_ms: i64,
+}
+
+impl News<'_> {
+    /// A fact the contract brought along.
+    fn fact(&self, key: &str) -> Option<String> {
+        let ordered = self.entries.iter().find(|one| one.kind == MovementKind::Ordered.name())?;
+        serde_json::from_str::<Value>(&ordered.facts).ok()?.get(key)?.as_str().map(str::to_owned)
+    }
+
+    fn event(&self, kind: &str, revision: i64, record: &Value) -> Event {
+        let contract = &self.entry.contract;
+        emit::event(kind, contract, revision, contract, record, self.delivery, self.now_ms)
+    }
+
+    fn status(&self) -> Event {
+        let account = self.account;
+        let status = emit::record(&OpportunityStatus {
+            contract_number: self.entry.contract.clone(),
+            revision: account.revision,
+            opportunity_id: self.fact("opportunity"),
+            stage: account.stage().name().into(),
+            currency: account.currency.clone(),
+            due: Exact(account.due),
+            received: Exact(account.received),
+            open: Exact(account.open),
+        });
+        self.event(kinds::PAYMENT_MATCHED, account.revision, &status)
+    }
+
+    /// Told once per contract: its revision never rises, so a second one is a repeat.
+    fn commission(&self) -> Event {
+        let commission = emit::record(&Commission {
+            contract_number: self.entry.contract.clone(),
+            salesperson: self.fact("salesperson"),
+            currency: self.account.currency.clone(),
+            base: Exact(self.account.due),
+            released_at: Time(rfc3339(self.entry.at_ms)),
+        });
+        self.event(kinds::COMMISSION_RELEASED, 1, &commission)
+    }
 }
 
 fn is_reversal(entry: &LedgerEntry) -> bool {

@@ -1,5 +1,7 @@
 //! From [`Config`] to something that can run: mappings compiled, connections built, every name resolved.
 
+use crate::emit::EMITTED;
+
 use super::{Config, Environment, Flow, INTAKE, LEDGER, Receives, read};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -279,6 +281,26 @@ fn check_flows(
                 flow.place,
                 format!("流程名 {} 重复或为保留名", flow.name),
                 format!("the flow name `{}` is taken", flow.name),
+            );
+        }
+        if let Some(from) = &flow.from
+            && !config.connections.iter().any(|connection| connection.name == *from)
+        {
+            findings.error(
+                "connection-unknown",
+                flow.place,
+                format!("没有连接 {from}"),
+                format!("there is no connection `{from}`"),
+            );
+        }
+        if let Some(kind) = flow.emits.as_deref().filter(|kind| !EMITTED.contains(kind)) {
+            let suggestion = nearest(kind, EMITTED.iter().copied())
+                .map(|name| Text::new(format!("是否为 {name}？"), format!("did you mean `{name}`?")));
+            findings.error_with(
+                "flow-emits",
+                flow.place,
+                Text::new(format!("没有后续事件 {kind}"), format!("nothing emits `{kind}`")),
+                suggestion,
             );
         }
         if flow.to == LEDGER {
