@@ -3,6 +3,9 @@
 //! Wiring only. This is the one package that sees the environment, the file system and the terminal; it holds no
 //! protocol, no SQL, no AMQP and no arithmetic of its own.
 
+// The futures of sea-orm and lapin nest deeper than the compiler's default allows when it lays out whole commands.
+#![recursion_limit = "256"]
+
 pub mod api;
 pub mod cli;
 pub mod commands;

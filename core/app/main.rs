@@ -1,5 +1,7 @@
 //! The `tongbao` binary.
 
+#![recursion_limit = "256"]
+
 use clap::Parser;
 use std::process::ExitCode;
 use tongbao_app::cli::Cli;
