@@ -14,10 +14,7 @@ stop() {
     [ -n "$child" ] || return 0
     pid=$child
     [ -s "$dir/$1.pid" ] && pid=$(cat "$dir/$1.pid")
-    # PostgreSQL waits for its clients on TERM. Its data is not needed any more: QUIT spares it the last flush.
-    signal=TERM
-    [ "$1" = postgres ] && signal=QUIT
-    kill "-$signal" "$pid" 2>/dev/null
+    kill "-$2" "$pid" 2>/dev/null
     # A server that does not end in time is ended.
     ( i=0; while [ $i -lt 30 ] && kill -0 "$pid" 2>/dev/null; do sleep 1; i=$((i + 1)); done
       kill -KILL "$pid" "$child" 2>/dev/null ) &
@@ -35,9 +32,15 @@ while read -r command name; do
         eval "child_$name=$!"
         running="$name $running"
         ;;
-    stop) stop "$name" ;;
+    stop) stop "$name" TERM ;;
     esac
     echo done
 done
-for name in $running; do stop "$name"; done
+# What they stored is not needed any more. PostgreSQL has shared memory to give back and does so on QUIT.
+for name in $running; do
+    case $name in
+    postgres) stop "$name" QUIT ;;
+    *) stop "$name" KILL ;;
+    esac
+done
 rm -rf "$dir"
