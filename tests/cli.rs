@@ -239,6 +239,13 @@ async fn serve_park_mend_replay_and_stop() {
         })
         .await;
     explained(&world).await;
+    let replay = format!("http://{}/api/deliveries/replay", world.listen);
+    let post = |body: &'static str| {
+        client.post(&replay).header("content-type", "application/json").body(body).send()
+    };
+    assert_eq!(post("{}").await.unwrap().status(), 400, "nobody replays everything by an empty body");
+    let answer = post(r#"{"key":"HT-1"}"#).await.unwrap().text().await.unwrap();
+    assert_eq!(answer, r#"{"replayed":[]}"#, "what is posted is not replayed");
     let metrics = world.get("/metrics").await.1;
     assert!(
         metrics.contains("tongbao_attempts_total") && metrics.contains("tongbao_events_accepted_total"),

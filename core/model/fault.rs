@@ -4,6 +4,7 @@
 //! page in `faults/<code>.md`; a test keeps the list and the folder together.
 
 use crate::class::{Class, Owner};
+use crate::mask;
 use serde::{Deserialize, Serialize};
 
 /// A sentence in the product's two languages.
@@ -51,14 +52,21 @@ impl Fault {
         Fault { code, field: None, value: None, message: Text::new(zh, en), remedy: code.remedy() }
     }
 
-    /// Names the field.
+    /// Names the field. A field that may hold secrets or personal data takes its value off again.
     pub fn at(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        let field = field.into();
+        if mask::is_hidden(&field) {
+            self.value = None;
+        }
+        self.field = Some(field);
         self
     }
 
-    /// Shows the value, cut to 80 characters.
+    /// Shows the value, cut to 80 characters; not that of a field that may hold secrets or personal data.
     pub fn value(mut self, value: impl AsRef<str>) -> Self {
+        if self.field.as_deref().is_some_and(mask::is_hidden) {
+            return self;
+        }
         let text = value.as_ref();
         let short: String = text.chars().take(80).collect();
         self.value = Some(if short.len() < text.len() { format!("{short}…") } else { short });
@@ -268,6 +276,14 @@ mod tests {
             assert!(page.contains("\n## 含义"), "{code}: Chinese part");
             assert!(page.contains("\n## What to do"), "{code}: English part");
         }
+    }
+
+    #[test]
+    fn personal_values_are_not_shown() {
+        let fault = || Fault::new(Code::FieldTooLong, "过长", "too long");
+        assert_eq!(fault().at("number").value("HT-1").value.as_deref(), Some("HT-1"));
+        assert_eq!(fault().at("customer.phone").value("0574-12345678").value, None);
+        assert_eq!(fault().value("0574-12345678").at("customer.phone").value, None);
     }
 
     #[test]
