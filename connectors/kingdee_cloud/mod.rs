@@ -60,6 +60,9 @@ settings! {
         timeout_ms: u64 => (60_000),
         /// How far a poll looks back behind what it has seen, in seconds: bills saved late carry earlier times.
         poll_overlap_s: u64 => (300),
+        /// The very first poll reads receipts modified since this day (`yyyy-MM-dd`, or with a time, in the site's own
+        /// zone); without it the whole history. Later polls go by their cursor.
+        poll_since: Option<String> => (optional),
         /// Rows of one query; the site's version allows 2000 or 10000.
         page_rows: u64 => (2_000),
     }
@@ -87,6 +90,17 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
             place,
             format!("auth: {} 还缺少 app_id/app_secret 或 password", checked.auth),
             format!("`auth: {}` also needs `app_id` and `app_secret`, or `password`", checked.auth),
+        );
+        return None;
+    }
+    if let Some(since) = &checked.poll_since
+        && receipts::first(since).is_none()
+    {
+        findings.error(
+            "config-value",
+            settings.node.get("poll_since").map_or(place, |node| node.place),
+            "poll_since 应形如 2026-01-01 或 2026-01-01T08:00:00",
+            "`poll_since` must look like 2026-01-01 or 2026-01-01T08:00:00",
         );
         return None;
     }
@@ -118,6 +132,7 @@ pub(crate) mod tests {
             stamp_field: "FNetOrderBillNo".into(),
             timeout_ms: 5_000,
             poll_overlap_s: 300,
+            poll_since: None,
             page_rows: 2_000,
         }
     }

@@ -4,7 +4,7 @@ use super::client::{Intent, KingdeeClient};
 use super::reply::{Done, plain};
 use async_trait::async_trait;
 use jiff::ToSpan;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -56,6 +56,11 @@ fn begin(cursor: Option<&str>, overlap_s: u64) -> Option<DateTime> {
     let cursor = cursor?;
     let (text, overlap_s) = cursor.strip_prefix(GO_ON).map_or((cursor, overlap_s), |text| (text, 0));
     second(text)?.checked_sub(i64::try_from(overlap_s).ok()?.seconds()).ok()
+}
+
+/// Where the very first poll begins, as the settings say it.
+pub fn first(text: &str) -> Option<DateTime> {
+    second(text).or_else(|| Some(text.parse::<Date>().ok()?.at(0, 0, 0, 0)))
 }
 
 /// The whole second of a time as the server prints it, in its own local time.
@@ -127,7 +132,8 @@ impl Source for Receipts {
         let limit = settings.page_rows.max(2);
         let modified = RECEIPT_KEYS.iter().position(|key| *key == "FModifyDate").unwrap_or(0);
         let time = |row: &Value| row.get(modified).map(plain).unwrap_or_default();
-        let mut since = begin(cursor, settings.poll_overlap_s);
+        let since = settings.poll_since.as_deref().filter(|_| cursor.is_none()).and_then(first);
+        let mut since = begin(cursor, settings.poll_overlap_s).or(since);
         let mut latest = cursor.map_or("", |text| text.strip_prefix(GO_ON).unwrap_or(text)).to_owned();
         let (mut documents, mut seen) = (Vec::new(), HashSet::new());
         let (mut start, mut last, mut pages) = (0, None, 0);
@@ -187,6 +193,13 @@ mod tests {
         assert_eq!(since(Some("2026-11-20T00:02:00"), 300), "FModifyDate>='2026-11-19 23:57:00'");
         assert_eq!(since(Some("2026-11-20T00:02:00.123"), 0), "FModifyDate>='2026-11-20 00:02:00'");
         assert_eq!(since(Some("from 2026-11-20T00:02:00"), 300), "FModifyDate>='2026-11-20 00:02:00'");
+    }
+
+    #[test]
+    fn the_first_poll_begins_where_it_is_told() {
+        assert_eq!(filter(first("2026-01-01")), "FModifyDate>='2026-01-01 00:00:00'");
+        assert_eq!(filter(first("2026-01-01T08:30:00")), "FModifyDate>='2026-01-01 08:30:00'");
+        assert_eq!(first("last year"), None);
     }
 
     #[test]
