@@ -260,7 +260,8 @@ impl Running {
             }
         });
         spawn_pollers(&service, &loaded, &stopping, &mut tasks);
-        tasks.spawn(follow_tables(tables, stopping));
+        tasks.spawn(follow_tables(tables, stopping.clone()));
+        tasks.spawn(telemetry::keep(stopping));
         Ok(Running { service, address, stop_ms: loaded.config.server.stop_ms, tasks, _lock: lock })
     }
 

@@ -2,6 +2,7 @@
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tongbao_delivery::observer::Observer;
 use tongbao_delivery::port::{Accepted, Next};
 use tongbao_model::Class;
@@ -33,6 +34,16 @@ pub fn metrics() -> PrometheusHandle {
             handle
         })
         .clone()
+}
+
+/// Folds measured samples together every few seconds: without it they would pile up as long as nobody scrapes.
+pub async fn keep(stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(5)) => metrics().run_upkeep(),
+        }
+    }
 }
 
 /// Counts what the engine tells.
