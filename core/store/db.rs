@@ -4,6 +4,10 @@
 //! turn. There, write jobs are queued to one task, and all jobs that wait when a transaction begins share it and
 //! its disk flush, each behind a savepoint so that one that fails harms no other. PostgreSQL and MySQL get a
 //! pool and one transaction per job, tried again after deadlocks.
+//!
+//! Nothing a caller does cancels a statement: every question and every transaction runs in a task of its own. A
+//! caller may be dropped at any point (a client that hangs up, an engine that is cut off), and a MySQL connection whose
+//! answer nobody reads never comes back to its pool, which is empty after a few of those.
 
 use crate::error::Fail;
 use async_trait::async_trait;
@@ -17,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tongbao_delivery::port::{StoreError, Stored};
+use tracing::Instrument;
 
 /// Jobs that wait for the SQLite writer; beyond that, callers wait.
 const QUEUE: usize = 1_024;
@@ -24,6 +29,8 @@ const QUEUE: usize = 1_024;
 const GROUP: usize = 128;
 /// Tries of a transaction that deadlocks.
 const TRIES: u32 = 12;
+/// How long closing waits for connections that are out.
+const CLOSE: Duration = Duration::from_secs(10);
 
 /// What is run in a transaction. It may be run more than once, so it must not consume what it works on.
 pub type Task<T> =
@@ -71,7 +78,7 @@ impl Db {
     /// Runs a task in a transaction.
     pub async fn write<T: Send + 'static>(&self, task: Task<T>) -> Stored<T> {
         match &self.writer {
-            Writer::Pool(pool) => in_pool(pool, task).await,
+            Writer::Pool(pool) => detached(in_pool(pool.clone(), task)).await,
             Writer::Single { queue, .. } => {
                 let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let queue = queue.ok_or_else(closed)?;
@@ -81,6 +88,17 @@ impl Db {
                 answer.await.map_err(|_| closed())?
             }
         }
+    }
+
+    /// Asks outside of a transaction.
+    pub async fn ask<T, Q, A>(&self, question: Q) -> Stored<T>
+    where
+        T: Send + 'static,
+        Q: FnOnce(DatabaseConnection) -> A,
+        A: Future<Output = Result<T, Fail>> + Send + 'static,
+    {
+        let answer = question(self.read.clone());
+        detached(async move { answer.await.map_err(StoreError::from) }).await
     }
 
     /// Waits for what is being written and closes.
@@ -94,20 +112,32 @@ impl Db {
                 tracing::error!(%error, "the writer ended badly");
             }
         }
-        if let Err(error) = self.read.close_by_ref().await {
-            tracing::warn!(%error, "the database did not close cleanly");
+        match tokio::time::timeout(CLOSE, self.read.close_by_ref()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the database did not close cleanly"),
+            Err(_) => tracing::warn!("a database connection did not come back to be closed"),
         }
     }
+}
+
+/// Runs to its end whether the caller waits for it or not.
+async fn detached<T, A>(answer: A) -> Stored<T>
+where
+    T: Send + 'static,
+    A: Future<Output = Stored<T>> + Send + 'static,
+{
+    let ended = tokio::spawn(answer.in_current_span()).await;
+    ended.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
 }
 
 fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }
 
-async fn in_pool<T>(pool: &DatabaseConnection, task: Task<T>) -> Stored<T> {
+async fn in_pool<T>(pool: DatabaseConnection, task: Task<T>) -> Stored<T> {
     let mut tries = 0;
     loop {
-        let fail = match once(pool, &task).await {
+        let fail = match once(&pool, &task).await {
             Ok(value) => return Ok(value),
             Err(fail) => fail,
         };
@@ -116,8 +146,7 @@ async fn in_pool<T>(pool: &DatabaseConnection, task: Task<T>) -> Stored<T> {
             return Err(fail.into());
         }
         tracing::debug!(tries, ?fail, "transaction is run again");
-        // Those who deadlocked must not meet again at once; the address of the future is as good a die as any,
-        // but the number of tries spreads them well enough with the scheduler's own noise.
+        // Those who deadlocked must not meet again at once.
         tokio::time::sleep(Duration::from_millis(2 << tries.min(6))).await;
     }
 }

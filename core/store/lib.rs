@@ -62,11 +62,12 @@ impl Store for Sql {
     }
 
     async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>> {
-        Ok(queue::rows(&self.db.read, None, limit).await?)
+        self.db.ask(|db| async move { queue::rows(&db, None, limit).await }).await
     }
 
     async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>> {
-        Ok(queue::rows(&self.db.read, Some((target, due_before_ms)), limit).await?)
+        let target = target.to_owned();
+        self.db.ask(|db| async move { queue::rows(&db, Some((&target, due_before_ms)), limit).await }).await
     }
 
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()> {
@@ -129,47 +130,56 @@ impl Store for Sql {
     }
 
     async fn deliveries(&self, filter: Filter) -> Stored<Vec<DeliveryView>> {
-        Ok(read::deliveries_by(&self.db.read, &filter).await?)
+        self.db.ask(|db| async move { read::deliveries_by(&db, &filter).await }).await
     }
 
     async fn delivery(&self, id: &str) -> Stored<Option<(DeliveryView, Vec<AttemptView>, Event)>> {
-        Ok(read::one(&self.db.read, id).await?)
+        let id = id.to_owned();
+        self.db.ask(|db| async move { read::one(&db, &id).await }).await
     }
 
     async fn find(&self, number: &str) -> Stored<Vec<Event>> {
-        Ok(read::find(&self.db.read, number).await?)
+        let number = number.to_owned();
+        self.db.ask(|db| async move { read::find(&db, &number).await }).await
     }
 
     async fn event(&self, id: &str) -> Stored<Option<Event>> {
-        Ok(read::event(&self.db.read, id).await?)
+        let id = id.to_owned();
+        self.db.ask(|db| async move { read::event(&db, &id).await }).await
     }
 
     async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
-        Ok(read::deliveries_of(&self.db.read, event).await?)
+        let event = event.to_owned();
+        self.db.ask(|db| async move { read::deliveries_of(&db, &event).await }).await
     }
 
     async fn caused_by(&self, delivery: &str) -> Stored<Vec<Event>> {
-        Ok(read::caused_by(&self.db.read, delivery).await?)
+        let delivery = delivery.to_owned();
+        self.db.ask(|db| async move { read::caused_by(&db, &delivery).await }).await
     }
 
     async fn binding(&self, target: &str, kind: &str, key: &str) -> Stored<Option<Binding>> {
-        Ok(read::binding(&self.db.read, target, kind, key).await?)
+        let (target, kind, key) = (target.to_owned(), kind.to_owned(), key.to_owned());
+        self.db.ask(|db| async move { read::binding(&db, &target, &kind, &key).await }).await
     }
 
     async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>> {
-        Ok(read::account(&self.db.read, contract).await?)
+        let contract = contract.to_owned();
+        self.db.ask(|db| async move { read::account(&db, &contract).await }).await
     }
 
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {
-        Ok(read::cursor(&self.db.read, connection, stream).await?)
+        let (connection, stream) = (connection.to_owned(), stream.to_owned());
+        self.db.ask(|db| async move { read::cursor(&db, &connection, &stream).await }).await
     }
 
     async fn counts(&self) -> Stored<Vec<Count>> {
-        Ok(read::counts(&self.db.read).await?)
+        self.db.ask(|db| async move { read::counts(&db).await }).await
     }
 
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>> {
-        Ok(read::table_rows(&self.db.read, table).await?)
+        let table = table.map(str::to_owned);
+        self.db.ask(|db| async move { read::table_rows(&db, table.as_deref()).await }).await
     }
 
     async fn import_table(
@@ -183,11 +193,11 @@ impl Store for Sql {
     }
 
     async fn tables_revision(&self) -> Stored<i64> {
-        Ok(read::tables_revision(&self.db.read).await?)
+        self.db.ask(|db| async move { read::tables_revision(&db).await }).await
     }
 
     async fn ping(&self) -> Stored<()> {
-        self.db.read.ping().await.map_err(|error| error::stored(&error))
+        self.db.ask(|db| async move { Ok(db.ping().await?) }).await
     }
 
     async fn close(&self) {

@@ -443,6 +443,27 @@ pub async fn concurrent_lanes_lose_no_successor(combination: Combination) {
     store.close().await;
 }
 
+/// Callers that are dropped in the middle (clients that hang up, engines that are cut off) leave no connection
+/// behind that is of no use to anybody.
+pub async fn callers_that_leave_take_nothing_with_them(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    for number in 0..240 {
+        let patience = Duration::from_micros(number * 25);
+        let key = format!("K{number}");
+        match number % 3 {
+            0 => drop(tokio::time::timeout(patience, store.find(&key)).await),
+            1 => drop(tokio::time::timeout(patience, store.accept(vec![intake(&key, 1)], None, 1)).await),
+            _ => drop(tokio::time::timeout(patience, store.sweep(0, 0)).await),
+        }
+    }
+    let asked = join_all((0..32).map(|_| store.counts())).await;
+    assert!(asked.iter().all(Result::is_ok), "{asked:?}");
+    let begun = std::time::Instant::now();
+    store.close().await;
+    assert!(begun.elapsed() < Duration::from_secs(9), "waited for a connection that does not come back");
+}
+
 pub async fn sweep_finds_what_stalled_and_nothing_else(combination: Combination) {
     let world = World::new(combination).await;
     let store = &world.store;
