@@ -25,6 +25,8 @@ pub enum Action {
     AbortAt(u64),
     /// A function of the test's is called.
     Call(Arc<dyn Fn() + Send + Sync>),
+    /// A function of the test's is called with the delivery that passes, or nothing where that is not known.
+    CallWith(Arc<dyn Fn(&str) + Send + Sync>),
 }
 
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -52,6 +54,11 @@ pub fn disarm() {
 
 /// Passes the place of this name.
 pub fn failpoint(name: &str) {
+    failpoint_of(name, "");
+}
+
+/// Passes the place of this name with a delivery.
+pub fn failpoint_of(name: &str, delivery: &str) {
     if !ARMED.load(Ordering::Relaxed) {
         return;
     }
@@ -67,6 +74,7 @@ pub fn failpoint(name: &str) {
     match action {
         Action::Abort | Action::AbortAt(_) => std::process::abort(),
         Action::Call(call) => call(),
+        Action::CallWith(call) => call(delivery),
     }
 }
 

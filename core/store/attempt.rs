@@ -10,7 +10,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, TryInsert,
 };
-use tongbao_delivery::failpoints::failpoint;
+use tongbao_delivery::failpoints::failpoint_of;
 use tongbao_delivery::policy::doubt;
 use tongbao_delivery::port::{
     Begin, Binding, Finish, Finished, LedgerEntry, Next, Previous, State, StoreError, Stored, Work,
@@ -212,7 +212,7 @@ pub async fn finish(txn: &DatabaseTransaction, finish: &Finish) -> Result<Finish
         .exec(txn)
         .await?;
     consequences(txn, finish, &Place::from(&row), next).await?;
-    failpoint("finished-before-commit");
+    failpoint_of("finished-before-commit", &finish.delivery);
     Ok(Finished::Stored)
 }
 

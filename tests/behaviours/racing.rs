@@ -5,7 +5,7 @@ use super::world::{Combination, Database, PATIENCE, World, intake, open};
 use futures::future::join_all;
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use tongbao_delivery::failpoints::{Action, arm};
 use tongbao_delivery::port::{Begin, Filter, Finished, Next, State};
@@ -43,14 +43,19 @@ pub async fn processes_that_accept_side_by_side_agree_on_the_order(combination: 
     }
 }
 
-/// A place where a transaction of this test stands still.
+/// A place where a transaction stands still.
 struct Halt {
     reached: SyncSender<()>,
     go_on: Mutex<Receiver<()>>,
 }
 
-tokio::task_local! {
-    static HALT: Arc<Halt>;
+/// By the delivery whose outcome halts; all others pass.
+static HALTS: LazyLock<Mutex<HashMap<String, Arc<Halt>>>> = LazyLock::new(Mutex::default);
+
+fn halt(delivery: &str) {
+    let Some(halt) = HALTS.lock().unwrap().get(delivery).cloned() else { return };
+    halt.reached.send(()).unwrap();
+    let _ = halt.go_on.lock().unwrap().recv_timeout(PATIENCE);
 }
 
 /// The predecessor's outcome is written and not committed, and its look for successors has found none; then a
@@ -60,14 +65,7 @@ pub async fn a_successor_waits_for_the_commit_of_who_closes_its_predecessor(comb
         // Its writers take turns: there is no time between a look and its commit.
         return;
     }
-    // Only a transaction of this test's own task halts; other cases pass.
-    let halt = || {
-        let _ = HALT.try_with(|halt| {
-            halt.reached.send(()).unwrap();
-            let _ = halt.go_on.lock().unwrap().recv_timeout(PATIENCE);
-        });
-    };
-    assert!(arm("finished-before-commit", Action::Call(Arc::new(halt))));
+    assert!(arm("finished-before-commit", Action::CallWith(Arc::new(halt))));
     let world = World::new(combination).await;
     let store = &world.store;
     let (one, two) = (intake("HT-1", 1), intake("HT-1", 2));
@@ -78,8 +76,9 @@ pub async fn a_successor_waits_for_the_commit_of_who_closes_its_predecessor(comb
     let (reached, has_reached) = sync_channel(1);
     let (go, go_on) = sync_channel(1);
     let halt = Arc::new(Halt { reached, go_on: Mutex::new(go_on) });
+    HALTS.lock().unwrap().insert(outcome.delivery.clone(), halt);
     let closing = store.clone();
-    let closing = tokio::spawn(HALT.scope(halt, async move { closing.finish(outcome).await }));
+    let closing = tokio::spawn(async move { closing.finish(outcome).await });
     tokio::task::spawn_blocking(move || has_reached.recv_timeout(PATIENCE)).await.unwrap().unwrap();
     store.accept(vec![two.clone()], None, 4).await.unwrap();
     let successor = two.deliveries[0].id.clone();
