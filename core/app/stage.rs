@@ -5,7 +5,6 @@ use crate::config::{self, Environment, Loaded};
 use crate::service::{self, Running};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tongbao_delivery::port::{Count, ImportMode, State, Store, Stored, TableRow};
 use tongbao_sandbox::{Sandbox, SandboxConfig};
@@ -238,9 +237,4 @@ impl Stage {
 fn concrete(listen: &str) -> io::Result<String> {
     let listener = std::net::TcpListener::bind(listen)?;
     Ok(listener.local_addr()?.to_string())
-}
-
-/// The store behind an `Arc`, for helpers that keep it.
-pub fn shared_store(stage: &Stage) -> Arc<dyn Store> {
-    stage.running.service.store.clone()
 }

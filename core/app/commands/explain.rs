@@ -4,7 +4,7 @@ use crate::output::{self, Exit, time};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::Path;
-use tongbao_delivery::port::{AttemptView, DeliveryView, Store, Stored};
+use tongbao_delivery::port::{AttemptView, Store, Stored};
 use tongbao_model::{Event, mask};
 
 /// Longest chain followed.
@@ -161,9 +161,4 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
-}
-
-/// One delivery as JSON for the API; kept here with its relatives.
-pub fn delivery(view: &DeliveryView) -> Value {
-    json!(view)
 }
