@@ -1,7 +1,7 @@
 //! Reading answers: business errors come under HTTP 200, in three wrappings.
 
 use serde_json::Value;
-use tongbao_connect::rules::{Rule, Said, first};
+use tongbao_connect::rules::{Rule, Said, first, said as rule};
 use tongbao_connect::{Failure, Reply};
 use tongbao_model::{Class, Code, Fault};
 
@@ -39,16 +39,6 @@ pub const RULES: &[Rule] = &[
     ),
     rule("content", &["0", "9", "10", "11", "12"], &[], Class::Rejected, Code::TargetRejected),
 ];
-
-const fn rule(
-    name: &'static str,
-    codes: &'static [&'static str],
-    texts: &'static [&'static str],
-    class: Class,
-    fault: Code,
-) -> Rule {
-    Rule { name, status: None, codes, texts, class, fault }
-}
 
 /// An answer of a write or a query, taken apart.
 #[derive(Debug, Clone, PartialEq)]

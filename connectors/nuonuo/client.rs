@@ -5,7 +5,7 @@ use super::sign::sign;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tongbao_connect::rules::{Rule, Said, first};
+use tongbao_connect::rules::{Rule, Said, first, said as text};
 use tongbao_connect::session::{Lease, Session};
 use tongbao_connect::{Context, Failure, Reply, Sent};
 use tongbao_model::{Class, Code, Fault};
@@ -39,16 +39,6 @@ pub const RULES: &[Rule] = &[
 
 const fn rule(name: &'static str, codes: &'static [&'static str], class: Class, fault: Code) -> Rule {
     text(name, codes, &[], class, fault)
-}
-
-const fn text(
-    name: &'static str,
-    codes: &'static [&'static str],
-    texts: &'static [&'static str],
-    class: Class,
-    fault: Code,
-) -> Rule {
-    Rule { name, status: None, codes, texts, class, fault }
 }
 
 /// A refusal.

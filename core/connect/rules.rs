@@ -30,6 +30,17 @@ pub struct Said<'a> {
     pub text: &'a str,
 }
 
+/// A rule over what the system says under any HTTP status: the common form.
+pub const fn said(
+    name: &'static str,
+    codes: &'static [&'static str],
+    texts: &'static [&'static str],
+    class: Class,
+    fault: Code,
+) -> Rule {
+    Rule { name, status: None, codes, texts, class, fault }
+}
+
 impl Rule {
     fn matches(&self, said: Said<'_>) -> bool {
         self.status.is_none_or(|(from, to)| (from..=to).contains(&said.status))
