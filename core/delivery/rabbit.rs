@@ -6,6 +6,7 @@
 //! there is one way of recovering and it is used often enough to be trusted.
 
 mod consume;
+pub mod limit;
 mod session;
 mod topology;
 

@@ -1,0 +1,62 @@
+//! What the broker manages at most: persistent messages into a quorum queue, each confirmed, a window of them in
+//! flight. The limit that benchmarks are held against; nothing of ours is in the way.
+
+use super::RabbitSettings;
+use super::session::failed;
+use crate::broker::BrokerError;
+use futures::future::try_join_all;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use std::time::{Duration, Instant};
+
+/// Messages in flight at once.
+const WINDOW: u32 = 100;
+/// Size of one, in bytes.
+const SIZE: usize = 1024;
+/// AMQP's "persistent".
+const PERSISTENT: u8 = 2;
+
+/// Confirmed publishes a second, over a queue of its own that is deleted afterwards.
+pub async fn publishes_per_second(settings: &RabbitSettings, time: Duration) -> Result<f64, BrokerError> {
+    let runtime = lapin::runtime::default_runtime().map_err(|error| failed(&error))?;
+    let tls = OwnedTLSConfig { identity: None, cert_chain: settings.ca_pem.clone() };
+    let uri: lapin::uri::AMQPUri = settings.url.parse().map_err(BrokerError::Refused)?;
+    let connection = Connection::connect_uri_with_config(uri, ConnectionProperties::default(), tls, runtime)
+        .await
+        .map_err(|error| failed(&error))?;
+    let rate = measure(&connection, &format!("{}limit", settings.prefix), time).await;
+    let closed = connection.close(200, "measured".into()).await;
+    let rate = rate.map_err(|error| failed(&error))?;
+    closed.map_err(|error| failed(&error))?;
+    Ok(rate)
+}
+
+async fn measure(connection: &Connection, queue: &str, time: Duration) -> lapin::Result<f64> {
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let mut quorum = FieldTable::default();
+    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), quorum).await?;
+    let rate = publish(&channel, queue, time).await;
+    channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+    rate
+}
+
+async fn publish(channel: &Channel, queue: &str, time: Duration) -> lapin::Result<f64> {
+    let body = vec![b'x'; SIZE];
+    let started = Instant::now();
+    let mut count: u32 = 0;
+    while started.elapsed() < time {
+        let mut window = Vec::new();
+        for _ in 0..WINDOW {
+            let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
+            let options = BasicPublishOptions { mandatory: true, immediate: false };
+            window.push(channel.basic_publish("".into(), queue.into(), options, &body, properties).await?);
+        }
+        try_join_all(window).await?;
+        count = count.saturating_add(WINDOW);
+    }
+    Ok(f64::from(count) / started.elapsed().as_secs_f64())
+}
