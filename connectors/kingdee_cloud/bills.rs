@@ -247,6 +247,11 @@ impl Bills {
 
 #[async_trait]
 impl Target for Bills {
+    /// FBillNo is unique within the account.
+    fn refuses_twice(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, task: &Task) -> Outcome {
         self.run(task).await.unwrap_or_else(Outcome::Failed)
     }

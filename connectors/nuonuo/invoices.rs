@@ -183,6 +183,11 @@ impl Invoices {
 
 #[async_trait]
 impl Target for Invoices {
+    /// orderNo is unique within the account.
+    fn refuses_twice(&self) -> bool {
+        true
+    }
+
     async fn apply(&self, task: &Task) -> Outcome {
         match &task.reached {
             // Issued without a file, or failed and replayed by a person: the same order once more, no new one.

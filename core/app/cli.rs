@@ -58,6 +58,8 @@ pub enum Command {
         /// Name of the record; a list of names without one.
         record: Option<String>,
     },
+    /// 故障模拟：同一种子重现同一过程 / simulation of faults; a seed is a run that can be repeated
+    Sim(SimArgs),
     /// 性能测量 / benchmarks, each against a limit measured in the same run
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -89,6 +91,23 @@ pub struct SandboxArgs {
     /// 随机种子 / seed
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+/// Options of `sim`.
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// 种子数 / how many seeds
+    #[arg(long, default_value_t = 200)]
+    pub seeds: u64,
+    /// 起始种子 / the first one
+    #[arg(long, default_value_t = 1)]
+    pub from: u64,
+    /// 只运行一个种子并显示每一步 / one seed, with every step
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// 故意犯一个错误，检验模拟能否发现 / make a mistake on purpose, to see that it is seen
+    #[arg(long)]
+    pub bug: Option<String>,
 }
 
 /// `mapping …`

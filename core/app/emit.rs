@@ -1,6 +1,5 @@
 //! Follow-on events: what a success in a target means to everybody else.
 
-use crate::routes::new_id;
 use serde::Serialize;
 use serde_json::Value;
 use tongbao_connect::{Receipt, Task};
@@ -70,7 +69,7 @@ fn json(record: &impl Serialize) -> Option<Value> {
     Some(value)
 }
 
-/// A derived event.
+/// A derived event; [`crate::routes::Routes::intake`] gives it its id.
 pub fn event(
     kind: &str,
     key: &str,
@@ -81,7 +80,7 @@ pub fn event(
     now_ms: i64,
 ) -> Event {
     Event {
-        id: new_id(),
+        id: String::new(),
         kind: kind.into(),
         source: "tongbao".into(),
         key: key.into(),

@@ -1,7 +1,7 @@
 //! From an incoming document to an event with its deliveries.
 
 use crate::config::{INTAKE, Receives};
-use crate::routes::{Routes, new_id};
+use crate::routes::Routes;
 use crate::tables::TableCache;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ impl Intaker {
             .iter()
             .find_map(|path| text(path)?.parse::<jiff::Timestamp>().ok());
         let event = Event {
-            id: new_id(),
+            id: String::new(),
             kind: rule.event.clone(),
             source: connection.to_owned(),
             key: mapped.key,
@@ -74,7 +74,7 @@ impl Intaker {
         let digest = digest::of_record(&record);
         let key: String = digest.chars().take(16).collect();
         let event = Event {
-            id: new_id(),
+            id: self.routes.fresh_id(),
             kind: FAULTED.into(),
             source: connection.to_owned(),
             key: key.clone(),
@@ -85,8 +85,12 @@ impl Intaker {
             record: record.to_string(),
             cause: None,
         };
-        let delivery =
-            NewDelivery { id: new_id(), flow: INTAKE.into(), target: INTAKE.into(), order_key: key };
+        let delivery = NewDelivery {
+            id: self.routes.fresh_id(),
+            flow: INTAKE.into(),
+            target: INTAKE.into(),
+            order_key: key,
+        };
         Intake { event, deliveries: vec![delivery] }
     }
 

@@ -43,6 +43,15 @@ pub async fn handle(store: &Arc<dyn Store>, routes: &Routes, work: &Work, now_ms
     }
 }
 
+/// The contract whose account an event moves, if it names one.
+pub fn contract(event: &Event) -> Option<String> {
+    if event.kind == kinds::CONTRACT_SIGNED {
+        return Some(event.key.clone());
+    }
+    let record: Value = serde_json::from_str(&event.record).ok()?;
+    at(&record, "contract_number").and_then(Value::as_str).map(str::to_owned)
+}
+
 /// The movement an event means.
 fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
     let record: Value = serde_json::from_str(&event.record)

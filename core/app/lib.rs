@@ -19,6 +19,7 @@ pub mod pipeline;
 pub mod poller;
 pub mod routes;
 pub mod service;
+pub mod sim;
 pub mod stage;
 pub mod tables;
 pub mod telemetry;

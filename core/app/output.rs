@@ -15,14 +15,17 @@ pub enum Exit {
     Config,
     /// Database, broker or port cannot be had.
     Unavailable,
+    /// What was asked for does not exist.
+    Usage,
 }
 
 impl Exit {
-    /// The process's exit code. 2 is left to wrong usage.
+    /// The process's exit code. Wrong usage has the code that the command line's parser gives it.
     pub fn code(self) -> u8 {
         match self {
             Exit::Ok => 0,
             Exit::Failed => 1,
+            Exit::Usage => 2,
             Exit::Config => 3,
             Exit::Unavailable => 4,
         }

@@ -4,7 +4,7 @@ use crate::config::{BrokerConfig, Config, INTAKE, LEDGER, Loaded};
 use crate::intake::Intaker;
 use crate::pipeline::Pipeline;
 use crate::poller::Poller;
-use crate::routes::Routes;
+use crate::routes::{Ids, Routes};
 use crate::tables::TableCache;
 use crate::telemetry::{self, Counters};
 use crate::{api, ingress};
@@ -156,10 +156,16 @@ fn lock_file(config: &Config) -> Result<Option<std::fs::File>, StartError> {
 }
 
 /// What an earlier process had in memory is put back into the outbox before anything is taken from it. Leases are not
-/// waited for when their holder is surely gone.
-async fn take_over(store: &dyn Store, is_alone: bool, now_ms: i64) -> Result<(), StartError> {
+/// waited for when their holder is surely gone, and nothing it had sent can do harm any more.
+async fn take_over(
+    store: &dyn Store,
+    is_alone: bool,
+    targets: &[TargetSettings],
+    now_ms: i64,
+) -> Result<(), StartError> {
     if is_alone {
-        store.expire_leases(now_ms).await?;
+        let safe = targets.iter().filter(|target| target.refuses_twice);
+        store.expire_leases(safe.map(|target| target.name.clone()).collect(), now_ms).await?;
     }
     store.sweep(now_ms, now_ms).await?;
     Ok(())
@@ -216,8 +222,9 @@ impl Running {
         let pipeline =
             Pipeline { store: store.clone(), intaker: intaker.clone(), targets: targets.collect() };
         let broker = open_broker(&loaded.config, &clock)?;
+        let settings = target_settings(&loaded);
         if matches!(loaded.config.broker, BrokerConfig::Embedded) {
-            take_over(store.as_ref(), lock.is_some(), clock.now_ms()).await?;
+            take_over(store.as_ref(), lock.is_some(), &settings, clock.now_ms()).await?;
         }
         let engine = Engine::start(EngineParts {
             store: store.clone(),
@@ -225,8 +232,8 @@ impl Running {
             handler: Arc::new(pipeline),
             clock: clock.clone(),
             observer: Arc::new(Counters),
-            targets: target_settings(&loaded),
-            worker_name: format!("{}-{}", std::process::id(), crate::routes::new_id()),
+            targets: settings,
+            worker_name: format!("{}-{}", std::process::id(), Ids::Uuid.fresh()),
             relay: loaded.config.relay.clone(),
         })
         .await?;
@@ -293,19 +300,20 @@ pub fn intaker(loaded: &Loaded, tables: Arc<TableCache>) -> Intaker {
         receives,
         mappings: loaded.mappings.clone(),
         tables,
-        routes: Routes::new(loaded.config.flows.clone()),
+        routes: Routes::new(loaded.config.flows.clone(), Ids::Uuid),
     }
 }
 
 fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
+    let built = |name: &str| loaded.connections.get(name).and_then(|built| built.target.as_ref());
     let mut targets: Vec<TargetSettings> = loaded
         .config
         .connections
         .iter()
-        .filter(|connection| {
-            loaded.connections.get(&connection.name).is_some_and(|built| built.target.is_some())
+        .filter_map(|connection| {
+            let refuses_twice = built(&connection.name)?.refuses_twice();
+            Some(TargetSettings { refuses_twice, ..connection.target.clone() })
         })
-        .map(|connection| connection.target.clone())
         .collect();
     targets.push(TargetSettings::named(LEDGER));
     targets.push(TargetSettings::named(INTAKE));

@@ -10,7 +10,7 @@ use tongbao_delivery::port::{Count, ImportMode, State, Store, Stored, TableRow};
 use tongbao_sandbox::{Sandbox, SandboxConfig};
 
 /// The example configuration, as shipped.
-const EXAMPLE: &str = include_str!("../../deploy/tongbao.yaml");
+pub const EXAMPLE: &str = include_str!("../../deploy/tongbao.yaml");
 
 /// The shipped mapping files and their fixtures, by their path below `mappings/`.
 pub const MAPPINGS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/mappings.rs"));
@@ -75,7 +75,7 @@ pub fn write_files(options: &StageOptions, sandbox_url: &str, listen: &str) -> i
     // Addresses of servers hold passwords: the file only ever refers to them.
     let store = if options.store.is_some() { "{ env: TONGBAO_DATABASE_URL }" } else { "sqlite://tongbao.db" };
     let delivery = format!(
-        "delivery: {{ partitions: 8, in_flight: {} }}\n    retry: {{ first_ms: {}, max_ms: 5000 }}",
+        "delivery: {{ partitions: 8, in_flight: {}, call_timeout_ms: 8000, lease_ms: 10000 }}\n    retry: {{ first_ms: {}, max_ms: 5000 }}",
         options.in_flight, options.retry_ms
     );
     let mut text = EXAMPLE

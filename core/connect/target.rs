@@ -45,6 +45,12 @@ pub trait Target: Send + Sync {
     /// `CannotTell` with class `Unknown`, and the delivery is parked.
     async fn lookup(&self, task: &Task) -> Lookup;
 
+    /// Whether the system itself refuses a second document under the same key. If it does not, a call of unknown outcome
+    /// is given until the end of its lease to take effect before anyone asks about it or sends again.
+    fn refuses_twice(&self) -> bool {
+        false
+    }
+
     /// Calls the system in the cheapest way that proves address, credentials and permission (`tongbao doctor`).
     async fn probe(&self) -> Result<String, Failure>;
 }

@@ -68,6 +68,7 @@ impl Circuit {
             };
             match wait_until {
                 Some(until) => tokio::select! {
+                    biased;
                     () = changed => {}
                     () = tokio::time::sleep_until(until) => {}
                 },

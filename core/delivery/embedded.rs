@@ -35,7 +35,7 @@ impl Default for EmbeddedSettings {
 pub struct Embedded {
     settings: EmbeddedSettings,
     clock: Arc<dyn Clock>,
-    lanes: Mutex<HashMap<String, Arc<Lane>>>,
+    lanes: Mutex<BTreeMap<String, Arc<Lane>>>,
     closed: AtomicBool,
 }
 
@@ -247,7 +247,7 @@ impl Broker for Embedded {
         self.closed.store(true, Ordering::Release);
         let lanes: Vec<Arc<Lane>> = {
             let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            lanes.drain().map(|(_, lane)| lane).collect()
+            std::mem::take(&mut *lanes).into_values().collect()
         };
         for lane in lanes {
             // Wakes both sides: publishers get `Closed`, the feeders end.
@@ -274,12 +274,13 @@ async fn feed(lane: Arc<Lane>, clock: Arc<dyn Clock>, sender: mpsc::Sender<Recei
                 Offer::Nothing => None,
             };
             tokio::select! {
-                () = lane.arrived.notified() => {}
+                biased;
                 () = sender.closed() => {
                     // The wake-up may have been meant for another subscriber of this target.
                     lane.arrived.notify_one();
                     return;
                 }
+                () = lane.arrived.notified() => {}
                 () = until_ms(until, clock.as_ref()) => {}
             }
         };

@@ -9,12 +9,13 @@ use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Store, Stored};
 use crate::relay::run_relay;
 use crate::settings::{RelaySettings, TargetSettings};
 use crate::worker::run_worker;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// What an engine is made of.
 pub struct EngineParts {
@@ -64,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) worker_name: String,
     pub(crate) relay: RelaySettings,
-    pub(crate) wakes: HashMap<String, Arc<Notify>>,
+    pub(crate) wakes: BTreeMap<String, Arc<Notify>>,
 }
 
 impl Shared {
@@ -79,16 +80,15 @@ impl Shared {
     }
 }
 
-/// Whether the engine is to stop.
-#[derive(Clone)]
-pub(crate) struct Stop(watch::Receiver<bool>);
+/// Whether the engine is to stop. A token and not a `watch`: it wakes those who wait in a fixed order, which a
+/// simulation needs to be the same each time.
+#[derive(Clone, Default)]
+pub(crate) struct Stop(CancellationToken);
 
 impl Stop {
     /// Returns when it is.
     pub(crate) async fn told(&self) {
-        let mut receiver = self.0.clone();
-        // An error means that the engine is gone, which is a stop as well.
-        drop(receiver.wait_for(|stop| *stop).await.map(|_| ()));
+        self.0.cancelled().await;
     }
 
     /// Waits; answers early with `true` when it is.
@@ -100,7 +100,7 @@ impl Stop {
 /// A running engine. Dropped without [`Engine::stop`], it ends like a crash: at once, and nothing accepted is lost.
 pub struct Engine {
     shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
+    stop: Stop,
     tasks: Mutex<Tasks>,
 }
 
@@ -127,13 +127,12 @@ impl Engine {
             relay: parts.relay,
             wakes,
         });
-        let (stop, stopped) = watch::channel(false);
-        let stopped = Stop(stopped);
+        let stop = Stop::default();
         let mut tasks = Tasks::default();
-        tasks.relays.spawn(run_sweeper(shared.clone(), stopped.clone()));
+        tasks.relays.spawn(run_sweeper(shared.clone(), stop.clone()));
         for target in parts.targets {
-            tasks.relays.spawn(run_relay(shared.clone(), target.name.clone(), stopped.clone()));
-            tasks.workers.spawn(run_worker(shared.clone(), target, stopped.clone()));
+            tasks.relays.spawn(run_relay(shared.clone(), target.name.clone(), stop.clone()));
+            tasks.workers.spawn(run_worker(shared.clone(), target, stop.clone()));
         }
         Ok(Engine { shared, stop, tasks: Mutex::new(tasks) })
     }
@@ -161,7 +160,7 @@ impl Engine {
     /// Stops taking, lets the calls under way end and be stored, waits for open confirms, closes the broker.
     /// What is not done at the deadline is cut off. The store stays open; it is the caller's.
     pub async fn stop(&self, deadline: Duration) -> Stopped {
-        self.stop.send_replace(true);
+        self.stop.0.cancel();
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let until = Instant::now() + deadline;
         let workers = tokio::time::timeout_at(until, drain(&mut tasks.workers)).await;

@@ -24,6 +24,7 @@ pub mod port;
 pub mod rabbit;
 mod relay;
 pub mod settings;
+pub mod sim;
 mod worker;
 
 pub use broker::{Broker, BrokerError, Message, QueueSpec};

@@ -89,18 +89,26 @@ impl Schedule {
     }
 }
 
+/// When an attempt ended, in the history of its delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Attempts since acceptance or the last replay, this one included.
+    pub tries: u32,
+    /// When the retry window began.
+    pub window_start_ms: i64,
+    /// Now.
+    pub now_ms: i64,
+    /// When a call of unknown outcome cannot take effect any more; `None` when it does not matter, because the far
+    /// side refuses a key twice.
+    pub over_at_ms: Option<i64>,
+}
+
 /// What follows from the outcome of attempt `tries` (since acceptance or the last replay, this one included).
 ///
 /// `Rejected` parks: a person corrects table or document and replays. A handler that knows the refusal to be
 /// for good says so in its report, and the worker takes [`Next::Rejected`] instead.
-pub fn decide(
-    class: Class,
-    tries: u32,
-    window_start_ms: i64,
-    now_ms: i64,
-    schedule: &Schedule,
-    seed: u64,
-) -> Next {
+pub fn decide(class: Class, moment: &Moment, schedule: &Schedule, seed: u64) -> Next {
+    let Moment { tries, window_start_ms, now_ms, over_at_ms } = *moment;
     let window = Window::new(tries, window_start_ms, now_ms, schedule);
     match class {
         Class::Done | Class::AlreadyThere => Next::Posted,
@@ -109,8 +117,16 @@ pub fn decide(
             let own = schedule.delay_ms(schedule.first_ms, schedule.factor, tries, seed);
             window.not_before(millis(asked), own)
         }
-        Class::Throttled(None) | Class::Unavailable | Class::Unknown => {
+        Class::Throttled(None) | Class::Unavailable => {
             window.after(schedule.delay_ms(schedule.first_ms, schedule.factor, tries, seed))
+        }
+        Class::Unknown => {
+            let own = window.after(schedule.delay_ms(schedule.first_ms, schedule.factor, tries, seed));
+            // The question is worth nothing while the call may still take effect, even beyond the window.
+            match own {
+                Next::Retry { at_ms } => Next::Retry { at_ms: at_ms.max(over_at_ms.unwrap_or(at_ms)) },
+                other => other,
+            }
         }
         Class::Unauthorized => {
             if tries >= schedule.unauthorized_attempts_max {
@@ -260,6 +276,7 @@ mod tests {
             (Class::Unavailable, 2, 0, limited, retry(4_000)),
             (Class::Unavailable, 3, 0, limited, parked.clone()),
             (Class::Unknown, 1, 0, plain, retry(2_000)),
+            (Class::Unknown, 9, 0, plain, retry(512_000)),
             (Class::Unknown, 5, 24 * HOUR, plain, parked.clone()),
             (Class::Unknown, 3, 0, limited, parked.clone()),
             (Class::Throttled(None), 1, 0, plain, retry(2_000)),
@@ -278,15 +295,41 @@ mod tests {
             (Class::Unauthorized, 1, 24 * HOUR, plain, parked),
         ];
         for (class, tries, now_ms, schedule, expected) in table {
-            let next = decide(class, tries, 0, now_ms, schedule, 7);
+            let moment = Moment { tries, window_start_ms: 0, now_ms, over_at_ms: None };
+            let next = decide(class, &moment, schedule, 7);
             assert_eq!(next, expected, "{class:?} after {tries} tries at {now_ms}");
+        }
+    }
+
+    #[test]
+    fn only_an_unknown_call_is_waited_out() {
+        let at = |class, now_ms| {
+            let moment = Moment { tries: 1, window_start_ms: 0, now_ms, over_at_ms: Some(now_ms + 120_000) };
+            decide(class, &moment, &plain(), 7)
+        };
+        const END: i64 = 86_400_000;
+        let table = [
+            (Class::Unknown, 0, Next::Retry { at_ms: 120_000 }),
+            // Beyond the window's end: one more question, then it is over.
+            (Class::Unknown, END - 1_000, Next::Retry { at_ms: END + 119_000 }),
+            (Class::Unknown, END, Next::Parked),
+            (Class::Unavailable, 0, Next::Retry { at_ms: 2_000 }),
+            (Class::Throttled(None), 0, Next::Retry { at_ms: 2_000 }),
+            (Class::Throttled(Some(Duration::from_secs(5))), 0, Next::Retry { at_ms: 5_000 }),
+            (Class::Unauthorized, 0, Next::Retry { at_ms: 60_000 }),
+            (Class::Done, 0, Next::Posted),
+            (Class::Rejected, 0, Next::Parked),
+        ];
+        for (class, now_ms, expected) in table {
+            assert_eq!(at(class, now_ms), expected, "{class:?} at {now_ms}");
         }
     }
 
     #[test]
     fn jitter_comes_from_the_seed_and_stays_in_its_share() {
         let schedule = Schedule { jitter: 0.5, ..Schedule::default() };
-        let at = |seed| match decide(Class::Unavailable, 1, 0, 0, &schedule, seed) {
+        let moment = Moment { tries: 1, window_start_ms: 0, now_ms: 0, over_at_ms: None };
+        let at = |seed| match decide(Class::Unavailable, &moment, &schedule, seed) {
             Next::Retry { at_ms } => at_ms,
             other => panic!("{other:?}"),
         };

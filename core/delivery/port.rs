@@ -437,9 +437,10 @@ pub trait Store: Send + Sync {
     /// calling with a lease that ran out before `now_ms`. Answers how many.
     async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64>;
 
-    /// Lets every lease run out now. Only for a caller that knows that no other process works on this store: then
-    /// whoever held one is gone, and what it was calling need not wait. Answers how many.
-    async fn expire_leases(&self, now_ms: i64) -> Stored<u64>;
+    /// Lets every lease on deliveries to these connections run out now. Only for a caller that knows that no other
+    /// process works on this store (then whoever held one is gone), and for far sides that refuse a key twice (what
+    /// the dead process had sent may still take effect). Answers how many.
+    async fn expire_leases(&self, targets: Vec<String>, now_ms: i64) -> Stored<u64>;
 
     /// Takes a delivery for one attempt: checks order and due time, writes the intent (attempt row, state
     /// `calling`, lease) and answers what the attempt needs to know.

@@ -67,6 +67,7 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
             }
         }
         tokio::select! {
+            biased;
             () = stop.told() => break,
             Some(batch) = batches.join_next() => {
                 look = true;

@@ -21,6 +21,10 @@ pub struct TargetSettings {
     pub lease_ms: u32,
     /// When a call is given up as unknown. Below the lease, so that a lease need not be renewed.
     pub call_timeout_ms: u32,
+    /// Whether the far side refuses a second document under the same key. If not, a call of unknown outcome may take
+    /// effect behind the back of the next attempt, which therefore waits until the lease has run out.
+    #[serde(skip)]
+    pub refuses_twice: bool,
     /// Outcomes in a row that say "the target is down or locked" before it is left alone.
     pub circuit_after: u32,
     /// How long it is left alone before one delivery may try.
@@ -36,6 +40,7 @@ impl Default for TargetSettings {
             schedule: Schedule::default(),
             lease_ms: 120_000,
             call_timeout_ms: 90_000,
+            refuses_twice: true,
             circuit_after: 5,
             circuit_cool_down_ms: 30_000,
         }
@@ -43,7 +48,7 @@ impl Default for TargetSettings {
 }
 
 /// Time between the end of a call and the end of the lease, at least: the outcome is stored in it.
-const LEASE_MARGIN_MS: u32 = 500;
+pub(crate) const LEASE_MARGIN_MS: u32 = 500;
 
 impl TargetSettings {
     /// The usual settings for a connection.

@@ -5,10 +5,10 @@ use crate::circuit::{Change, Circuit, Pass};
 use crate::engine::{Shared, Stop};
 use crate::failpoints::failpoint;
 use crate::handler::Report;
-use crate::policy::{decide, trips_circuit};
+use crate::policy::{Moment, decide, trips_circuit};
 use crate::port::{Begin, Finish, Finished, Next, StoreError, Work};
 use crate::relay::Pause;
-use crate::settings::TargetSettings;
+use crate::settings::{LEASE_MARGIN_MS, TargetSettings};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -88,7 +88,13 @@ async fn one(shared: &Shared, target: &TargetSettings, pass: Pass, received: Rec
                 target_name = target.name,
                 attempt = work.attempt
             );
-            run(shared, target, pass, received, *work).instrument(span).await;
+            let Some(lease) = Lease::new(target, lease_until_ms, shared.clock.now_ms()) else {
+                // The database or this process took the lease's time. Nothing was called; whoever begins next sees
+                // an intent without outcome and asks first.
+                tracing::warn!(delivery, "the lease was over before the call");
+                return received.requeue(lease_until_ms).await;
+            };
+            run(shared, target, pass, received, *work, lease).instrument(span).await;
         }
         Ok(Begin::Behind | Begin::Settled) => received.ack().await,
         Ok(Begin::NotDue(at_ms)) => received.requeue(at_ms).await,
@@ -108,10 +114,37 @@ async fn one(shared: &Shared, target: &TargetSettings, pass: Pass, received: Rec
     }
 }
 
-async fn run(shared: &Shared, target: &TargetSettings, pass: Pass, received: Received, work: Work) {
+/// The time that an attempt has a delivery to itself.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    until_ms: i64,
+    /// How long the call may take of it: its outcome is stored in the rest.
+    call_limit: Duration,
+}
+
+impl Lease {
+    /// `None` when too little is left for a call.
+    fn new(target: &TargetSettings, until_ms: i64, now_ms: i64) -> Option<Lease> {
+        let left = u32::try_from(until_ms.saturating_sub(now_ms).max(0)).unwrap_or(u32::MAX);
+        let left = left.checked_sub(LEASE_MARGIN_MS).filter(|left| *left > 0)?;
+        Some(Lease {
+            until_ms,
+            call_limit: Duration::from_millis(u64::from(target.call_timeout_ms.min(left))),
+        })
+    }
+}
+
+async fn run(
+    shared: &Shared,
+    target: &TargetSettings,
+    pass: Pass,
+    received: Received,
+    work: Work,
+    lease: Lease,
+) {
     failpoint("after-begin");
     let begun = Instant::now();
-    let report = call(shared, target, &work).await;
+    let report = call(shared, target, &work, lease.call_limit).await;
     failpoint("after-call-before-finish");
     let took = begun.elapsed();
     match pass.called(trips_circuit(report.class)) {
@@ -122,7 +155,7 @@ async fn run(shared: &Shared, target: &TargetSettings, pass: Pass, received: Rec
         Change::Closed => shared.observer.circuit(&target.name, false),
         Change::None => {}
     }
-    let finish = outcome(&work, report, target, shared.clock.now_ms());
+    let finish = outcome(&work, report, target, lease, shared.clock.now_ms());
     let (class, next) = (finish.class, finish.next.clone());
     let follow_on: Vec<String> = finish
         .follow_on
@@ -150,12 +183,17 @@ async fn run(shared: &Shared, target: &TargetSettings, pass: Pass, received: Rec
 }
 
 /// The handler's report, whatever the handler does.
-async fn call(shared: &Shared, target: &TargetSettings, work: &Work) -> Report {
-    let limit = Duration::from_millis(u64::from(target.call_timeout_ms));
+async fn call(shared: &Shared, target: &TargetSettings, work: &Work, limit: Duration) -> Report {
     let handled = AssertUnwindSafe(shared.handler.handle(work, shared.clock.now_ms())).catch_unwind();
-    match tokio::time::timeout(limit, handled).await {
-        Ok(Ok(report)) => report,
-        Ok(Err(_panic)) => {
+    // The clock is looked at first: a process that was frozen beyond its lease must not go on with the call.
+    let ended = tokio::select! {
+        biased;
+        () = tokio::time::sleep(limit) => None,
+        ended = handled => Some(ended),
+    };
+    match ended {
+        Some(Ok(report)) => report,
+        Some(Err(_panic)) => {
             shared.observer.panicked(&target.name);
             tracing::error!("the handler panicked");
             Report::fault(Fault::new(
@@ -164,7 +202,7 @@ async fn call(shared: &Shared, target: &TargetSettings, work: &Work) -> Report {
                 "The program failed while working on this delivery.",
             ))
         }
-        Err(_elapsed) => {
+        None => {
             let seconds = limit.as_secs_f32();
             Report::fault(Fault::new(
                 Code::OutcomeUnknown,
@@ -176,9 +214,15 @@ async fn call(shared: &Shared, target: &TargetSettings, work: &Work) -> Report {
 }
 
 /// Report and policy together.
-fn outcome(work: &Work, report: Report, target: &TargetSettings, now_ms: i64) -> Finish {
+fn outcome(work: &Work, report: Report, target: &TargetSettings, lease: Lease, now_ms: i64) -> Finish {
     let seed = seed(&work.delivery.id, work.attempt);
-    let mut next = decide(report.class, work.tries, work.window_start_ms, now_ms, &target.schedule, seed);
+    let moment = Moment {
+        tries: work.tries,
+        window_start_ms: work.window_start_ms,
+        now_ms,
+        over_at_ms: (!target.refuses_twice).then_some(lease.until_ms),
+    };
+    let mut next = decide(report.class, &moment, &target.schedule, seed);
     if report.class == Class::Rejected && report.final_rejection {
         next = Next::Rejected;
     }

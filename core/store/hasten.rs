@@ -44,12 +44,13 @@ pub async fn hasten(txn: &DatabaseTransaction, target: &str, key: &str, now_ms: 
     Ok(hastened)
 }
 
-/// Lets every lease run out.
-pub async fn expire_leases(txn: &DatabaseTransaction, now_ms: i64) -> Result<u64, Fail> {
+/// Lets every lease of some targets run out.
+pub async fn expire_leases(txn: &DatabaseTransaction, targets: &[String], now_ms: i64) -> Result<u64, Fail> {
     use deliveries::Column as D;
     let expired = deliveries::Entity::update_many()
         .col_expr(D::LeaseUntilMs, Expr::value(now_ms.saturating_sub(1)))
         .filter(D::State.eq(State::Calling.name()))
+        .filter(D::Target.is_in(targets))
         .filter(D::LeaseUntilMs.gte(now_ms))
         .exec(txn)
         .await?;

@@ -86,8 +86,8 @@ impl Store for Sql {
         Ok(total)
     }
 
-    async fn expire_leases(&self, now_ms: i64) -> Stored<u64> {
-        self.db.write(task!(; |txn| hasten::expire_leases(txn, now_ms).await)).await
+    async fn expire_leases(&self, targets: Vec<String>, now_ms: i64) -> Stored<u64> {
+        self.db.write(task!(targets; |txn| hasten::expire_leases(txn, &targets, now_ms).await)).await
     }
 
     async fn begin(&self, delivery: &str, worker: &str, lease_until_ms: i64, now_ms: i64) -> Stored<Begin> {

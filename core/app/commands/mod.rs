@@ -10,6 +10,7 @@ pub mod mapping;
 pub mod sandbox;
 pub mod schema;
 pub mod serve;
+pub mod sim;
 pub mod tables;
 
 use crate::cli::{Cli, Command};
@@ -35,6 +36,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Deliveries(command) => deliveries::run(command, &cli.config, cli.json).await,
         Command::Explain { number } => explain::run(&number, &cli.config, cli.json).await,
         Command::Schema { record } => schema::run(record.as_deref()),
+        Command::Sim(args) => sim::run(&args, cli.json),
         Command::Bench(command) => bench::run(command, cli.json).await,
     }
 }

@@ -1,0 +1,164 @@
+//! `tongbao sim`: seeds through the simulation, on all cores.
+
+use crate::cli::SimArgs;
+use crate::output::{self, Exit};
+use crate::sim::{self, Shipped};
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tongbao_delivery::sim::{Bug, Verdict};
+
+/// Violations shown in full.
+const SHOWN: usize = 3;
+
+/// What came of some seeds.
+#[derive(Default)]
+struct Tally {
+    runs: u64,
+    steps: u64,
+    simulated: Duration,
+    crashes: u64,
+    freezes: u64,
+    attempts: u64,
+    fenced: u64,
+    violations: Vec<Verdict>,
+}
+
+/// Runs the seeds; an exit code other than 0 if an invariant did not hold.
+pub fn run(args: &SimArgs, as_json: bool) -> Exit {
+    let bug = match args.bug.as_deref().map(|name| (name, Bug::from_name(name))) {
+        None => None,
+        Some((_, Some(bug))) => Some(bug),
+        Some((name, None)) => {
+            let known: Vec<&str> = Bug::ALL.iter().map(|(name, _)| *name).collect();
+            output::note(&format!("没有 {name} / no mistake is named `{name}`: {}", known.join(", ")));
+            return Exit::Usage;
+        }
+    };
+    let shipped = match Shipped::new() {
+        Ok(shipped) => Arc::new(shipped),
+        Err(why) => {
+            output::note(&why);
+            return Exit::Failed;
+        }
+    };
+    if let Some(seed) = args.seed {
+        return one(&shipped, seed, bug, as_json);
+    }
+    let begun = Instant::now();
+    let tally = many(&shipped, args, bug);
+    show(&tally, begun.elapsed(), as_json);
+    if tally.violations.is_empty() { Exit::Ok } else { Exit::Failed }
+}
+
+/// One seed with every step.
+fn one(shipped: &Arc<Shipped>, seed: u64, bug: Option<Bug>, as_json: bool) -> Exit {
+    let verdict = match sim::run(shipped, seed, bug, true) {
+        Ok(verdict) => verdict,
+        Err(why) => {
+            output::note(&why);
+            return Exit::Failed;
+        }
+    };
+    if as_json {
+        output::json(&shown(&verdict));
+    } else {
+        verdict.trace.iter().for_each(|line| output::line(line));
+        output::line(&headline(&verdict));
+    }
+    if verdict.violation.is_none() { Exit::Ok } else { Exit::Failed }
+}
+
+fn many(shipped: &Arc<Shipped>, args: &SimArgs, bug: Option<Bug>) -> Tally {
+    let (next, enough) = (AtomicU64::new(args.from), AtomicBool::new(false));
+    let end = args.from.saturating_add(args.seeds);
+    let tally = Mutex::new(Tally::default());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end || enough.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let Ok(verdict) = sim::run(shipped, seed, bug, false) else { return };
+                    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                    tally.add(verdict);
+                    // A mistake that was made on purpose needs to be seen once.
+                    let seen = !tally.violations.is_empty() && bug.is_some();
+                    enough.fetch_or(seen, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    tally.violations.sort_by_key(|verdict| verdict.seed);
+    tally
+}
+
+impl Tally {
+    fn add(&mut self, verdict: Verdict) {
+        self.runs += 1;
+        self.steps += verdict.steps;
+        self.simulated += verdict.simulated;
+        self.crashes += verdict.counts.crashes;
+        self.freezes += verdict.counts.freezes;
+        self.attempts += verdict.counts.attempts;
+        self.fenced += verdict.counts.fenced;
+        if verdict.violation.is_some() {
+            self.violations.push(verdict);
+        }
+    }
+}
+
+fn headline(verdict: &Verdict) -> String {
+    let seed = verdict.seed;
+    match &verdict.violation {
+        None => format!("种子 {seed} 无违例 / seed {seed} holds; {:016x}", verdict.digest),
+        Some(violation) => {
+            format!("种子 {seed} 违例 / seed {seed} fails: {violation}; tongbao sim --seed {seed}")
+        }
+    }
+}
+
+fn shown(verdict: &Verdict) -> serde_json::Value {
+    json!({
+        "seed": verdict.seed, "violation": verdict.violation, "steps": verdict.steps,
+        "digest": format!("{:016x}", verdict.digest), "simulated_s": verdict.simulated.as_secs(),
+        "trace": verdict.trace,
+    })
+}
+
+fn show(tally: &Tally, took: Duration, as_json: bool) {
+    if as_json {
+        output::json(&json!({
+            "runs": tally.runs, "steps": tally.steps, "simulated_s": tally.simulated.as_secs(),
+            "crashes": tally.crashes, "freezes": tally.freezes, "attempts": tally.attempts,
+            "fenced": tally.fenced, "seconds": took.as_secs(),
+            "violations": tally.violations.iter().map(shown).collect::<Vec<_>>(),
+        }));
+        return;
+    }
+    for verdict in tally.violations.iter().take(SHOWN) {
+        verdict.trace.iter().for_each(|line| output::line(line));
+    }
+    for verdict in &tally.violations {
+        output::line(&headline(verdict));
+    }
+    output::line(&format!(
+        "{} 个种子，{} 个违例 / {} seeds, {} fail; {} 小时 simulated hours, {} crashes, {} freezes, {} attempts, \
+         {} fenced, {} s",
+        tally.runs,
+        tally.violations.len(),
+        tally.runs,
+        tally.violations.len(),
+        tally.simulated.as_secs() / 3_600,
+        tally.crashes,
+        tally.freezes,
+        tally.attempts,
+        tally.fenced,
+        took.as_secs(),
+    ));
+}

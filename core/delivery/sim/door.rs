@@ -1,0 +1,244 @@
+//! The way of a process to the database: latency, failures before and after the commit, death in between, and
+//! the invariants after every step.
+
+use super::bugs::Bug;
+use super::memory::MemoryStore;
+use super::process::Fate;
+use crate::clock::Clock;
+use crate::port::{
+    Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
+    Intake, LedgerEntry, Next, OutboxRow, Store, StoreError, Stored, TableRow,
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+use tongbao_model::{Class, Event};
+
+/// The store as one process sees it.
+pub struct StoreDoor {
+    fate: Arc<Fate>,
+}
+
+fn refused() -> StoreError {
+    StoreError::Unavailable("the connection was reset".to_owned())
+}
+
+impl StoreDoor {
+    pub(super) fn new(fate: Arc<Fate>) -> Self {
+        StoreDoor { fate }
+    }
+
+    fn memory(&self) -> &MemoryStore {
+        &self.fate.sim.store
+    }
+
+    /// One transaction: it may fail, the process may die before or after it, its answer may be lost.
+    async fn write<T: Send>(
+        &self,
+        place: &str,
+        transaction: impl Future<Output = Stored<T>> + Send,
+    ) -> Stored<T> {
+        let sim = &self.fate.sim;
+        self.fate.point(place).await;
+        tokio::time::sleep(sim.dice.millis(0, 3)).await;
+        self.fate.gate().await;
+        let chaos = sim.chaos();
+        if sim.dice.per_mille(chaos.store_refuses) {
+            sim.trace.note(&format!("{} {place}: refused", self.fate.name));
+            return Err(refused());
+        }
+        let result = transaction.await;
+        sim.check_step();
+        self.fate.point(place).await;
+        if sim.dice.per_mille(chaos.store_mute) {
+            sim.trace.note(&format!("{} {place}: answer lost", self.fate.name));
+            return Err(refused());
+        }
+        result
+    }
+
+    async fn read<T: Send>(&self, question: impl Future<Output = Stored<T>> + Send) -> Stored<T> {
+        let sim = &self.fate.sim;
+        self.fate.gate().await;
+        if sim.dice.per_mille(sim.chaos().store_refuses) {
+            return Err(refused());
+        }
+        question.await
+    }
+
+    /// The mistake of marking first and acting later: the outcome is stored with the intent.
+    async fn mark_early(&self, begun: &Begin) {
+        let Begin::Run(work) = begun else { return };
+        let finish = Finish {
+            delivery: work.delivery.id.clone(),
+            attempt: work.attempt,
+            now_ms: self.fate.now_ms(),
+            next: Next::Posted,
+            class: Class::Done,
+            fault: None,
+            remote: None,
+            request: None,
+            response: None,
+            mapping: None,
+            tables_revision: None,
+            binding: None,
+            follow_on: Vec::new(),
+            entries: Vec::new(),
+        };
+        drop(self.memory().finish(finish).await);
+        self.fate.sim.check_step();
+    }
+
+    /// The mistake of answering before the commit: the rest happens a little later, if the process lives.
+    async fn accept_late(&self, intakes: Vec<Intake>, cursor: Option<Cursor>, now_ms: i64) -> Vec<Accepted> {
+        let answers = vec![Accepted::New; intakes.len()];
+        let fate = self.fate.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(fate.sim.dice.millis(1, 50)).await;
+            fate.point("late accept").await;
+            // Nobody is left to be told.
+            drop(fate.sim.store.accept_now(&intakes, cursor, now_ms));
+        });
+        answers
+    }
+}
+
+#[async_trait]
+impl Store for StoreDoor {
+    async fn accept(
+        &self,
+        intakes: Vec<Intake>,
+        cursor: Option<Cursor>,
+        now_ms: i64,
+    ) -> Stored<Vec<Accepted>> {
+        let sim = &self.fate.sim;
+        for intake in &intakes {
+            sim.trace.note(&format!(
+                "{} accept {} {} r{}",
+                self.fate.name, intake.event.kind, intake.event.key, intake.event.revision
+            ));
+        }
+        if sim.bug == Some(Bug::AckBeforeCommit) {
+            return Ok(self.accept_late(intakes, cursor, now_ms).await);
+        }
+        self.write("accept", self.memory().accept(intakes, cursor, now_ms)).await
+    }
+
+    async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>> {
+        self.read(self.memory().outbox(limit)).await
+    }
+
+    async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>> {
+        self.read(self.memory().outbox_of(target, due_before_ms, limit)).await
+    }
+
+    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()> {
+        self.write("outbox-done", self.memory().outbox_done(ids, now_ms)).await
+    }
+
+    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
+        if self.fate.sim.bug == Some(Bug::NoSweeper) {
+            return Ok(0);
+        }
+        self.write("sweep", self.memory().sweep(stalled_before_ms, now_ms)).await
+    }
+
+    async fn expire_leases(&self, targets: Vec<String>, now_ms: i64) -> Stored<u64> {
+        self.write("expire-leases", self.memory().expire_leases(targets, now_ms)).await
+    }
+
+    async fn begin(&self, delivery: &str, worker: &str, lease_until_ms: i64, now_ms: i64) -> Stored<Begin> {
+        let begun =
+            self.write("begin", self.memory().begin(delivery, worker, lease_until_ms, now_ms)).await?;
+        if self.fate.sim.bug == Some(Bug::MarkerBeforeEffect) {
+            self.mark_early(&begun).await;
+        }
+        Ok(begun)
+    }
+
+    async fn finish(&self, finish: Finish) -> Stored<Finished> {
+        let (id, attempt, next) = (finish.delivery.clone(), finish.attempt, finish.next.clone());
+        let name = finish.class.name();
+        let result = self.write("finish", self.memory().finish(finish)).await;
+        let sim = &self.fate.sim;
+        sim.trace.note(&format!("{} finish {id}#{attempt} {name} {next:?}: {result:?}", self.fate.name));
+        if matches!(result, Ok(Finished::Fenced)) {
+            sim.count(|counts| counts.fenced += 1);
+        }
+        result
+    }
+
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>> {
+        self.write("replay", self.memory().replay(filter, now_ms)).await
+    }
+
+    async fn hasten(&self, target: &str, key: &str, now_ms: i64) -> Stored<u64> {
+        self.write("hasten", self.memory().hasten(target, key, now_ms)).await
+    }
+
+    async fn bind(&self, delivery: &str, binding: Binding, now_ms: i64) -> Stored<bool> {
+        self.write("bind", self.memory().bind(delivery, binding, now_ms)).await
+    }
+
+    async fn deliveries(&self, filter: Filter) -> Stored<Vec<DeliveryView>> {
+        self.read(self.memory().deliveries(filter)).await
+    }
+
+    async fn delivery(&self, id: &str) -> Stored<Option<(DeliveryView, Vec<AttemptView>, Event)>> {
+        self.read(self.memory().delivery(id)).await
+    }
+
+    async fn find(&self, number: &str) -> Stored<Vec<Event>> {
+        self.read(self.memory().find(number)).await
+    }
+
+    async fn event(&self, id: &str) -> Stored<Option<Event>> {
+        self.read(self.memory().event(id)).await
+    }
+
+    async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
+        self.read(self.memory().deliveries_of(event)).await
+    }
+
+    async fn caused_by(&self, delivery: &str) -> Stored<Vec<Event>> {
+        self.read(self.memory().caused_by(delivery)).await
+    }
+
+    async fn binding(&self, target: &str, kind: &str, key: &str) -> Stored<Option<Binding>> {
+        self.read(self.memory().binding(target, kind, key)).await
+    }
+
+    async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>> {
+        self.read(self.memory().ledger(contract)).await
+    }
+
+    async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {
+        self.read(self.memory().cursor(connection, stream)).await
+    }
+
+    async fn counts(&self) -> Stored<Vec<Count>> {
+        self.read(self.memory().counts()).await
+    }
+
+    async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>> {
+        self.read(self.memory().table_rows(table)).await
+    }
+
+    async fn import_table(
+        &self,
+        table: &str,
+        rows: Vec<TableRow>,
+        mode: ImportMode,
+    ) -> Stored<(u64, u64, u64)> {
+        self.write("import", self.memory().import_table(table, rows, mode)).await
+    }
+
+    async fn tables_revision(&self) -> Stored<i64> {
+        self.read(self.memory().tables_revision()).await
+    }
+
+    async fn ping(&self) -> Stored<()> {
+        self.read(self.memory().ping()).await
+    }
+
+    async fn close(&self) {}
+}

@@ -1,0 +1,386 @@
+//! The store port in memory: a model of what `tongbao-store` promises, one transaction at a time.
+//!
+//! Small enough to be read beside the port, and held to the same list of behaviours as the databases (the
+//! transport suite runs on it too). Nothing of it is durable, which in a simulation is the point: the simulated
+//! database outlives every simulated process.
+
+mod accept;
+mod attempt;
+mod queue;
+
+use crate::port::{
+    Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
+    Intake, LedgerEntry, OutboxRow, RemoteRef, State, Store, Stored, TableRow,
+};
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tongbao_model::{Class, Event, Fault};
+
+/// Deliveries in one answer when the caller names no number, and at most: as in the databases.
+const USUAL: u64 = 100;
+const MOST: u64 = 10_000;
+
+/// A delivery with what only the store knows about it.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Order of acceptance.
+    pub seq: i64,
+    /// Id.
+    pub id: String,
+    /// The event's id.
+    pub event: String,
+    /// Flow.
+    pub flow: String,
+    /// Connection.
+    pub target: String,
+    /// Order key.
+    pub order_key: String,
+    /// State.
+    pub state: State,
+    /// Attempts made so far: the fencing token of the last one.
+    pub attempts: u32,
+    /// Attempts since acceptance or the last replay.
+    pub tries: u32,
+    /// Begin of the retry window.
+    pub window_start_ms: i64,
+    /// Next attempt not before.
+    pub due_at_ms: Option<i64>,
+    /// End of the lease of the attempt under way.
+    pub lease_until_ms: Option<i64>,
+    /// Class of the last outcome.
+    pub class: Option<Class>,
+    /// An attempt may have taken effect without anyone knowing.
+    pub in_doubt: bool,
+    /// Fault of the last outcome.
+    pub fault: Option<Fault>,
+    /// Far-side reference as last known.
+    pub remote: Option<RemoteRef>,
+    /// When the broker last confirmed its message.
+    pub published_at_ms: Option<i64>,
+    /// Accepted at.
+    pub created_at_ms: i64,
+    /// Last change.
+    pub changed_at_ms: i64,
+}
+
+/// (source, kind, key) of an event.
+type Document = (String, String, String);
+/// (target, order key).
+type Lane = (String, String);
+/// (contract, kind, origin) of an entry.
+type EntryKey = (String, String, String);
+
+/// Everything stored.
+#[derive(Debug, Default)]
+pub struct Tables {
+    pub(super) events: BTreeMap<String, (Event, i64)>,
+    documents: HashMap<Document, BTreeMap<i64, String>>,
+    pub(super) rows: BTreeMap<i64, Row>,
+    seq_of: HashMap<String, i64>,
+    /// Deliveries that are not final, per lane, in order.
+    lanes: HashMap<Lane, BTreeSet<i64>>,
+    pub(super) outbox: BTreeMap<i64, OutboxRow>,
+    outbox_last: i64,
+    attempts: HashMap<String, Vec<AttemptView>>,
+    pub(super) bindings: BTreeMap<(String, String, String), Binding>,
+    pub(super) ledger: BTreeMap<EntryKey, LedgerEntry>,
+    cursors: HashMap<(String, String), String>,
+    codes: BTreeMap<(String, String), TableRow>,
+    codes_revision: i64,
+    /// Deliberate mistake: outcomes are stored whoever brings them.
+    pub(super) without_fencing: bool,
+    /// Deliberate mistake: predecessors are not looked at.
+    pub(super) without_order: bool,
+}
+
+/// The store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        MemoryStore::default()
+    }
+
+    /// The tables, for looking at and for tests that break them.
+    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepts: see [`Store::accept`].
+    pub(super) fn accept_now(
+        &self,
+        intakes: &[Intake],
+        cursor: Option<Cursor>,
+        now_ms: i64,
+    ) -> Stored<Vec<Accepted>> {
+        let mut tables = self.tables();
+        let answers = intakes.iter().map(|intake| tables.accept(intake, now_ms)).collect();
+        if let Some(cursor) = cursor {
+            tables.cursors.insert((cursor.connection, cursor.stream), cursor.position);
+        }
+        Ok(answers)
+    }
+}
+
+impl Tables {
+    pub(super) fn row(&self, id: &str) -> Option<&Row> {
+        self.rows.get(self.seq_of.get(id)?)
+    }
+
+    fn row_mut(&mut self, id: &str) -> Option<&mut Row> {
+        self.rows.get_mut(self.seq_of.get(id)?)
+    }
+
+    fn lane(&self, row: &Row) -> Option<&BTreeSet<i64>> {
+        self.lanes.get(&(row.target.clone(), row.order_key.clone()))
+    }
+
+    /// Sets a state and keeps the lane's list of what is not final.
+    fn set_state(&mut self, id: &str, state: State) {
+        let Some(row) = self.row_mut(id) else { return };
+        row.state = state;
+        let (seq, lane) = (row.seq, (row.target.clone(), row.order_key.clone()));
+        let lane = self.lanes.entry(lane).or_default();
+        if state.is_final() {
+            lane.remove(&seq);
+        } else {
+            lane.insert(seq);
+        }
+    }
+
+    fn put_out(&mut self, id: &str, due_at_ms: i64) {
+        let Some(row) = self.row(id) else { return };
+        let (target, order_key) = (row.target.clone(), row.order_key.clone());
+        self.outbox_last += 1;
+        let row = OutboxRow { id: self.outbox_last, delivery: id.to_owned(), target, order_key, due_at_ms };
+        self.outbox.insert(row.id, row);
+    }
+
+    /// Puts the lane's head into the outbox if it waits for its turn and is not `but`.
+    fn wake_head(&mut self, lane: &Lane, but: Option<&str>, now_ms: i64) {
+        let head = self.lanes.get(lane).and_then(|lane| lane.first()).and_then(|seq| self.rows.get(seq));
+        let Some(head) = head.filter(|head| but != Some(head.id.as_str())) else { return };
+        let due_at_ms = match head.state {
+            State::Pending => now_ms,
+            State::Waiting => head.due_at_ms.unwrap_or(now_ms),
+            _ => return,
+        };
+        let id = head.id.clone();
+        self.put_out(&id, due_at_ms);
+    }
+
+    pub(super) fn view(&self, row: &Row) -> DeliveryView {
+        let (kind, key) = self
+            .events
+            .get(&row.event)
+            .map(|(event, _)| (event.kind.clone(), event.key.clone()))
+            .unwrap_or_default();
+        DeliveryView {
+            id: row.id.clone(),
+            seq: row.seq,
+            event: row.event.clone(),
+            kind,
+            key,
+            flow: row.flow.clone(),
+            target: row.target.clone(),
+            order_key: row.order_key.clone(),
+            state: row.state,
+            attempts: row.attempts,
+            due_at_ms: row.due_at_ms.filter(|_| row.state == State::Waiting),
+            class: row.class.map(|class| class.name().to_owned()),
+            fault: row.fault.clone(),
+            remote: row.remote.clone(),
+            created_at_ms: row.created_at_ms,
+            changed_at_ms: row.changed_at_ms,
+        }
+    }
+
+    fn selected(&self, filter: &Filter) -> Vec<DeliveryView> {
+        let limit = if filter.limit == 0 { USUAL } else { filter.limit.min(MOST) };
+        let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|one| one == found);
+        self.rows
+            .values()
+            .filter(|row| filter.after_seq.is_none_or(|after| row.seq > after))
+            .filter(|row| filter.ids.is_empty() || filter.ids.contains(&row.id))
+            .filter(|row| filter.states.is_empty() || filter.states.contains(&row.state))
+            .filter(|row| same(&filter.target, &row.target) && same(&filter.flow, &row.flow))
+            .map(|row| self.view(row))
+            .filter(|view| same(&filter.key, &view.key))
+            .filter(|view| {
+                let code = view.fault.as_ref().map(|fault| fault.code.as_str()).unwrap_or_default();
+                same(&filter.code, code)
+            })
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .collect()
+    }
+
+    fn events_sorted(&self, mut which: impl FnMut(&Event) -> bool) -> Vec<Event> {
+        let mut found: Vec<&(Event, i64)> = self.events.values().filter(|(event, _)| which(event)).collect();
+        found.sort_by(|(a, a_at), (b, b_at)| (a_at, &a.id).cmp(&(b_at, &b.id)));
+        found.into_iter().map(|(event, _)| event.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn accept(
+        &self,
+        intakes: Vec<Intake>,
+        cursor: Option<Cursor>,
+        now_ms: i64,
+    ) -> Stored<Vec<Accepted>> {
+        self.accept_now(&intakes, cursor, now_ms)
+    }
+
+    async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(self.tables().outbox.values().take(limit).cloned().collect())
+    }
+
+    async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>> {
+        let tables = self.tables();
+        let due = |row: &&OutboxRow| row.target == target && row.due_at_ms <= due_before_ms;
+        let mut rows: Vec<OutboxRow> = tables.outbox.values().filter(due).cloned().collect();
+        rows.sort_by_key(|row| (row.due_at_ms, row.id));
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(rows)
+    }
+
+    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()> {
+        let mut tables = self.tables();
+        for id in ids {
+            let Some(row) = tables.outbox.remove(&id) else { continue };
+            if let Some(delivery) = tables.row_mut(&row.delivery) {
+                delivery.published_at_ms = Some(now_ms);
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
+        Ok(self.tables().sweep(stalled_before_ms, now_ms))
+    }
+
+    async fn expire_leases(&self, targets: Vec<String>, now_ms: i64) -> Stored<u64> {
+        let mut count = 0;
+        for row in self.tables().rows.values_mut().filter(|row| targets.contains(&row.target)) {
+            if row.state == State::Calling && row.lease_until_ms.is_some_and(|until| until >= now_ms) {
+                row.lease_until_ms = Some(now_ms.saturating_sub(1));
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    async fn begin(&self, delivery: &str, worker: &str, lease_until_ms: i64, now_ms: i64) -> Stored<Begin> {
+        Ok(self.tables().begin(delivery, worker, lease_until_ms, now_ms))
+    }
+
+    async fn finish(&self, finish: Finish) -> Stored<Finished> {
+        self.tables().finish(&finish)
+    }
+
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>> {
+        Ok(self.tables().replay(&filter, now_ms))
+    }
+
+    async fn hasten(&self, target: &str, key: &str, now_ms: i64) -> Stored<u64> {
+        Ok(self.tables().hasten(target, key, now_ms))
+    }
+
+    async fn bind(&self, delivery: &str, binding: Binding, now_ms: i64) -> Stored<bool> {
+        self.tables().bind_by_hand(delivery, &binding, now_ms)
+    }
+
+    async fn deliveries(&self, filter: Filter) -> Stored<Vec<DeliveryView>> {
+        Ok(self.tables().selected(&filter))
+    }
+
+    async fn delivery(&self, id: &str) -> Stored<Option<(DeliveryView, Vec<AttemptView>, Event)>> {
+        let tables = self.tables();
+        let Some(row) = tables.row(id) else { return Ok(None) };
+        let Some((event, _)) = tables.events.get(&row.event) else { return Ok(None) };
+        let attempts = tables.attempts.get(id).cloned().unwrap_or_default();
+        Ok(Some((tables.view(row), attempts, event.clone())))
+    }
+
+    async fn find(&self, number: &str) -> Stored<Vec<Event>> {
+        let tables = self.tables();
+        let bound = tables
+            .bindings
+            .values()
+            .filter(|binding| binding.remote.number == number || binding.remote.id == number);
+        let of: BTreeSet<&str> =
+            bound.filter_map(|binding| Some(tables.row(&binding.delivery)?.event.as_str())).collect();
+        Ok(tables.events_sorted(|event| event.key == number || of.contains(event.id.as_str())))
+    }
+
+    async fn event(&self, id: &str) -> Stored<Option<Event>> {
+        Ok(self.tables().events.get(id).map(|(event, _)| event.clone()))
+    }
+
+    async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
+        let tables = self.tables();
+        Ok(tables.rows.values().filter(|row| row.event == event).map(|row| tables.view(row)).collect())
+    }
+
+    async fn caused_by(&self, delivery: &str) -> Stored<Vec<Event>> {
+        Ok(self.tables().events_sorted(|event| event.cause.as_deref() == Some(delivery)))
+    }
+
+    async fn binding(&self, target: &str, kind: &str, key: &str) -> Stored<Option<Binding>> {
+        let key = (target.to_owned(), kind.to_owned(), key.to_owned());
+        Ok(self.tables().bindings.get(&key).cloned())
+    }
+
+    async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>> {
+        let tables = self.tables();
+        let mut entries: Vec<LedgerEntry> =
+            tables.ledger.values().filter(|entry| entry.contract == contract).cloned().collect();
+        entries.sort_by(|a, b| (a.at_ms, &a.kind, &a.origin).cmp(&(b.at_ms, &b.kind, &b.origin)));
+        Ok(entries)
+    }
+
+    async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {
+        Ok(self.tables().cursors.get(&(connection.to_owned(), stream.to_owned())).cloned())
+    }
+
+    async fn counts(&self) -> Stored<Vec<Count>> {
+        let mut counts: BTreeMap<(String, &str), (State, u64)> = BTreeMap::new();
+        for row in self.tables().rows.values() {
+            counts.entry((row.target.clone(), row.state.name())).or_insert((row.state, 0)).1 += 1;
+        }
+        let count = |((target, _), (state, count))| Count { target, state, count };
+        Ok(counts.into_iter().map(count).collect())
+    }
+
+    async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>> {
+        let tables = self.tables();
+        let wanted = |row: &&TableRow| table.is_none_or(|table| row.table == table);
+        Ok(tables.codes.values().filter(wanted).cloned().collect())
+    }
+
+    async fn import_table(
+        &self,
+        table: &str,
+        rows: Vec<TableRow>,
+        mode: ImportMode,
+    ) -> Stored<(u64, u64, u64)> {
+        Ok(self.tables().import(table, rows, mode))
+    }
+
+    async fn tables_revision(&self) -> Stored<i64> {
+        Ok(self.tables().codes_revision)
+    }
+
+    async fn ping(&self) -> Stored<()> {
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}

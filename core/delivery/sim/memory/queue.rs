@@ -1,0 +1,107 @@
+//! What stalled, what people put back, code tables.
+
+use super::{Row, Tables};
+use crate::port::{Filter, ImportMode, State, TableRow};
+use std::collections::HashSet;
+
+impl Tables {
+    pub(super) fn sweep(&mut self, stalled_before_ms: i64, now_ms: i64) -> u64 {
+        let waiting: HashSet<&str> = self.outbox.values().map(|row| row.delivery.as_str()).collect();
+        let stalled = |row: &Row| row.published_at_ms.is_none_or(|at| at < stalled_before_ms);
+        let first =
+            |row: &Row| self.lane(row).and_then(|lane| lane.first()).is_none_or(|first| *first >= row.seq);
+        let back: Vec<(String, i64)> = self
+            .rows
+            .values()
+            .filter(|row| !waiting.contains(row.id.as_str()))
+            .filter(|row| match row.state {
+                State::Pending => stalled(row) && first(row),
+                State::Waiting => stalled(row) && row.due_at_ms.is_some_and(|due| due < stalled_before_ms),
+                State::Calling => {
+                    let ran_out = row.lease_until_ms.is_some_and(|until| until < now_ms);
+                    ran_out && (stalled(row) || row.published_at_ms <= row.lease_until_ms)
+                }
+                _ => false,
+            })
+            .map(|row| (row.id.clone(), row.due_at_ms.unwrap_or(now_ms)))
+            .collect();
+        for (id, due_at_ms) in &back {
+            self.put_out(id, *due_at_ms);
+        }
+        u64::try_from(back.len()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn replay(&mut self, filter: &Filter, now_ms: i64) -> Vec<String> {
+        let mut stopped = vec![State::Parked, State::Rejected];
+        if !filter.states.is_empty() {
+            stopped.retain(|state| filter.states.contains(state));
+            if stopped.is_empty() {
+                return Vec::new();
+            }
+        }
+        let wanted = self.selected(&Filter { states: stopped, ..filter.clone() });
+        let mut ids = Vec::new();
+        for view in wanted {
+            if view.state == State::Rejected && self.has_newer(&view.event) {
+                continue;
+            }
+            if let Some(row) = self.row_mut(&view.id) {
+                row.tries = 0;
+                row.window_start_ms = now_ms;
+                row.due_at_ms = None;
+                row.changed_at_ms = now_ms;
+            }
+            self.set_state(&view.id, State::Pending);
+            self.put_out(&view.id, now_ms);
+            ids.push(view.id);
+        }
+        ids
+    }
+
+    fn has_newer(&self, event: &str) -> bool {
+        let Some((event, _)) = self.events.get(event) else { return true };
+        let document = (event.source.clone(), event.kind.clone(), event.key.clone());
+        let newest = self.documents.get(&document).and_then(|revisions| revisions.last_key_value());
+        newest.is_some_and(|(revision, _)| *revision > event.revision)
+    }
+
+    pub(super) fn hasten(&mut self, target: &str, key: &str, now_ms: i64) -> u64 {
+        let hinted: Vec<String> = self
+            .rows
+            .values()
+            .filter(|row| row.target == target && row.state == State::Waiting)
+            .filter(|row| row.due_at_ms.is_some_and(|due| due > now_ms))
+            .filter(|row| self.events.get(&row.event).is_some_and(|(event, _)| event.key == key))
+            .take(100)
+            .map(|row| row.id.clone())
+            .collect();
+        for id in &hinted {
+            if let Some(row) = self.row_mut(id) {
+                row.due_at_ms = Some(now_ms);
+            }
+            self.outbox.retain(|_, row| row.delivery != *id);
+            self.put_out(id, now_ms);
+        }
+        u64::try_from(hinted.len()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn import(&mut self, table: &str, rows: Vec<TableRow>, mode: ImportMode) -> (u64, u64, u64) {
+        let (mut added, mut changed) = (0, 0);
+        let named: HashSet<String> = rows.iter().map(|row| row.source.clone()).collect();
+        for row in rows {
+            let key = (table.to_owned(), row.source.clone());
+            match self.codes.insert(key, row.clone()) {
+                None => added += 1,
+                Some(old) if old != row => changed += 1,
+                Some(_) => {}
+            }
+        }
+        let before = self.codes.len();
+        if mode == ImportMode::Replace {
+            self.codes.retain(|(of, source), _| of != table || named.contains(source));
+        }
+        let removed = u64::try_from(before - self.codes.len()).unwrap_or(u64::MAX);
+        self.codes_revision += 1;
+        (added, changed, removed)
+    }
+}
