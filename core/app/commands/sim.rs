@@ -2,28 +2,14 @@
 
 use crate::cli::SimArgs;
 use crate::output::{self, Exit};
-use crate::sim::{self, Shipped};
+use crate::sim::{self, Shipped, Tally, many};
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tongbao_delivery::sim::{Bug, Verdict};
 
 /// Violations shown in full.
 const SHOWN: usize = 3;
-
-/// What came of some seeds.
-#[derive(Default)]
-struct Tally {
-    runs: u64,
-    steps: u64,
-    simulated: Duration,
-    crashes: u64,
-    freezes: u64,
-    attempts: u64,
-    fenced: u64,
-    violations: Vec<Verdict>,
-}
 
 /// Runs the seeds; an exit code other than 0 if an invariant did not hold.
 pub fn run(args: &SimArgs, as_json: bool) -> Exit {
@@ -44,16 +30,17 @@ pub fn run(args: &SimArgs, as_json: bool) -> Exit {
         }
     };
     if let Some(seed) = args.seed {
-        return one(&shipped, seed, bug, as_json);
+        return one(&shipped, seed, args, bug, as_json);
     }
     let begun = Instant::now();
-    let tally = many(&shipped, args, bug);
-    show(&tally, begun.elapsed(), as_json);
+    let tally = many(&shipped, args.from, args.seeds, bug);
+    show(&tally, begun.elapsed(), args, as_json);
     if tally.violations.is_empty() { Exit::Ok } else { Exit::Failed }
 }
 
 /// One seed with every step.
-fn one(shipped: &Arc<Shipped>, seed: u64, bug: Option<Bug>, as_json: bool) -> Exit {
+fn one(shipped: &Arc<Shipped>, seed: u64, args: &SimArgs, bug: Option<Bug>, as_json: bool) -> Exit {
+    let name = args.bug.as_deref();
     let verdict = match sim::run(shipped, seed, bug, true) {
         Ok(verdict) => verdict,
         Err(why) => {
@@ -65,60 +52,18 @@ fn one(shipped: &Arc<Shipped>, seed: u64, bug: Option<Bug>, as_json: bool) -> Ex
         output::json(&shown(&verdict));
     } else {
         verdict.trace.iter().for_each(|line| output::line(line));
-        output::line(&headline(&verdict));
+        output::line(&headline(&verdict, name));
     }
     if verdict.violation.is_none() { Exit::Ok } else { Exit::Failed }
 }
 
-fn many(shipped: &Arc<Shipped>, args: &SimArgs, bug: Option<Bug>) -> Tally {
-    let (next, enough) = (AtomicU64::new(args.from), AtomicBool::new(false));
-    let end = args.from.saturating_add(args.seeds);
-    let tally = Mutex::new(Tally::default());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || enough.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let Ok(verdict) = sim::run(shipped, seed, bug, false) else { return };
-                    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    tally.add(verdict);
-                    // A mistake that was made on purpose needs to be seen once.
-                    let seen = !tally.violations.is_empty() && bug.is_some();
-                    enough.fetch_or(seen, Ordering::Relaxed);
-                }
-            });
-        }
-    });
-    let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-    tally.violations.sort_by_key(|verdict| verdict.seed);
-    tally
-}
-
-impl Tally {
-    fn add(&mut self, verdict: Verdict) {
-        self.runs += 1;
-        self.steps += verdict.steps;
-        self.simulated += verdict.simulated;
-        self.crashes += verdict.counts.crashes;
-        self.freezes += verdict.counts.freezes;
-        self.attempts += verdict.counts.attempts;
-        self.fenced += verdict.counts.fenced;
-        if verdict.violation.is_some() {
-            self.violations.push(verdict);
-        }
-    }
-}
-
-fn headline(verdict: &Verdict) -> String {
+fn headline(verdict: &Verdict, bug: Option<&str>) -> String {
     let seed = verdict.seed;
     match &verdict.violation {
         None => format!("种子 {seed} 无违例 / seed {seed} holds; {:016x}", verdict.digest),
         Some(violation) => {
-            format!("种子 {seed} 违例 / seed {seed} fails: {violation}; tongbao sim --seed {seed}")
+            let again = bug.map(|bug| format!(" --bug {bug}")).unwrap_or_default();
+            format!("种子 {seed} 违例 / seed {seed} fails: {violation}; tongbao sim --seed {seed}{again}")
         }
     }
 }
@@ -131,7 +76,7 @@ fn shown(verdict: &Verdict) -> serde_json::Value {
     })
 }
 
-fn show(tally: &Tally, took: Duration, as_json: bool) {
+fn show(tally: &Tally, took: Duration, args: &SimArgs, as_json: bool) {
     if as_json {
         output::json(&json!({
             "runs": tally.runs, "steps": tally.steps, "simulated_s": tally.simulated.as_secs(),
@@ -145,7 +90,7 @@ fn show(tally: &Tally, took: Duration, as_json: bool) {
         verdict.trace.iter().for_each(|line| output::line(line));
     }
     for verdict in &tally.violations {
-        output::line(&headline(verdict));
+        output::line(&headline(verdict, args.bug.as_deref()));
     }
     output::line(&format!(
         "{} 个种子，{} 个违例 / {} seeds, {} fail; {} 小时 simulated hours, {} crashes, {} freezes, {} attempts, \

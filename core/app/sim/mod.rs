@@ -6,7 +6,10 @@
 
 mod far;
 mod judge;
+mod many;
 mod script;
+
+pub use many::{Tally, many};
 
 use crate::config::{self, Config, Documents, Environment, INTAKE, LEDGER, Polls};
 use crate::intake::Intaker;
@@ -321,5 +324,7 @@ impl Source for Receipts {
     }
 }
 
+#[cfg(test)]
+mod orders;
 #[cfg(test)]
 mod tests;

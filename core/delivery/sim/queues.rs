@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 /// Looks for due messages at least so often: their delays are in simulated time of somebody's clock.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(60);
 
 /// The queues that all processes share.
 #[derive(Debug, Default)]
