@@ -59,5 +59,12 @@ fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
             add(Combination { database, broker: BrokerKind::Nothing }, name, *case);
         }
     }
+    for (list, broker) in
+        [(behaviours::EVERYWHERE, BrokerKind::Embedded), (behaviours::STORE, BrokerKind::Nothing)]
+    {
+        for (name, case) in list.iter().filter(|(name, _)| !behaviours::DATABASE.contains(name)) {
+            add(Combination { database: Database::Memory, broker }, name, *case);
+        }
+    }
     trials
 }

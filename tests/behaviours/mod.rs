@@ -48,6 +48,18 @@ pub const RABBIT: &[(&str, Case)] = cases![
     transporting::a_broker_restart_in_mid_run_loses_nothing,
 ];
 
+/// What only a database can show: limits of columns, imports and names, closed connections, several processes.
+pub const DATABASE: &[&str] = &[
+    "cursor_and_events_are_one",
+    "numbers_are_found_from_both_ends",
+    "code_tables_merge_replace_and_count",
+    "texts_are_kept_and_compared_exactly",
+    "what_does_not_fit_is_refused_everywhere",
+    "several_processes_open_at_once",
+    "processes_that_accept_side_by_side_agree_on_the_order",
+    "a_successor_waits_for_the_commit_of_who_closes_its_predecessor",
+];
+
 /// Once per database.
 pub const STORE: &[(&str, Case)] = cases![
     storing::one_worker_begins_and_a_late_finish_is_fenced,

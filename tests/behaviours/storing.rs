@@ -387,6 +387,7 @@ pub async fn several_processes_open_at_once(combination: Combination) {
         super::world::Database::MariaDb => {
             second(&world, |name| crate::servers::Servers::get().mariadb_url(name)).await
         }
+        super::world::Database::Memory => panic!("it has no address"),
     };
     let stores = join_all((0..4).map(|_| open(&url))).await;
     for (number, store) in stores.iter().enumerate() {

@@ -12,6 +12,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tongbao_delivery::port::{
     Accepted, DeliveryView, Filter, Intake, NewDelivery, Previous, State, Store, Work,
 };
+use tongbao_delivery::sim::MemoryStore;
 use tongbao_delivery::{
     Broker, Clock, Embedded, EmbeddedSettings, Engine, EngineParts, Handler, NoObserver, Observer, Rabbit,
     RabbitSettings, RelaySettings, Report, Schedule, SystemClock, TargetSettings,
@@ -24,6 +25,8 @@ pub enum Database {
     Sqlite,
     Postgres,
     MariaDb,
+    /// The simulation's model of a store: it must behave as the databases do.
+    Memory,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,7 @@ impl Combination {
             Database::Sqlite => "sqlite",
             Database::Postgres => "postgres",
             Database::MariaDb => "mariadb",
+            Database::Memory => "memory",
         };
         match self.broker {
             BrokerKind::Nothing => database.to_owned(),
@@ -101,9 +105,13 @@ impl World {
             Database::Sqlite => format!("sqlite://{}", file.display()),
             Database::Postgres => Servers::get().postgres_url(&name),
             Database::MariaDb => Servers::get().mariadb_url(&name),
+            Database::Memory => String::new(),
         };
         let url = tokio::task::spawn_blocking(make).await.unwrap();
-        let store = open(&url).await;
+        let store: Arc<dyn Store> = match combination.database {
+            Database::Memory => Arc::new(MemoryStore::new()),
+            Database::Sqlite | Database::Postgres | Database::MariaDb => open(&url).await,
+        };
         World { combination, store, url, prefix: format!("case{number}."), _folder: folder, _hold: hold }
     }
 
