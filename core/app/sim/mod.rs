@@ -183,12 +183,12 @@ impl Cast for Company {
         let mut intakers = self.story.intakers.lock().unwrap_or_else(PoisonError::into_inner);
         intakers.insert(parts.fate.name.clone(), intaker.clone());
         let targets = self.story.shipped.config.connections.iter().map(|connection| {
-            let target = SimTarget {
+            let target: Arc<dyn Target> = Arc::new(SimTarget {
                 target: connection.name.clone(),
                 far: parts.far.clone(),
                 story: self.story.clone(),
-            };
-            (connection.name.clone(), Arc::new(target) as Arc<dyn Target>)
+            });
+            (connection.name.clone(), target)
         });
         Ok(Arc::new(Pipeline { store: parts.store.clone(), intaker, targets: targets.collect() }))
     }
