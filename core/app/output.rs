@@ -11,6 +11,8 @@ pub enum Exit {
     Ok,
     /// Done, and something is not well: a test failed, a delivery is not there, a connection does not answer.
     Failed,
+    /// What was asked for does not exist, in a way that only the command itself can see.
+    Usage,
     /// The configuration or a mapping is wrong.
     Config,
     /// Database, broker or port cannot be had.
@@ -18,11 +20,12 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The process's exit code. 2 is left to wrong usage.
+    /// The process's exit code. 2 is also what the command line parser answers to wrong usage.
     pub fn code(self) -> u8 {
         match self {
             Exit::Ok => 0,
             Exit::Failed => 1,
+            Exit::Usage => 2,
             Exit::Config => 3,
             Exit::Unavailable => 4,
         }

@@ -75,6 +75,7 @@ pub async fn begin(txn: &DatabaseTransaction, ask: &Ask) -> Result<Begin, Fail> 
         tables_revision: Set(None),
     };
     insert_all::<attempts::Entity, _>(txn, vec![intent]).await?;
+    failpoint_of("begun-before-commit", &ask.delivery);
     Ok(Begin::Run(Box::new(work)))
 }
 
