@@ -168,7 +168,8 @@ async fn a_lost_answer_is_unknown_and_the_look_up_knows() {
     }
     // A body that is cut off under a success is a success: the status says it.
     sandbox.fault(once(Fault::TruncatedJson));
-    done(connection.apply(&order_back("HT-cut")).await);
+    let receipt = done(connection.apply(&order_back("HT-cut")).await);
+    assert_eq!(receipt.remote.id, "", "an id that was not told is not made up");
     // An answer to the question that cannot be read says nothing.
     sandbox.fault(Rule::new(Fault::TruncatedJson).on(System::Crm, "GET contracts").times(1));
     assert_eq!(cannot_tell(connection.lookup(&order_back("HT-cut")).await).class, Class::Unavailable);

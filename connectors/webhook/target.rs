@@ -159,13 +159,15 @@ impl WebhookTarget {
     }
 }
 
+/// The far side's id where its answer names one. None is made up where it does not, or where the answer cannot be read:
+/// another answer may name it.
 fn remote(task: &Task, reply: &Reply) -> Remote {
     let id = reply.json().and_then(|body| match body.get("id") {
         Some(Value::String(text)) => Some(text.clone()),
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     });
-    Remote { id: id.unwrap_or_else(|| task.key.clone()), number: task.key.clone(), step: "written".into() }
+    Remote { id: id.unwrap_or_default(), number: task.key.clone(), step: "written".into() }
 }
 
 fn failed(reply: &Reply) -> Failure {

@@ -11,12 +11,12 @@ pub enum Exit {
     Ok,
     /// Done, and something is not well: a test failed, a delivery is not there, a connection does not answer.
     Failed,
+    /// What was asked for does not exist, in a way that only the command itself can see.
+    Usage,
     /// The configuration or a mapping is wrong.
     Config,
     /// Database, broker or port cannot be had.
     Unavailable,
-    /// What was asked for does not exist.
-    Usage,
 }
 
 impl Exit {

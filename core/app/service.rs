@@ -315,8 +315,10 @@ fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
             Some(TargetSettings { refuses_twice, ..connection.target.clone() })
         })
         .collect();
-    targets.push(TargetSettings::named(LEDGER));
-    targets.push(TargetSettings::named(INTAKE));
+    let builtin = [LEDGER, INTAKE];
+    targets.extend(
+        builtin.map(|name| TargetSettings { name: name.to_owned(), ..loaded.config.builtin.clone() }),
+    );
     targets
 }
 

@@ -8,6 +8,7 @@ use crate::broker::{
     Broker, BrokerError, Health, Message, QueueSpec, Received, Settle, Subscription, partition,
 };
 use crate::clock::Clock;
+use crate::failpoints::failpoint;
 use async_trait::async_trait;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -208,6 +209,7 @@ impl Broker for Embedded {
         let mut results = Vec::with_capacity(messages.len());
         for message in messages {
             results.push(self.publish_one(message).await);
+            failpoint("published-before-confirm");
         }
         results
     }

@@ -7,13 +7,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Every name, in the order in which a delivery passes them.
-pub const NAMES: [&str; 6] = [
+///
+/// `…-before-commit` lies inside a database transaction whose writes are all made; `cursor-` is passed by polls that
+/// bring news, `swept-` by sweeps that find something, `requeued-` by a broker that keeps delays durably.
+pub const NAMES: [&str; 13] = [
+    "accepted-before-commit",
+    "cursor-before-commit",
     "after-accept-commit",
+    "published-before-confirm",
     "after-publish-before-mark",
+    "marked-before-commit",
+    "requeued-before-ack",
+    "begun-before-commit",
     "after-begin",
     "after-call-before-finish",
     "finished-before-commit",
     "after-finish-before-ack",
+    "swept-before-commit",
 ];
 
 /// What happens at an armed place.
@@ -43,6 +53,19 @@ pub fn arm(name: &str, action: Action) -> bool {
     table.insert(known, (action, 0));
     ARMED.store(true, Ordering::Release);
     true
+}
+
+/// Arms what a line of text asks for: `name` dies at the first pass, `name=N` at the N-th. Answers what is wrong with it.
+pub fn arm_to_abort(line: &str) -> Result<(), String> {
+    let (name, pass) = match line.split_once('=') {
+        Some((name, pass)) => (name, pass.parse().ok().filter(|pass| *pass > 0)),
+        None => (line, Some(1)),
+    };
+    let Some(pass) = pass else { return Err(format!("{line:?}: the pass is a number from 1")) };
+    if arm(name, Action::AbortAt(pass)) {
+        return Ok(());
+    }
+    Err(format!("there is no failpoint {name:?}; there are: {}", NAMES.join(", ")))
 }
 
 /// Disarms every place.
@@ -88,6 +111,10 @@ mod tests {
         let hits = Arc::new(AtomicU32::new(0));
         let seen = hits.clone();
         assert!(!arm("no-such-place", Action::Abort));
+        assert!(
+            arm_to_abort("no-such-place=2").is_err_and(|why| NAMES.iter().all(|name| why.contains(name)))
+        );
+        assert!(arm_to_abort("after-begin=0").is_err() && arm_to_abort("after-begin=often").is_err());
         failpoint("after-begin");
         assert!(arm(
             "after-begin",

@@ -86,6 +86,13 @@ pub enum Fault {
     WebApiForbidden,
     /// The JSON text ends in the middle; the HTTP framing is sound.
     TruncatedJson,
+    /// The work is committed and the body is bytes that are no JSON in any charset.
+    Garbage,
+    /// The work is committed and the body comes in sixteen pieces with `ms` milliseconds before each.
+    Drip {
+        /// Milliseconds before each piece, all of them together bounded by `SandboxConfig::max_delay`.
+        ms: u64,
+    },
     /// The body starts with `response_error:`; nothing is committed.
     ResponseErrorPrefix,
     /// The content type names a charset the body is not in.
@@ -128,6 +135,8 @@ impl Fault {
             Self::NoPermission => "no_permission",
             Self::WebApiForbidden => "web_api_forbidden",
             Self::TruncatedJson => "truncated_json",
+            Self::Garbage => "garbage",
+            Self::Drip { .. } => "drip",
             Self::ResponseErrorPrefix => "response_error_prefix",
             Self::BadCharset => "bad_charset",
             Self::Bom => "bom",

@@ -166,6 +166,15 @@ async fn proxies_and_broken_bodies() {
     sandbox.fault(on_save(Fault::TruncatedJson));
     let bytes = caller.send("Save", &body("P5")).await.unwrap().bytes().await.unwrap();
     assert!(serde_json::from_slice::<Value>(&bytes).is_err());
+    sandbox.fault(on_save(Fault::Garbage));
+    let bytes = caller.send("Save", &body("P5b")).await.unwrap().bytes().await.unwrap();
+    assert!(std::str::from_utf8(&bytes).is_err() && sandbox.order("P5b").is_some());
+    sandbox.fault(on_save(Fault::Drip { ms: 5 }));
+    let begun = std::time::Instant::now();
+    let bytes = caller.send("Save", &body("P5c")).await.unwrap().bytes().await.unwrap();
+    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(value["Result"]["Number"], "P5c");
+    assert!(begun.elapsed() >= Duration::from_millis(15 * 5), "{:?}", begun.elapsed());
     sandbox.fault(on_save(Fault::ResponseErrorPrefix));
     let text = caller.send("Save", &body("P6")).await.unwrap().text().await.unwrap();
     assert!(text.starts_with("response_error:{"));

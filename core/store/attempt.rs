@@ -75,6 +75,7 @@ pub async fn begin(txn: &DatabaseTransaction, ask: &Ask) -> Result<Begin, Fail> 
         tables_revision: Set(None),
     };
     insert_all::<attempts::Entity, _>(txn, vec![intent]).await?;
+    failpoint_of("begun-before-commit", &ask.delivery);
     Ok(Begin::Run(Box::new(work)))
 }
 
@@ -258,7 +259,7 @@ fn retry_at(next: &Next) -> Option<i64> {
     }
 }
 
-/// Stores a binding; another far-side id under the same key is refused.
+/// Stores a binding; another far-side id under the same key is refused, and none does not replace a known one.
 pub async fn bind(txn: &DatabaseTransaction, binding: &Binding) -> Result<(), Fail> {
     let key = (binding.target.clone(), binding.kind.clone(), binding.key.clone());
     let stored = bindings::Entity::find_by_id(key.clone()).one(txn).await?;
@@ -285,7 +286,9 @@ pub async fn bind(txn: &DatabaseTransaction, binding: &Binding) -> Result<(), Fa
             ))
             .into());
         }
-        Some(_) => {
+        Some(stored) => {
+            let id = if remote.id.is_empty() { stored.remote_id } else { remote.id.clone() };
+            let row = bindings::ActiveModel { remote_id: Set(id), ..row };
             bindings::Entity::update(row).exec_without_returning(txn).await?;
         }
     }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    TransactionTrait, sqlx,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -173,6 +173,8 @@ async fn once<T>(pool: &DatabaseConnection, task: &Task<T>) -> Result<T, Fail> {
 trait Job: Send {
     /// Runs it; answers whether its changes are to be kept.
     async fn run(&mut self, txn: &DatabaseTransaction) -> bool;
+    /// Whether it was the database that failed it.
+    fn met_an_error(&self) -> bool;
     /// Tells the caller, once it is known whether the transaction holds.
     fn tell(self: Box<Self>, lost: Option<&StoreError>);
 }
@@ -190,6 +192,10 @@ impl<T: Send + 'static> Job for Typed<T> {
         let keep = result.is_ok();
         self.result = Some(result);
         keep
+    }
+
+    fn met_an_error(&self) -> bool {
+        matches!(self.result, Some(Err(Fail::Db(_))))
     }
 
     fn tell(self: Box<Self>, lost: Option<&StoreError>) {
@@ -213,16 +219,39 @@ fn again(error: &StoreError) -> StoreError {
 }
 
 /// The one writer: takes what waits, commits it together, tells everyone.
+///
+/// After an error of the database the connection is not used again. On some of them (disk full, failed write) SQLite
+/// rolls the whole transaction back by itself; the driver, which counts transactions by its own statements, then takes
+/// the next one for a savepoint inside of it, and what looks committed never is.
 async fn write_all(write: DatabaseConnection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
+    let mut doubtful = false;
     while jobs.recv_many(&mut group, GROUP).await > 0 {
-        let outcome = write_group(&write, &mut group).await;
+        let mut outcome = Ok(());
+        if doubtful {
+            outcome = renew(&write).await;
+            doubtful = outcome.is_err();
+        }
+        if outcome.is_ok() {
+            outcome = write_group(&write, &mut group).await;
+        }
+        doubtful |= outcome.is_err() || group.iter().any(|job| job.met_an_error());
         let lost = outcome.err().map(StoreError::from);
         group.drain(..).for_each(|job| job.tell(lost.as_ref()));
     }
     if let Err(error) = write.close().await {
         tracing::warn!(%error, "the database did not close cleanly");
     }
+}
+
+/// Closes the writing connection; the next transaction gets a new one.
+async fn renew(write: &DatabaseConnection) -> Result<(), Fail> {
+    let unavailable = |error: sqlx::Error| StoreError::Unavailable(error.to_string());
+    let connection = write.get_sqlite_connection_pool().acquire().await.map_err(unavailable)?;
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "the connection that met an error did not close cleanly");
+    }
+    Ok(())
 }
 
 async fn write_group(write: &DatabaseConnection, group: &mut [Box<dyn Job>]) -> Result<(), Fail> {

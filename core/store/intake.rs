@@ -5,10 +5,12 @@
 
 use crate::accept::{Call, accept};
 use crate::db::{Db, task};
-use sea_orm::DbBackend;
+use crate::error::Fail;
+use sea_orm::{DatabaseTransaction, DbBackend};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Accepted, StoreError, Stored};
 
 /// Calls that wait; beyond that, callers wait.
@@ -76,11 +78,22 @@ async fn take(db: Arc<Db>, calls: Arc<tokio::sync::Mutex<mpsc::Receiver<Waiting>
     }
 }
 
+/// Accepts what came from outside; what follows from an outcome is accepted within the outcome's transaction.
+async fn accept_calls(txn: &DatabaseTransaction, calls: &[Call]) -> Result<Vec<Vec<Accepted>>, Fail> {
+    let answers = accept(txn, calls).await?;
+    let mut polled = calls.iter().zip(&answers).filter(|(call, _)| call.cursor.is_some());
+    if polled.any(|(_, answers)| answers.contains(&Accepted::New)) {
+        failpoint("cursor-before-commit");
+    }
+    failpoint("accepted-before-commit");
+    Ok(answers)
+}
+
 async fn together(db: &Db, calls: Vec<Call>) -> Vec<Stored<Vec<Accepted>>> {
     let calls: Arc<[Call]> = calls.into();
     if calls.len() > 1 {
         let group = calls.clone();
-        match db.write(task!(group; |txn| accept(txn, &group).await)).await {
+        match db.write(task!(group; |txn| accept_calls(txn, &group).await)).await {
             Ok(answers) => return answers.into_iter().map(Ok).collect(),
             Err(error) => tracing::debug!(%error, "a group of intakes failed; each on its own now"),
         }
@@ -88,7 +101,7 @@ async fn together(db: &Db, calls: Vec<Call>) -> Vec<Stored<Vec<Accepted>>> {
     let mut answers = Vec::with_capacity(calls.len());
     for call in calls.iter() {
         let one: Arc<[Call]> = Arc::from([call.clone()]);
-        let answer = db.write(task!(one; |txn| accept(txn, &one).await)).await;
+        let answer = db.write(task!(one; |txn| accept_calls(txn, &one).await)).await;
         answers.push(answer.map(|mut answers| answers.pop().unwrap_or_default()));
     }
     answers

@@ -12,6 +12,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
     DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
+use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Binding, Filter, OutboxRow, State};
 use tongbao_model::Class;
 
@@ -57,6 +58,7 @@ pub async fn done(txn: &DatabaseTransaction, ids: &[i64], now_ms: i64) -> Result
             .exec(txn)
             .await?;
     }
+    failpoint("marked-before-commit");
     Ok(())
 }
 
@@ -123,6 +125,9 @@ pub async fn sweep(
         .map(|row| outbox_row(&row.id, &row.target, &row.order_key, row.due_at_ms.unwrap_or(now_ms)))
         .collect();
     insert_all::<outbox::Entity, _>(txn, back).await?;
+    if count > 0 {
+        failpoint("swept-before-commit");
+    }
     let next = rows.last().filter(|_| count == PAGE).map(|row| row.seq);
     Ok(Swept { count, next })
 }

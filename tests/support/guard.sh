@@ -25,21 +25,21 @@ stop() {
     eval "child_$1="
 }
 
-while read -r command name; do
+while read -r command name signal; do
     case $command in
     start)
         sh "$dir/start-$name.sh" >>"$dir/$name.out" 2>&1 </dev/null &
         eval "child_$name=$!"
         running="$name $running"
         ;;
-    stop) stop "$name" TERM ;;
+    stop) stop "$name" "$signal" ;;
     esac
     echo done
 done
 # What they stored is not needed any more. PostgreSQL has shared memory to give back and does so on QUIT.
 for name in $running; do
     case $name in
-    postgres) stop "$name" QUIT ;;
+    *postgres) stop "$name" QUIT ;;
     *) stop "$name" KILL ;;
     esac
 done

@@ -23,8 +23,10 @@ pub struct Servers {
     folder: PathBuf,
     guard: Mutex<Option<Guard>>,
     postgres: OnceLock<u16>,
+    frail_postgres: OnceLock<u16>,
     mariadb: OnceLock<u16>,
     rabbit: OnceLock<Rabbit>,
+    frail_rabbit: OnceLock<Rabbit>,
     starting: Mutex<()>,
 }
 
@@ -34,7 +36,34 @@ struct Guard {
     replies: BufReader<ChildStdout>,
 }
 
+/// How a server is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In good order.
+    Term,
+    /// PostgreSQL's "immediate": clients are cut off and the next start recovers from the log.
+    Quit,
+    /// Without a word.
+    Kill,
+}
+
+impl End {
+    fn signal(self) -> &'static str {
+        match self {
+            End::Term => "TERM",
+            End::Quit => "QUIT",
+            End::Kill => "KILL",
+        }
+    }
+}
+
+/// The node that cases share, and the one that they may harm.
+const RABBIT: &str = "rabbit";
+const FRAIL_RABBIT: &str = "frail_rabbit";
+const FRAIL_POSTGRES: &str = "frail_postgres";
+
 struct Rabbit {
+    name: &'static str,
     port: u16,
     env: Vec<(String, String)>,
 }
@@ -63,8 +92,10 @@ impl Servers {
                 folder,
                 guard: Mutex::new(Some(Guard { child, orders, replies })),
                 postgres: OnceLock::new(),
+                frail_postgres: OnceLock::new(),
                 mariadb: OnceLock::new(),
                 rabbit: OnceLock::new(),
+                frail_rabbit: OnceLock::new(),
                 starting: Mutex::new(()),
             }
         })
@@ -88,7 +119,29 @@ impl Servers {
 
     /// URL of a database on the private PostgreSQL; made if it is not there.
     pub fn postgres_url(&self, database: &str) -> String {
-        let port = *self.started(&self.postgres, || self.start_postgres());
+        let port = *self.started(&self.postgres, || self.start_postgres("postgres"));
+        self.postgres_database(port, database)
+    }
+
+    /// The same on a PostgreSQL that a case may stop; whoever does has to keep others off it.
+    pub fn frail_postgres_url(&self, database: &str) -> String {
+        let port = *self.started(&self.frail_postgres, || self.start_postgres(FRAIL_POSTGRES));
+        self.postgres_database(port, database)
+    }
+
+    /// Stops the frail PostgreSQL.
+    pub fn stop_frail_postgres(&self, end: End) {
+        self.order(&format!("stop {FRAIL_POSTGRES} {}", end.signal()));
+    }
+
+    /// Starts it again.
+    pub fn resume_frail_postgres(&self) {
+        let port = *self.frail_postgres.get().unwrap();
+        self.order(&format!("start {FRAIL_POSTGRES}"));
+        self.await_postgres(FRAIL_POSTGRES, port);
+    }
+
+    fn postgres_database(&self, port: u16, database: &str) -> String {
         let mut create = Command::new(postgres_binary("createdb"));
         create.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres", database]);
         let made = run(&mut create);
@@ -107,8 +160,33 @@ impl Servers {
 
     /// URL of the private RabbitMQ.
     pub fn rabbit_url(&self) -> String {
-        let rabbit = self.started(&self.rabbit, || self.start_rabbit());
+        let rabbit = self.started(&self.rabbit, || self.start_rabbit(RABBIT));
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", rabbit.port)
+    }
+
+    /// Port of a RabbitMQ that a case may stop, starve or empty; whoever does has to keep others off it.
+    pub fn frail_rabbit_port(&self) -> u16 {
+        self.started(&self.frail_rabbit, || self.start_rabbit(FRAIL_RABBIT)).port
+    }
+
+    /// Stops the frail RabbitMQ.
+    pub fn stop_frail_rabbit(&self, end: End) {
+        self.order(&format!("stop {FRAIL_RABBIT} {}", end.signal()));
+    }
+
+    /// Starts it again with what it had stored.
+    pub fn resume_frail_rabbit(&self) {
+        self.order(&format!("start {FRAIL_RABBIT}"));
+        self.await_rabbit(self.frail_rabbit.get().unwrap());
+    }
+
+    /// Runs `rabbitmqctl` at the frail RabbitMQ; answers what it printed.
+    pub fn frail_rabbitmqctl(&self, arguments: &[&str]) -> String {
+        let rabbit = self.frail_rabbit.get().unwrap();
+        let output = run(rabbitmqctl(rabbit).arg("--quiet").args(arguments));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {told}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Stops the private RabbitMQ and starts it again with what it had stored.
@@ -119,14 +197,14 @@ impl Servers {
 
     /// Stops the private RabbitMQ.
     pub fn stop_rabbit(&self) {
-        self.started(&self.rabbit, || self.start_rabbit());
-        self.order("stop rabbit");
+        self.started(&self.rabbit, || self.start_rabbit(RABBIT));
+        self.order(&format!("stop {RABBIT} {}", End::Term.signal()));
     }
 
     /// Starts it again.
     pub fn resume_rabbit(&self) {
-        let rabbit = self.started(&self.rabbit, || self.start_rabbit());
-        self.order("start rabbit");
+        let rabbit = self.started(&self.rabbit, || self.start_rabbit(RABBIT));
+        self.order(&format!("start {RABBIT}"));
         self.await_rabbit(rabbit);
     }
 
@@ -185,8 +263,8 @@ impl Servers {
         }
     }
 
-    fn start_postgres(&self) -> u16 {
-        let data = self.own_folder("postgres", "postgres").join("data");
+    fn start_postgres(&self, name: &str) -> u16 {
+        let data = self.own_folder(name, "postgres").join("data");
         let made = run(as_user("postgres", postgres_binary("initdb"))
             .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D"])
             .arg(&data));
@@ -198,13 +276,17 @@ impl Servers {
             postgres_binary("postgres").display(),
             data.display()
         );
-        self.start("postgres", "postgres", &[], &command);
+        self.start(name, "postgres", &[], &command);
+        self.await_postgres(name, port);
+        port
+    }
+
+    fn await_postgres(&self, name: &str, port: u16) {
         let port_text = port.to_string();
-        self.await_port("postgres", port, || {
+        self.await_port(name, port, || {
             let mut ask = Command::new(postgres_binary("pg_isready"));
             run(ask.args(["-h", "127.0.0.1", "-p", &port_text])).status.success()
         });
-        port
     }
 
     fn start_mariadb(&self) -> u16 {
@@ -230,8 +312,8 @@ impl Servers {
         port
     }
 
-    fn start_rabbit(&self) -> Rabbit {
-        let folder = self.own_folder("rabbit", "rabbitmq");
+    fn start_rabbit(&self, name: &'static str) -> Rabbit {
+        let folder = self.own_folder(name, "rabbitmq");
         let script = binary("rabbitmq-server", &["/usr/lib/rabbitmq/bin"]);
         let (port, dist, epmd) = (free_port(), free_port(), free_port());
         let config = folder.join("rabbitmq.conf");
@@ -239,7 +321,7 @@ impl Servers {
             .unwrap();
         fs::write(folder.join("plugins"), "[].\n").unwrap();
         let text = |path: &Path| path.display().to_string();
-        let pid = self.folder.join("rabbit.pid");
+        let pid = self.folder.join(format!("{name}.pid"));
         fs::write(&pid, "").unwrap();
         if is_root() {
             run(Command::new("chown").arg("rabbitmq:").args([&pid, &config]));
@@ -265,21 +347,26 @@ impl Servers {
         .into();
         // A name server of our own: one that the node starts itself would outlive it.
         let names = binary("epmd", &["/usr/bin", "/usr/local/bin"]);
-        self.start("epmd", "rabbitmq", &env, &format!("{} -port {epmd}", names.display()));
-        self.await_port("epmd", epmd, || true);
-        self.start("rabbit", "rabbitmq", &env, &script.display().to_string());
-        let rabbit = Rabbit { port, env };
+        let names_name = format!("{name}_names");
+        self.start(&names_name, "rabbitmq", &env, &format!("{} -port {epmd}", names.display()));
+        self.await_port(&names_name, epmd, || true);
+        self.start(name, "rabbitmq", &env, &script.display().to_string());
+        let rabbit = Rabbit { name, port, env };
         self.await_rabbit(&rabbit);
         rabbit
     }
 
     fn await_rabbit(&self, rabbit: &Rabbit) {
-        self.await_port("rabbit", rabbit.port, || {
-            let mut ask = as_user("rabbitmq", binary("rabbitmqctl", &["/usr/lib/rabbitmq/bin"]));
-            ask.envs(rabbit.env.iter().map(|(key, value)| (key, value)));
-            run(ask.args(["await_startup", "--timeout", "60"])).status.success()
+        self.await_port(rabbit.name, rabbit.port, || {
+            run(rabbitmqctl(rabbit).args(["await_startup", "--timeout", "60"])).status.success()
         });
     }
+}
+
+fn rabbitmqctl(rabbit: &Rabbit) -> Command {
+    let mut command = as_user("rabbitmq", binary("rabbitmqctl", &["/usr/lib/rabbitmq/bin"]));
+    command.envs(rabbit.env.iter().map(|(key, value)| (key, value)));
+    command
 }
 
 /// Where the servers keep their data: in memory if there is room, because removing tens of thousands of files takes a

@@ -1,14 +1,26 @@
 //! `tongbao serve`: until SIGTERM or Ctrl-C, then drained.
 
+use crate::config::failpoint;
 use crate::output::{self, Exit};
 use crate::service::Running;
 use crate::telemetry;
 use std::path::Path;
+use tongbao_delivery::failpoints;
 
 /// Runs the service.
+///
+/// With `TONGBAO_FAILPOINT=name` or `name=N` in the environment the process dies where that failpoint is passed for
+/// the first or the N-th time; tests of crashes use it.
 pub async fn run(config: &Path) -> Exit {
     telemetry::json_logs();
     telemetry::metrics();
+    if let Some(line) = failpoint() {
+        if let Err(why) = failpoints::arm_to_abort(&line) {
+            output::note(&format!("TONGBAO_FAILPOINT: {why}"));
+            return Exit::Usage;
+        }
+        tracing::warn!(failpoint = line, "armed: this process will die there");
+    }
     let loaded = match super::load(config) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,

@@ -6,7 +6,7 @@ mod secrets;
 
 pub use load::{Documents, Loaded, load, load_text, mapping_files};
 pub use read::read;
-pub use secrets::Environment;
+pub use secrets::{Environment, failpoint};
 
 use std::path::PathBuf;
 use tongbao_delivery::settings::{RelaySettings, TargetSettings};
@@ -31,6 +31,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Engine's relay and sweeper.
     pub relay: RelaySettings,
+    /// How deliveries to the built-in targets ([`LEDGER`], [`INTAKE`]) are made.
+    pub builtin: TargetSettings,
     /// Folders with mapping files.
     pub mappings: Vec<PathBuf>,
     /// Connections, in the order of the file.

@@ -9,11 +9,13 @@ use tongbao_delivery::settings::{RelaySettings, TargetSettings};
 use tongbao_model::diagnostic::{Findings, Place};
 use tongbao_model::yaml::{self, Content, Node};
 
-const TOP: &[&str] = &["version", "server", "store", "broker", "relay", "mappings", "connections", "flows"];
+const TOP: &[&str] =
+    &["version", "server", "store", "broker", "relay", "builtin", "mappings", "connections", "flows"];
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
 const BROKER: &[&str] = &["kind", "url", "prefix", "ca"];
 const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "stalled_ms"];
+const BUILTIN: &[&str] = &["delivery", "retry"];
 const CONNECTION: &[&str] = &["connector", "settings", "receives", "polls", "delivery", "retry"];
 const RECEIVES: &[&str] = &["event", "mapping", "order_by", "on_fault"];
 const POLLS: &[&str] = &["event", "mapping", "order_by", "every_ms"];
@@ -36,6 +38,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
     let store = reader.store(section("store"));
     let broker = reader.broker(section("broker"));
     let relay = reader.relay(section("relay"));
+    let builtin = reader.builtin(section("builtin"));
     let mappings: Vec<String> = match root.get("mappings") {
         Some(node) => reader.value(node, "mappings").unwrap_or_default(),
         None => vec!["mappings".into()],
@@ -52,6 +55,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         store: store?,
         broker: broker?,
         relay,
+        builtin,
         mappings: mappings.into_iter().map(|path| folder.join(path)).collect(),
         connections,
         flows,
@@ -219,6 +223,16 @@ impl Reader<'_> {
         relay
     }
 
+    fn builtin(&mut self, node: &Node) -> TargetSettings {
+        refuse_unknown(node, BUILTIN, self.findings);
+        let empty = Node { place: node.place, content: Content::Map(Vec::new()) };
+        let section = |key: &str| node.get(key).unwrap_or(&empty);
+        // Nothing far is called: what takes longer than this is not coming back, and after a crash nobody waits long.
+        let usual =
+            TargetSettings { call_timeout_ms: 20_000, lease_ms: 30_000, ..TargetSettings::named(LEDGER) };
+        self.target(usual, section("delivery"), section("retry"))
+    }
+
     fn connection(&mut self, entry: &yaml::Entry) -> Option<Connection> {
         let (node, name) = (&entry.value, entry.key.clone());
         refuse_unknown(node, CONNECTION, self.findings);
@@ -248,8 +262,8 @@ impl Reader<'_> {
                     .collect()
             })
             .unwrap_or_default();
-        let target =
-            self.target(&name, node.get("delivery").unwrap_or(&empty), node.get("retry").unwrap_or(&empty));
+        let section = |key: &str| node.get(key).unwrap_or(&empty);
+        let target = self.target(TargetSettings::named(&name), section("delivery"), section("retry"));
         Some(Connection {
             name,
             place: entry.place,
@@ -290,10 +304,10 @@ impl Reader<'_> {
         })
     }
 
-    fn target(&mut self, name: &str, delivery: &Node, retry: &Node) -> TargetSettings {
+    fn target(&mut self, usual: TargetSettings, delivery: &Node, retry: &Node) -> TargetSettings {
         refuse_unknown(delivery, DELIVERY, self.findings);
         refuse_unknown(retry, RETRY, self.findings);
-        let mut target = TargetSettings::named(name);
+        let mut target = usual;
         target.partitions = self.number(delivery, "partitions", target.partitions);
         target.in_flight = self.number(delivery, "in_flight", target.in_flight);
         target.lease_ms = self.number(delivery, "lease_ms", target.lease_ms);

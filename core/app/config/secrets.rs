@@ -16,6 +16,11 @@ pub struct Environment {
     pub pretend: bool,
 }
 
+/// What `TONGBAO_FAILPOINT` holds: where the process is to die, for tests of crashes.
+pub fn failpoint() -> Option<String> {
+    std::env::var("TONGBAO_FAILPOINT").ok().filter(|line| !line.is_empty())
+}
+
 impl Secrets for Environment {
     fn env(&self, name: &str) -> Result<SecretString, Text> {
         if let Some(value) = self.given.get(name) {

@@ -3,6 +3,7 @@
 use super::topology::decode;
 use super::{Inner, Subscriber};
 use crate::broker::{Message, Received, Settle};
+use crate::failpoints::failpoint_of;
 use async_trait::async_trait;
 use futures::StreamExt;
 use lapin::message::Delivery;
@@ -113,6 +114,7 @@ impl Settle for Settler {
         let copy = Message { not_before_ms, ..self.message.clone() };
         let published = self.inner.publish(vec![copy]).await;
         if published.iter().all(Result::is_ok) {
+            failpoint_of("requeued-before-ack", &self.message.delivery);
             settle(self.acker.ack(BasicAckOptions::default()).await);
         } else {
             self.abandon();

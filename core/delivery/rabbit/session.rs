@@ -4,6 +4,7 @@ use super::consume::consume;
 use super::topology::{Route, Topology, delay_arguments, work_arguments};
 use super::{Inner, Subscriber};
 use crate::broker::{BrokerError, QueueSpec};
+use crate::failpoints::failpoint;
 use futures::StreamExt;
 use futures::future::join_all;
 use lapin::options::{
@@ -165,6 +166,7 @@ impl Session {
                 Err(error) => Err(error),
             });
         }
+        failpoint("published-before-confirm");
         let confirms = join_all(open.into_iter().map(|sent| async {
             match sent {
                 Ok((key, confirm)) => confirmed(key, confirm).await,

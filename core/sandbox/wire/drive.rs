@@ -1,6 +1,6 @@
 //! Takes requests from the listener to the right stand-in and plays the faults that live on the wire.
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{convert::Infallible, io::Write, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -10,6 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use futures::stream;
 use tokio::sync::oneshot;
 
 use super::{
@@ -20,6 +21,12 @@ use crate::{crm, faults::Fault, jdy, kingdee, nuonuo, world::World};
 
 /// Longest wait for a callback that has to be sent before the answer.
 const HOLD: Duration = Duration::from_secs(5);
+
+/// Pieces of a dripping body.
+const DROPS: u32 = 16;
+
+/// What a broken middlebox sends: no JSON, no UTF-8, no end of line.
+const GARBAGE: &[u8] = b"\x00\xff\xfe{\"\x80\x1b[2J\xc3\x28<?\xf0\x28\x8c\xbc]]>\x00\x01\x02";
 
 /// Where a scripted redirect leads: clients that follow it get HTML with status 200.
 const LOGIN_PAGE: &str = "/login.html";
@@ -59,7 +66,28 @@ pub(crate) async fn serve(
     if let Some(hold) = reply.hold.take() {
         let _ = tokio::time::timeout(HOLD, hold).await;
     }
-    respond(reply, &conn, fault.as_ref(), accepts_gzip)
+    let mut response = respond(reply, &conn, fault.as_ref(), accepts_gzip);
+    if let Some(Fault::Drip { ms }) = fault {
+        let pause = Duration::from_millis(ms).min(world.config.max_delay / DROPS);
+        let (head, body) = response.into_parts();
+        response = Response::from_parts(head, drip(body, pause).await);
+    }
+    response
+}
+
+/// The same bytes, a few at a time. The length is not told beforehand.
+async fn drip(body: Body, pause: Duration) -> Body {
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let size = bytes.len().div_ceil(DROPS as usize).max(1);
+    let drops = stream::unfold(bytes, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(pause).await;
+        let drop = rest.split_to(size.min(rest.len()));
+        Some((Ok::<Bytes, Infallible>(drop), rest))
+    });
+    Body::from_stream(drops)
 }
 
 fn route(world: &World, incoming: Incoming) -> Step {
@@ -156,6 +184,7 @@ fn respond(mut reply: Reply, conn: &ConnHandle, fault: Option<&Fault>, accepts_g
             let half = reply.body.len() / 2;
             reply.body = reply.body.slice(..half);
         }
+        Some(Fault::Garbage) => reply.body = Bytes::from_static(GARBAGE),
         Some(Fault::BadCharset) => reply.content_type = "application/json; charset=gb2312",
         Some(Fault::Bom) => {
             let mut bytes = vec![0xEF, 0xBB, 0xBF];

@@ -142,6 +142,7 @@ impl Tables {
 
     fn bind(&mut self, binding: &Binding) -> Stored<()> {
         let key = (binding.target.clone(), binding.kind.clone(), binding.key.clone());
+        let mut binding = binding.clone();
         if let Some(stored) = self.bindings.get(&key) {
             let (old, new) = (&stored.remote.id, &binding.remote.id);
             if !old.is_empty() && !new.is_empty() && old != new {
@@ -150,8 +151,11 @@ impl Tables {
                     binding.kind, binding.key
                 )));
             }
+            if new.is_empty() {
+                binding.remote.id.clone_from(old);
+            }
         }
-        self.bindings.insert(key, binding.clone());
+        self.bindings.insert(key, binding);
         Ok(())
     }
 
