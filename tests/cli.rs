@@ -212,6 +212,7 @@ async fn serve_park_mend_replay_and_stop() {
     let parked = world.json(&["deliveries", "list", "--state", "parked"]);
     assert_eq!(parked[0]["fault"]["code"], "code-table-miss");
     assert_eq!(parked[0]["fault"]["field"], "customer.code");
+    overviewed(&world).await;
     // Other content under the same number is a conflict, the same content is not.
     assert_eq!(world.sender().send(contract("HT-1", "C1")).await.unwrap().status, 202);
     assert_eq!(world.sender().send(contract("HT-1", "C2")).await.unwrap().status, 409);
@@ -262,6 +263,32 @@ async fn serve_park_mend_replay_and_stop() {
     }
     assert_eq!(world.sandbox.orders().len(), 1);
     world.sandbox.shutdown().await;
+}
+
+/// The same overview from the command line and over HTTP, and as metrics.
+async fn overviewed(world: &World) {
+    let status = world.json(&["deliveries", "status"]);
+    let of = |status: &Value, name: &str| {
+        let list = status["connections"].as_array().unwrap().clone();
+        list.into_iter().find(|one| one["connection"] == name).unwrap()
+    };
+    let erp = of(&status, "erp");
+    assert_eq!((&erp["parked"]["rejected"], &erp["backlog"]), (&json!(1), &json!(0)), "{status}");
+    assert_eq!(erp["circuit"], "closed", "the running service was asked: {status}");
+    assert_eq!(of(&status, "ledger")["rejected"], 0, "built-in targets are connections too");
+    let (code, body) = world.get("/api/status").await;
+    assert_eq!(code, 200);
+    assert_eq!(of(&serde_json::from_str(&body).unwrap(), "erp"), erp);
+    let text = String::from_utf8(world.run(&["deliveries", "status"]).stdout).unwrap();
+    assert!(text.contains("rejected 1"), "{text}");
+    world
+        .until("the gauges are set", async || {
+            let metrics = world.get("/metrics").await.1;
+            metrics.contains(r#"tongbao_parked{connection="erp",class="rejected"} 1"#)
+                && metrics.contains(r#"tongbao_backlog{connection="erp"} 0"#)
+                && metrics.contains(r#"tongbao_backlog_oldest_seconds{connection="erp"} 0"#)
+        })
+        .await;
 }
 
 async fn explained(world: &World) {

@@ -2,6 +2,7 @@
 
 use crate::commands::explain;
 use crate::ingress::answer;
+use crate::overview;
 use crate::service::Service;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -24,6 +25,7 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/deliveries/{id}", get(delivery))
         .route("/explain/{number}", get(explained))
         .route("/counts", get(counts))
+        .route("/status", get(status))
         .layer(middleware::from_fn_with_state(service, authorize))
 }
 
@@ -174,6 +176,17 @@ async fn explained(State(service): State<Arc<Service>>, Path(number): Path<Strin
 async fn counts(State(service): State<Arc<Service>>) -> Response {
     match service.store.counts().await {
         Ok(counts) => answer(StatusCode::OK, json!({"counts": counts})),
+        Err(error) => failed(&error),
+    }
+}
+
+/// What each connection has before it; circuits are this process's.
+async fn status(State(service): State<Arc<Service>>) -> Response {
+    match overview::overview(service.store.as_ref(), &service.targets).await {
+        Ok(list) => {
+            let circuits = service.engine.circuits();
+            answer(StatusCode::OK, overview::status(&list, Some(&circuits), service.now_ms()))
+        }
         Err(error) => failed(&error),
     }
 }

@@ -168,6 +168,8 @@ pub struct Which {
 /// `deliveries …`
 #[derive(Debug, Subcommand)]
 pub enum DeliveriesCommand {
+    /// 各连接的积压、挂起与熔断 / backlog, parked and circuit of each connection
+    Status,
     /// 列表 / list
     List(Which),
     /// 一个投递及其各次尝试 / one delivery with its attempts

@@ -15,6 +15,7 @@ pub mod ingress;
 pub mod intake;
 pub mod ledger;
 pub mod output;
+pub mod overview;
 pub mod pipeline;
 pub mod poller;
 pub mod routes;

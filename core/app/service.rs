@@ -7,7 +7,7 @@ use crate::poller::Poller;
 use crate::routes::Routes;
 use crate::tables::TableCache;
 use crate::telemetry::{self, Counters};
-use crate::{api, ingress};
+use crate::{api, ingress, overview};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -59,6 +59,8 @@ pub struct Service {
     pub intaker: Arc<Intaker>,
     /// Sources by connection name.
     pub sources: HashMap<String, Arc<dyn Source>>,
+    /// Connections that deliveries go to.
+    pub targets: Vec<String>,
     /// API token, if one is set.
     pub api_token: Option<SecretString>,
     /// Whether the API may answer without a token: it listens on loopback only.
@@ -244,6 +246,7 @@ impl Running {
             broker,
             intaker,
             sources: sources.collect(),
+            targets: overview::targets(&loaded),
             api_token: loaded.config.server.api_token.clone(),
             is_local: address.ip().is_loopback(),
             clock,
@@ -261,6 +264,7 @@ impl Running {
         });
         spawn_pollers(&service, &loaded, &stopping, &mut tasks);
         tasks.spawn(follow_tables(tables, stopping.clone()));
+        tasks.spawn(overview::keep(service.clone(), stopping.clone()));
         tasks.spawn(telemetry::keep(stopping));
         Ok(Running { service, address, stop_ms: loaded.config.server.stop_ms, tasks, _lock: lock })
     }

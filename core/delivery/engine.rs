@@ -1,6 +1,7 @@
 //! The running whole: relays, workers and sweeper over one store, one broker and one handler.
 
 use crate::broker::{Broker, BrokerError};
+use crate::circuit::Circuit;
 use crate::clock::Clock;
 use crate::handler::Handler;
 use crate::observer::Observer;
@@ -9,7 +10,7 @@ use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Store, Stored};
 use crate::relay::run_relay;
 use crate::settings::{RelaySettings, TargetSettings};
 use crate::worker::run_worker;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -65,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) worker_name: String,
     pub(crate) relay: RelaySettings,
     pub(crate) wakes: HashMap<String, Arc<Notify>>,
+    pub(crate) circuits: BTreeMap<String, Arc<Circuit>>,
 }
 
 impl Shared {
@@ -117,6 +119,7 @@ impl Engine {
         let queues: Vec<_> = parts.targets.iter().map(TargetSettings::queue).collect();
         parts.broker.declare(&queues).await?;
         let wakes = parts.targets.iter().map(|target| (target.name.clone(), Arc::default())).collect();
+        let circuits = parts.targets.iter().map(|target| (target.name.clone(), circuit(target))).collect();
         let shared = Arc::new(Shared {
             store: parts.store,
             broker: parts.broker,
@@ -126,6 +129,7 @@ impl Engine {
             worker_name: parts.worker_name,
             relay: parts.relay,
             wakes,
+            circuits,
         });
         let (stop, stopped) = watch::channel(false);
         let stopped = Stop(stopped);
@@ -153,6 +157,11 @@ impl Engine {
         self.shared.bind(delivery, binding).await
     }
 
+    /// For every target whether its circuit is open in this process.
+    pub fn circuits(&self) -> BTreeMap<String, bool> {
+        self.shared.circuits.iter().map(|(target, circuit)| (target.clone(), circuit.is_open())).collect()
+    }
+
     /// Makes the relays look into the outbox now.
     pub fn wake(&self) {
         self.shared.wake_all();
@@ -171,6 +180,10 @@ impl Engine {
         self.shared.broker.close().await;
         Stopped { clean: workers.is_ok() && relays.is_ok() }
     }
+}
+
+fn circuit(target: &TargetSettings) -> Arc<Circuit> {
+    Circuit::new(target.circuit_after, Duration::from_millis(u64::from(target.circuit_cool_down_ms)))
 }
 
 async fn drain(tasks: &mut JoinSet<()>) {

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use tongbao_model::{Class, Event, Fault};
 
 /// A store failure. Callers treat every kind as "nothing is known to have been written".
@@ -408,6 +409,34 @@ pub struct Count {
     pub count: u64,
 }
 
+/// What a connection has before it and what stands still: everything but what is done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    /// Connection.
+    pub target: String,
+    /// Waiting for their first attempt or for their predecessor.
+    pub pending: u64,
+    /// Being called.
+    pub calling: u64,
+    /// Waiting for their next attempt.
+    pub waiting: u64,
+    /// Stopped for a person, by class of the last outcome.
+    pub parked: BTreeMap<String, u64>,
+    /// Refused for good.
+    pub rejected: u64,
+    /// When the oldest of those pending, calling and waiting was accepted.
+    pub oldest_at_ms: Option<i64>,
+    /// Outbox rows.
+    pub outbox: u64,
+}
+
+impl Overview {
+    /// Deliveries that will be worked on without anybody's doing.
+    pub fn backlog(&self) -> u64 {
+        self.pending + self.calling + self.waiting
+    }
+}
+
 /// The store as delivery and the application see it.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -489,6 +518,10 @@ pub trait Store: Send + Sync {
 
     /// Counts by connection and state.
     async fn counts(&self) -> Stored<Vec<Count>>;
+
+    /// What each connection has before it, by name; connections with nothing are left out. Reads no row that is done,
+    /// and of the others only an index, so that it may be asked every few seconds.
+    async fn overview(&self) -> Stored<Vec<Overview>>;
 
     /// Rows of a code table, by source code; of all tables when `None`.
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>>;

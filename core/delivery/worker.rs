@@ -1,7 +1,7 @@
 //! From the broker to the handler: one delivery, one attempt, one outcome.
 
 use crate::broker::{Message, Received};
-use crate::circuit::{Change, Circuit, Pass};
+use crate::circuit::{Change, Pass};
 use crate::engine::{Shared, Stop};
 use crate::failpoints::failpoint;
 use crate::handler::Report;
@@ -25,9 +25,8 @@ const CORRUPT_REST_MS: i64 = 60_000;
 
 /// Takes and works on a target's messages until told to stop; then waits for the calls under way.
 pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop: Stop) {
+    let Some(circuit) = shared.circuits.get(&target.name).cloned() else { return };
     let target = Arc::new(target);
-    let cool_down = Duration::from_millis(u64::from(target.circuit_cool_down_ms));
-    let circuit = Circuit::new(target.circuit_after, cool_down);
     let slots = Arc::new(Semaphore::new(usize::from(target.in_flight)));
     let mut calls = JoinSet::new();
     let mut pause = Pause::new();

@@ -27,7 +27,7 @@ use db::{Db, Task, task};
 use std::sync::Arc;
 use tongbao_delivery::port::{
     Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
-    Intake, LedgerEntry, OutboxRow, Store, Stored, TableRow,
+    Intake, LedgerEntry, OutboxRow, Overview, Store, Stored, TableRow,
 };
 use tongbao_model::Event;
 
@@ -175,6 +175,10 @@ impl Store for Sql {
 
     async fn counts(&self) -> Stored<Vec<Count>> {
         self.db.ask(|db| async move { read::counts(&db).await }).await
+    }
+
+    async fn overview(&self) -> Stored<Vec<Overview>> {
+        self.db.ask(|db| async move { read::overview(&db).await }).await
     }
 
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>> {

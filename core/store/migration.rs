@@ -228,7 +228,9 @@ async fn indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     // The lane: the first unfinished one of an order key, without reading the finished ones before it.
     let lane = [D::Target, D::OrderKey, D::Unfinished, D::Seq];
     index(manager, "deliveries_lane", deliveries, &lane, false).await?;
-    index(manager, "deliveries_state", deliveries, &[D::State, D::Target, D::Seq], false).await?;
+    // Lists by state and connection in order; with the class, an overview is counted without reading rows.
+    let state = [D::State, D::Target, D::Seq, D::Class];
+    index(manager, "deliveries_state", deliveries, &state, false).await?;
     index(manager, "deliveries_event", deliveries, &[D::EventId], false).await?;
     index(manager, "deliveries_key", deliveries, &[D::BusinessKey], false).await?;
     let outbox = outbox::Entity;

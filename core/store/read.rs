@@ -1,14 +1,14 @@
 //! Questions that people and the application ask.
 
 use crate::convert;
-use crate::entity::{attempts, bindings, code_rows, counters, cursors, deliveries, events, ledger};
+use crate::entity::{attempts, bindings, code_rows, counters, cursors, deliveries, events, ledger, outbox};
 use crate::error::Fail;
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tongbao_delivery::port::{
-    AttemptView, Binding, Count, DeliveryView, Filter, LedgerEntry, State, TableRow,
+    AttemptView, Binding, Count, DeliveryView, Filter, LedgerEntry, Overview, State, TableRow,
 };
 use tongbao_model::Event;
 
@@ -167,6 +167,67 @@ pub async fn counts(db: &DatabaseConnection) -> Result<Vec<Count>, Fail> {
         Ok(Count { target, state, count: u64::try_from(count).unwrap_or(0) })
     };
     rows.into_iter().map(count).collect()
+}
+
+/// What is not done, per connection. The index `deliveries_state` holds all that is asked for, and the done are another
+/// part of it: a million posted deliveries cost nothing here.
+pub async fn overview(db: &DatabaseConnection) -> Result<Vec<Overview>, Fail> {
+    use {deliveries::Column as D, outbox::Column as O};
+    let open = [State::Pending, State::Calling, State::Waiting, State::Parked, State::Rejected];
+    let rows: Vec<(String, String, Option<String>, i64, i64)> = deliveries::Entity::find()
+        .select_only()
+        .columns([D::Target, D::State, D::Class])
+        .column_as(D::Seq.count(), "count")
+        .column_as(D::Seq.min(), "oldest")
+        .filter(D::State.is_in(open.map(State::name)))
+        .group_by(D::Target)
+        .group_by(D::State)
+        .group_by(D::Class)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut of: BTreeMap<String, (Overview, Option<i64>)> = BTreeMap::new();
+    for (target, state, class, count, oldest) in rows {
+        let (one, first) = of.entry(target).or_default();
+        let count = u64::try_from(count).unwrap_or(0);
+        match convert::state(&state)? {
+            State::Pending => one.pending += count,
+            State::Calling => one.calling += count,
+            State::Waiting => one.waiting += count,
+            State::Parked => *one.parked.entry(class.unwrap_or_default()).or_default() += count,
+            State::Rejected => one.rejected += count,
+            State::Posted | State::Superseded => {}
+        }
+        if matches!(convert::state(&state)?, State::Pending | State::Calling | State::Waiting) {
+            *first = Some(first.map_or(oldest, |known| known.min(oldest)));
+        }
+    }
+    let firsts: Vec<i64> = of.values().filter_map(|(_, first)| *first).collect();
+    let accepted: Vec<(i64, i64)> = deliveries::Entity::find()
+        .select_only()
+        .columns([D::Seq, D::CreatedAtMs])
+        .filter(D::Seq.is_in(firsts))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let accepted: BTreeMap<i64, i64> = accepted.into_iter().collect();
+    let rows: Vec<(String, i64)> = outbox::Entity::find()
+        .select_only()
+        .column(O::Target)
+        .column_as(O::Id.count(), "count")
+        .group_by(O::Target)
+        .into_tuple()
+        .all(db)
+        .await?;
+    for (target, count) in rows {
+        of.entry(target).or_default().0.outbox = u64::try_from(count).unwrap_or(0);
+    }
+    let named = |(target, (one, first)): (String, (Overview, Option<i64>))| Overview {
+        target,
+        oldest_at_ms: first.and_then(|first| accepted.get(&first).copied()),
+        ..one
+    };
+    Ok(of.into_iter().map(named).collect())
 }
 
 pub async fn table_rows(db: &DatabaseConnection, table: Option<&str>) -> Result<Vec<TableRow>, Fail> {

@@ -64,5 +64,6 @@ pub const STORE: &[(&str, Case)] = cases![
     racing::processes_that_accept_side_by_side_agree_on_the_order,
     racing::a_successor_waits_for_the_commit_of_who_closes_its_predecessor,
     storing::callers_that_leave_take_nothing_with_them,
+    storing::the_overview_counts_what_is_not_done,
     storing::sweep_finds_what_stalled_and_nothing_else,
 ];

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tongbao_delivery::port::{
-    Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, ImportMode, LedgerEntry, Next, RemoteRef,
-    State, Store, StoreError, TableRow, Work,
+    Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, ImportMode, LedgerEntry, Next, Overview,
+    RemoteRef, State, Store, StoreError, TableRow, Work,
 };
 use tongbao_model::{Class, Code, Fault};
 
@@ -513,5 +513,48 @@ pub async fn sweep_finds_what_stalled_and_nothing_else(combination: Combination)
     store.accept(many, None, 6_000).await.unwrap();
     emptied(store, 6_000).await;
     assert_eq!(store.sweep(6_001, 7_000).await.unwrap(), 2_105);
+    store.close().await;
+}
+
+/// What stands in each connection, by state and class; what is done is not counted.
+pub async fn the_overview_counts_what_is_not_done(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    assert_eq!(store.overview().await.unwrap(), []);
+    let mut ids = Vec::new();
+    for (number, at_ms) in [1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 8_000].into_iter().enumerate() {
+        let one = intake(&format!("K{number}"), 1);
+        store.accept(vec![one.clone()], None, at_ms).await.unwrap();
+        ids.push(one.deliveries[0].id.clone());
+    }
+    store.accept(vec![intake_to("crm", "K", 1)], None, 9_000).await.unwrap();
+    emptied(store, 9_500).await;
+    for (id, next, class) in [
+        (&ids[0], Next::Posted, Class::Done),
+        (&ids[1], Next::Parked, Class::Rejected),
+        (&ids[2], Next::Parked, Class::Unknown),
+        (&ids[3], Next::Parked, Class::Unknown),
+        (&ids[4], Next::Rejected, Class::Rejected),
+        (&ids[5], Next::Retry { at_ms: 20_000 }, Class::Unavailable),
+    ] {
+        let work = begun(store, id, 90_000, 10_000).await;
+        store.finish(finish(&work, 11_000, next, class)).await.unwrap();
+    }
+    begun(store, &ids[6], 90_000, 12_000).await;
+    let of = |target: &str| Overview { target: target.into(), ..Overview::default() };
+    let crm = Overview { pending: 1, oldest_at_ms: Some(9_000), ..of("crm") };
+    let erp = Overview {
+        pending: 1,
+        calling: 1,
+        waiting: 1,
+        parked: [("rejected".to_owned(), 1), ("unknown".to_owned(), 2)].into(),
+        rejected: 1,
+        oldest_at_ms: Some(6_000),
+        outbox: 1,
+        ..of("erp")
+    };
+    let counted = store.overview().await.unwrap();
+    assert_eq!(counted, [crm, erp]);
+    assert_eq!(counted[1].backlog(), 3);
     store.close().await;
 }

@@ -11,11 +11,15 @@ use tongbao_delivery::port::{AttemptView, DeliveryView, Filter, State, Store, St
 
 /// Runs a `deliveries` command.
 pub async fn run(command: DeliveriesCommand, config: &Path, as_json: bool) -> Exit {
+    if matches!(command, DeliveriesCommand::Status) {
+        return super::status::run(config, as_json).await;
+    }
     let store = match super::store(config).await {
         Ok(store) => store,
         Err(exit) => return exit,
     };
     let result = match command {
+        DeliveriesCommand::Status => Ok(Exit::Ok),
         DeliveriesCommand::List(which) => list(store.as_ref(), which, as_json).await,
         DeliveriesCommand::Show { id } => show(store.as_ref(), &id, as_json).await,
         DeliveriesCommand::Replay { ids, which } => replay(store.as_ref(), ids, which, as_json).await,

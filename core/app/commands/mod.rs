@@ -10,6 +10,7 @@ pub mod mapping;
 pub mod sandbox;
 pub mod schema;
 pub mod serve;
+pub mod status;
 pub mod tables;
 
 use crate::cli::{Cli, Command};

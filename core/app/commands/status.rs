@@ -1,0 +1,108 @@
+//! `tongbao deliveries status`: what each connection has before it and what stands still.
+
+use crate::output::{self, Exit};
+use crate::overview;
+use crate::service;
+use serde_json::Value;
+use std::path::Path;
+use tongbao_delivery::clock::{Clock, SystemClock};
+
+/// Runs the command. The numbers come from the database; the circuits from the service on this machine, if it runs.
+pub async fn run(config: &Path, as_json: bool) -> Exit {
+    let loaded = match super::load(config) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let store = match service::open_store(&loaded.config).await {
+        Ok(store) => store,
+        Err(error) => {
+            output::note(&error.to_string());
+            return Exit::Unavailable;
+        }
+    };
+    let list = overview::overview(store.as_ref(), &overview::targets(&loaded)).await;
+    store.close().await;
+    let list = match list {
+        Ok(list) => list,
+        Err(error) => return super::store_failed(&error, as_json),
+    };
+    let circuits = overview::circuits(&loaded.config).await;
+    let status = overview::status(&list, circuits.as_ref(), SystemClock.now_ms());
+    if as_json {
+        output::json(&status);
+    } else {
+        output::line(table(&status).trim_end());
+    }
+    Exit::Ok
+}
+
+/// The status as a table.
+pub fn table(status: &Value) -> String {
+    let rows: Vec<Vec<String>> = status
+        .get("connections")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|one| {
+            let text = |key: &str| one.get(key).map(plain).unwrap_or_default();
+            let parked: Vec<String> = one
+                .get("parked")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .map(|(class, count)| format!("{class} {count}"))
+                .collect();
+            let oldest = one.get("oldest_seconds").and_then(Value::as_i64).map(age).unwrap_or_default();
+            let circuit = match one.get("circuit").and_then(Value::as_str) {
+                Some("open") => "断开 / open",
+                Some(_) => "正常 / closed",
+                None => "—",
+            };
+            vec![
+                text("connection"),
+                text("backlog"),
+                oldest,
+                parked.join(", "),
+                text("rejected"),
+                text("outbox"),
+                circuit.into(),
+            ]
+        })
+        .collect();
+    let head = [
+        "连接",
+        "积压 backlog",
+        "最早 oldest",
+        "挂起 parked",
+        "拒绝 rejected",
+        "发件箱 outbox",
+        "熔断 circuit",
+    ];
+    output::table(&head, &rows)
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A number of seconds in the two largest units.
+pub fn age(seconds: i64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m {}s", seconds % 60),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => format!("{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::age;
+
+    #[test]
+    fn ages_are_short() {
+        let ages = [0, 59, 60, 3_599, 3_600, 86_399, 90_000].map(age);
+        assert_eq!(ages, ["0s", "59s", "1m 0s", "59m 59s", "1h 0m", "23h 59m", "1d 1h"]);
+    }
+}

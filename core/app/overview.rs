@@ -1,0 +1,147 @@
+//! The overview: what each connection has before it and what stands still, for people and as metrics.
+
+use crate::config::{Config, INTAKE, LEDGER, Loaded};
+use crate::service::Service;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tongbao_delivery::port::{Overview, Store, Stored};
+
+/// How often the gauges are set. Not at every scrape: several scrapers would be several counts.
+const EVERY: Duration = Duration::from_secs(15);
+/// How long a command waits for the running service to tell its circuits.
+const ASK: Duration = Duration::from_secs(2);
+/// Largest answer it reads.
+const ANSWER_MAX: usize = 4 * 1024 * 1024;
+
+/// The connections that deliveries go to, the built-in ones included.
+pub fn targets(loaded: &Loaded) -> Vec<String> {
+    let configured = loaded.config.connections.iter().map(|connection| &connection.name);
+    let is_target =
+        |name: &&String| loaded.connections.get(*name).is_some_and(|built| built.target.is_some());
+    let built_in = [LEDGER, INTAKE].map(str::to_owned);
+    configured.filter(is_target).cloned().chain(built_in).collect()
+}
+
+/// One line per connection: those of the configuration first, then others that still have deliveries.
+pub async fn overview(store: &dyn Store, targets: &[String]) -> Stored<Vec<Overview>> {
+    let mut counted: BTreeMap<String, Overview> =
+        store.overview().await?.into_iter().map(|one| (one.target.clone(), one)).collect();
+    let empty = |target: &String| Overview { target: target.clone(), ..Overview::default() };
+    let configured: Vec<Overview> =
+        targets.iter().map(|target| counted.remove(target).unwrap_or_else(|| empty(target))).collect();
+    Ok(configured.into_iter().chain(counted.into_values()).collect())
+}
+
+/// Seconds since the oldest unfinished delivery was accepted.
+fn oldest_seconds(one: &Overview, now_ms: i64) -> Option<i64> {
+    one.oldest_at_ms.map(|at_ms| now_ms.saturating_sub(at_ms).max(0) / 1_000)
+}
+
+/// The status as JSON. Circuits are a process's own: `None` where no process was asked.
+pub fn status(list: &[Overview], circuits: Option<&BTreeMap<String, bool>>, now_ms: i64) -> Value {
+    let connections: Vec<Value> = list
+        .iter()
+        .map(|one| {
+            let circuit = circuits
+                .and_then(|circuits| circuits.get(&one.target))
+                .map(|open| if *open { "open" } else { "closed" });
+            json!({
+                "connection": one.target,
+                "backlog": one.backlog(),
+                "pending": one.pending,
+                "calling": one.calling,
+                "waiting": one.waiting,
+                "oldest_seconds": oldest_seconds(one, now_ms),
+                "parked": one.parked,
+                "rejected": one.rejected,
+                "outbox": one.outbox,
+                "circuit": circuit,
+            })
+        })
+        .collect();
+    json!({"at_ms": now_ms, "connections": connections})
+}
+
+/// The circuits of the service that runs with this configuration on this machine; `None` when none answers.
+pub async fn circuits(config: &Config) -> Option<BTreeMap<String, bool>> {
+    let mut address: SocketAddr = config.server.listen.parse().ok()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let client = reqwest::Client::builder().no_proxy().timeout(ASK).build().ok()?;
+    let mut request = client.get(format!("http://{address}/api/status"));
+    if let Some(token) = &config.server.api_token {
+        request = request.bearer_auth(token.expose_secret());
+    }
+    let answer = request.send().await.ok()?.error_for_status().ok()?;
+    if answer.content_length().is_none_or(|length| length > u64::try_from(ANSWER_MAX).unwrap_or(0)) {
+        return None;
+    }
+    let body = answer.bytes().await.ok()?;
+    let told: Value = serde_json::from_slice(&body).ok()?;
+    let list = told.get("connections")?.as_array()?;
+    let one = |told: &Value| {
+        let name = told.get("connection")?.as_str()?.to_owned();
+        Some((name, told.get("circuit")?.as_str()? == "open"))
+    };
+    Some(list.iter().filter_map(one).collect())
+}
+
+/// The gauges of the overview. Remembers what was set, so that what is gone goes to zero.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    parked: BTreeSet<(String, String)>,
+}
+
+impl Gauges {
+    /// Sets them all.
+    pub fn set(&mut self, list: &[Overview], circuits: &BTreeMap<String, bool>, now_ms: i64) {
+        for one in list {
+            let connection = || one.target.clone();
+            metrics::gauge!("tongbao_backlog", "connection" => connection()).set(number(one.backlog()));
+            let oldest = u64::try_from(oldest_seconds(one, now_ms).unwrap_or(0)).unwrap_or(0);
+            metrics::gauge!("tongbao_backlog_oldest_seconds", "connection" => connection())
+                .set(number(oldest));
+            metrics::gauge!("tongbao_outbox_rows", "connection" => connection()).set(number(one.outbox));
+            self.parked.extend(one.parked.keys().map(|class| (one.target.clone(), class.clone())));
+        }
+        for (target, class) in &self.parked {
+            let of = list.iter().find(|one| one.target == *target);
+            let parked = of.and_then(|one| one.parked.get(class)).copied().unwrap_or(0);
+            metrics::gauge!("tongbao_parked", "connection" => target.clone(), "class" => class.clone())
+                .set(number(parked));
+        }
+        for (target, open) in circuits {
+            metrics::gauge!("tongbao_circuit_open", "connection" => target.clone()).set(if *open {
+                1.0
+            } else {
+                0.0
+            });
+        }
+    }
+}
+
+/// A gauge's value. Beyond 4 billion it says 4 billion.
+fn number(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// Sets the gauges at an interval until told to stop.
+pub async fn keep(service: Arc<Service>, stop: CancellationToken) {
+    let mut gauges = Gauges::default();
+    loop {
+        match overview(service.store.as_ref(), &service.targets).await {
+            Ok(list) => gauges.set(&list, &service.engine.circuits(), service.now_ms()),
+            Err(error) => tracing::debug!(%error, "the overview could not be counted"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
