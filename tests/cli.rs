@@ -218,13 +218,8 @@ async fn serve_park_mend_replay_and_stop() {
     assert_eq!(world.sender().send(contract("HT-1", "C2")).await.unwrap().status, 409);
     let customers = write(folder, "customers.csv", "source,target,note\nC1,CUST0001,\n");
     assert_eq!(world.run(&["tables", "import", "customers", &customers]).status.code(), Some(0));
-    assert_eq!(
-        world.json(&["deliveries", "replay", "--code", "code-table-miss"])["replayed"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    let client = reqwest::Client::new();
+    replayed(&world, &client).await;
     world
         .until("the order is posted", async || {
             world.state("HT-1", "order-back").await == "posted"
@@ -263,6 +258,37 @@ async fn serve_park_mend_replay_and_stop() {
     }
     assert_eq!(world.sandbox.orders().len(), 1);
     world.sandbox.shutdown().await;
+}
+
+/// Looked at first, from the command line and over HTTP; then replayed.
+async fn replayed(world: &World, client: &reqwest::Client) {
+    let asked = ["deliveries", "replay", "--dry-run", "--class", "rejected", "--newer-than", "1h"];
+    let would = world.json(&asked);
+    assert_eq!((&would["count"], &would["first"][0]["key"]), (&json!(1), &json!("HT-1")), "{would}");
+    assert_eq!(would["groups"][0]["code"], "code-table-miss");
+    let text = String::from_utf8(world.run(&asked).stdout).unwrap();
+    assert!(text.contains("1 would be replayed") && text.contains("HT-1"), "{text}");
+    let before = ["deliveries", "replay", "--dry-run", "--class", "rejected", "--older-than", "1h"];
+    assert_eq!(world.json(&before)["count"], 0);
+    for wrong in [&["--newer-than", "soon"][..], &["--class", "nonsense"], &["--limit", "5"], &["--all"]] {
+        let asked = [&["deliveries", "replay"], wrong].concat();
+        assert_eq!(world.run(&asked).status.code(), Some(1), "{wrong:?}");
+    }
+    let replay = format!("http://{}/api/deliveries/replay", world.listen);
+    let post = |query: &'static str, body: &'static str| {
+        let request = client.post(format!("{replay}{query}")).header("content-type", "application/json");
+        request.body(body).send()
+    };
+    let answer = post("?dry_run=true", r#"{"class":"rejected","newer_than":"1h"}"#).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap()["count"], 1);
+    for (query, body) in [("", r#"{"key":"HT-1","clas":"unknown"}"#), ("?dryrun=true", r#"{"key":"HT-1"}"#)] {
+        let refused = post(query, body).await.unwrap().status();
+        assert!(refused.is_client_error(), "a misspelt word must not replay more than was meant: {refused}");
+    }
+    assert_eq!(world.state("HT-1", "order").await, "parked", "nothing was replayed so far");
+    let replayed = world.json(&["deliveries", "replay", "--code", "code-table-miss", "--all"]);
+    assert_eq!(replayed["replayed"].as_array().unwrap().len(), 1);
 }
 
 /// The same overview from the command line and over HTTP, and as metrics.

@@ -157,6 +157,15 @@ pub struct Which {
     /// 故障码 / fault code
     #[arg(long)]
     pub code: Option<String>,
+    /// 最近结果的类别 / class of the last outcome: rejected, unknown, unavailable, …
+    #[arg(long)]
+    pub class: Option<String>,
+    /// 最近变化早于此时长之前 / last changed longer ago than this: 30m, 12h, 7d
+    #[arg(long)]
+    pub older_than: Option<String>,
+    /// 最近变化在此时长之内 / last changed not longer ago than this
+    #[arg(long)]
+    pub newer_than: Option<String>,
     /// 最多 / at most
     #[arg(long)]
     pub limit: Option<u64>,
@@ -184,6 +193,12 @@ pub enum DeliveriesCommand {
         /// Conditions.
         #[command(flatten)]
         which: Which,
+        /// 只说明会重放什么 / only say what would be replayed
+        #[arg(long)]
+        dry_run: bool,
+        /// 分批处理全部，每批 --limit 个 / go through all, --limit at a time
+        #[arg(long)]
+        all: bool,
     },
 }
 

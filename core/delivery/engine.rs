@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::handler::Handler;
 use crate::observer::Observer;
 use crate::outbox::run_sweeper;
-use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Store, Stored};
+use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Store, Stored};
 use crate::relay::run_relay;
 use crate::settings::{RelaySettings, TargetSettings};
 use crate::worker::run_worker;
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// Parked and rejected deliveries of the filter are tried again.
-    pub async fn replay(&self, filter: Filter) -> Stored<Vec<String>> {
+    pub async fn replay(&self, filter: Filter) -> Stored<Replayed> {
         self.shared.replay(filter).await
     }
 

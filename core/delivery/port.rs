@@ -370,10 +370,56 @@ pub struct Filter {
     pub key: Option<String>,
     /// With a fault of this code.
     pub code: Option<String>,
+    /// Whose last outcome was of this class.
+    pub class: Option<String>,
+    /// Last changed at this time or later.
+    pub changed_from_ms: Option<i64>,
+    /// Last changed before this time.
+    pub changed_before_ms: Option<i64>,
     /// After this sequence number (paging, ascending).
     pub after_seq: Option<i64>,
     /// At most so many; 0 means 100. Never more than 10,000.
     pub limit: u64,
+}
+
+/// What a replay did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Replayed {
+    /// Deliveries that were put back.
+    pub ids: Vec<String>,
+    /// Where to go on ([`Filter::after_seq`]) when the filter's limit was reached and there may be more.
+    pub next: Option<i64>,
+}
+
+/// What a replay would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Replayable {
+    /// How many, by connection, state, class and fault code; whatever the filter's limit.
+    pub groups: Vec<ReplayGroup>,
+    /// The first few.
+    pub first: Vec<DeliveryView>,
+}
+
+impl Replayable {
+    /// How many in all.
+    pub fn count(&self) -> u64 {
+        self.groups.iter().map(|group| group.count).sum()
+    }
+}
+
+/// Deliveries that stopped for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReplayGroup {
+    /// Connection.
+    pub target: String,
+    /// Parked or rejected.
+    pub state: State,
+    /// Class of the last outcome.
+    pub class: Option<String>,
+    /// Code of the last fault.
+    pub code: Option<String>,
+    /// How many.
+    pub count: u64,
 }
 
 /// A row of a code table.
@@ -478,9 +524,13 @@ pub trait Store: Send + Sync {
     async fn finish(&self, finish: Finish) -> Stored<Finished>;
 
     /// Parked and rejected deliveries of the filter go back to pending with a new retry window and an
-    /// outbox row. Answers their ids. A rejected one whose event has a newer revision stays as it is: its
-    /// successors have gone on, and old news must not overwrite theirs.
-    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>>;
+    /// outbox row, page by page in transactions of their own, ascending by sequence: what fails again meanwhile is not
+    /// met twice. A rejected one whose event has a newer revision stays as it is: its successors have gone on, and
+    /// old news must not overwrite theirs.
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Replayed>;
+
+    /// What [`Store::replay`] would put back, with the first few of them.
+    async fn replayable(&self, filter: Filter) -> Stored<Replayable>;
 
     /// Makes the waiting deliveries of a business key to a connection due now, with an outbox row: somebody hinted
     /// that there is news. Answers how many.

@@ -18,6 +18,7 @@ mod migration;
 mod open;
 mod queue;
 mod read;
+mod replay;
 mod tables;
 
 pub use open::StoreOptions;
@@ -27,7 +28,7 @@ use db::{Db, Task, task};
 use std::sync::Arc;
 use tongbao_delivery::port::{
     Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
-    Intake, LedgerEntry, OutboxRow, Overview, Store, Stored, TableRow,
+    Intake, LedgerEntry, OutboxRow, Overview, Replayable, Replayed, Store, Stored, TableRow,
 };
 use tongbao_model::Event;
 
@@ -110,8 +111,28 @@ impl Store for Sql {
         self.db.write(task!(finish; |txn| attempt::finish(txn, &finish).await)).await
     }
 
-    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>> {
-        self.db.write(task!(filter; |txn| queue::replay(txn, &filter, now_ms).await)).await
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Replayed> {
+        let Some(mut filter) = replay::stopped(filter) else { return Ok(Replayed::default()) };
+        let mut left = read::limit_of(&filter);
+        let mut replayed = Replayed::default();
+        while left > 0 {
+            filter.limit = left.min(replay::PAGE);
+            let asked = filter.clone();
+            let page = self.db.write(task!(asked; |txn| replay::page(txn, &asked, now_ms).await)).await?;
+            replayed.ids.extend(page.ids);
+            replayed.next = page.next;
+            if page.next.is_none() {
+                break;
+            }
+            filter.after_seq = page.next;
+            left -= filter.limit;
+        }
+        Ok(replayed)
+    }
+
+    async fn replayable(&self, filter: Filter) -> Stored<Replayable> {
+        let Some(filter) = replay::stopped(filter) else { return Ok(Replayable::default()) };
+        self.db.ask(|db| async move { replay::replayable(&db, filter).await }).await
     }
 
     async fn hasten(&self, target: &str, key: &str, now_ms: i64) -> Stored<u64> {

@@ -18,11 +18,20 @@ const MOST: u64 = 10_000;
 /// Events in the answer to one number.
 const FOUND: u64 = 1_000;
 
-/// The query of a filter.
+/// How many deliveries a filter lets through.
+pub fn limit_of(filter: &Filter) -> u64 {
+    if filter.limit == 0 { USUAL } else { filter.limit.min(MOST) }
+}
+
+/// The query of a filter, in order and not beyond its limit.
 pub fn selected(filter: &Filter) -> Select<deliveries::Entity> {
+    matching(filter).order_by_asc(deliveries::Column::Seq).limit(limit_of(filter))
+}
+
+/// The conditions of a filter.
+pub fn matching(filter: &Filter) -> Select<deliveries::Entity> {
     use deliveries::Column as D;
-    let limit = if filter.limit == 0 { USUAL } else { filter.limit.min(MOST) };
-    let mut query = deliveries::Entity::find().order_by_asc(D::Seq).limit(limit);
+    let mut query = deliveries::Entity::find();
     if !filter.ids.is_empty() {
         query = query.filter(D::Id.is_in(&filter.ids));
     }
@@ -34,10 +43,17 @@ pub fn selected(filter: &Filter) -> Select<deliveries::Entity> {
         (D::Flow, &filter.flow),
         (D::BusinessKey, &filter.key),
         (D::FaultCode, &filter.code),
+        (D::Class, &filter.class),
     ] {
         if let Some(value) = value {
             query = query.filter(column.eq(value));
         }
+    }
+    if let Some(from_ms) = filter.changed_from_ms {
+        query = query.filter(D::ChangedAtMs.gte(from_ms));
+    }
+    if let Some(before_ms) = filter.changed_before_ms {
+        query = query.filter(D::ChangedAtMs.lt(before_ms));
     }
     if let Some(after) = filter.after_seq {
         query = query.filter(D::Seq.gt(after));

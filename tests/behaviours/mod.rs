@@ -59,6 +59,7 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::code_tables_merge_replace_and_count,
     storing::a_person_binds_a_parked_delivery,
     storing::replay_does_not_bring_back_old_news,
+    storing::a_replay_takes_what_its_dry_run_has_counted,
     storing::several_processes_open_at_once,
     storing::concurrent_lanes_lose_no_successor,
     racing::processes_that_accept_side_by_side_agree_on_the_order,

@@ -362,7 +362,7 @@ pub async fn replay_does_not_bring_back_old_news(combination: Combination) {
     emptied(store, 4).await;
     let all = Filter { states: vec![State::Rejected], ..Filter::default() };
     let elder = &alone.deliveries[0].id;
-    assert_eq!(store.replay(all, 5).await.unwrap(), std::slice::from_ref(elder));
+    assert_eq!(store.replay(all, 5).await.unwrap().ids, std::slice::from_ref(elder));
     assert_eq!(emptied(store, 5).await, std::slice::from_ref(elder));
     assert_eq!(store.begin(elder, "w", 100, 6).await.unwrap(), Begin::Behind, "one call at a time in a lane");
     store.finish(finish(&calling, 7, Next::Retry { at_ms: 8 }, Class::Unavailable)).await.unwrap();
@@ -556,5 +556,86 @@ pub async fn the_overview_counts_what_is_not_done(combination: Combination) {
     let counted = store.overview().await.unwrap();
     assert_eq!(counted, [crm, erp]);
     assert_eq!(counted[1].backlog(), 3);
+    store.close().await;
+}
+
+/// What a dry run counts is what a replay puts back: by class, by time, and in pages that end.
+pub async fn a_replay_takes_what_its_dry_run_has_counted(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    // 450 stopped in the outage at 10,000 (every third rejected, a few of those outdated), 3 before it, 3 after.
+    let mut intakes: Vec<_> = (0..450).map(|number| intake(&format!("K{number}"), 1)).collect();
+    intakes.extend((0..6).map(|number| intake_to("crm", &format!("C{number}"), 1)));
+    let ids: Vec<String> = intakes.iter().map(|one| one.deliveries[0].id.clone()).collect();
+    store.accept(intakes, None, 1_000).await.unwrap();
+    let fault = Some(Fault::new(Code::TargetUnavailable, "不可用", "not available"));
+    for (number, id) in ids.iter().enumerate() {
+        let work = begun(store, id, 90_000, 2_000).await;
+        let (next, class) = match number {
+            450.. => (Next::Parked, Class::Unknown),
+            _ if number % 3 == 0 => (Next::Rejected, Class::Rejected),
+            _ => (Next::Parked, Class::Unavailable),
+        };
+        let at_ms = match number {
+            450..453 => 5_000,
+            453.. => 15_000,
+            _ => 10_000,
+        };
+        let outcome = Finish { fault: fault.clone(), ..finish(&work, at_ms, next, class) };
+        store.finish(outcome).await.unwrap();
+    }
+    store
+        .accept((0..5).map(|number| intake(&format!("K{}", number * 3), 2)).collect(), None, 1_000)
+        .await
+        .unwrap();
+    emptied(store, 20_000).await;
+    let outage =
+        Filter { changed_from_ms: Some(10_000), changed_before_ms: Some(15_000), ..Filter::default() };
+    let would = store.replayable(outage.clone()).await.unwrap();
+    let groups: Vec<_> = would
+        .groups
+        .iter()
+        .map(|group| (group.target.as_str(), group.state, group.class.as_deref(), group.count))
+        .collect();
+    let expected =
+        [("erp", State::Parked, Some("unavailable"), 300), ("erp", State::Rejected, Some("rejected"), 145)];
+    assert_eq!(groups, expected);
+    assert_eq!((would.count(), would.first.len()), (445, 10));
+    assert_eq!(would.groups[0].code.as_deref(), Some("target-unavailable"));
+    assert_eq!(store.outbox(10).await.unwrap(), [], "a dry run does nothing");
+    let unknown =
+        Filter { class: Some("unknown".into()), changed_before_ms: Some(5_001), ..Filter::default() };
+    assert_eq!(store.replay(unknown, 21_000).await.unwrap().ids, ids[450..453]);
+    // In calls of 150: each goes on where the one before ended, past what has parked again meanwhile.
+    let mut all = Vec::new();
+    let mut filter = Filter { limit: 150, ..outage };
+    for (expected, again) in [(150, true), (150, true), (145, false)] {
+        let page = store.replay(filter.clone(), 12_000).await.unwrap();
+        assert_eq!((page.ids.len(), page.next.is_some()), (expected, again));
+        let work = begun(store, &page.ids[0], 90_000, 13_000).await;
+        store.finish(finish(&work, 14_000, Next::Parked, Class::Unavailable)).await.unwrap();
+        filter.after_seq = page.next;
+        all.extend(page.ids);
+    }
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 445);
+    let states = Filter { states: vec![State::Posted], ..Filter::default() };
+    assert_eq!(store.replayable(states).await.unwrap().count(), 0);
+    // One call goes through several transactions.
+    let parked = Filter { limit: 10_000, target: Some("erp".into()), ..Filter::default() };
+    let more: Vec<_> = (0..450).map(|number| intake(&format!("M{number}"), 1)).collect();
+    let ids: Vec<String> = more.iter().map(|one| one.deliveries[0].id.clone()).collect();
+    store.accept(more, None, 30_000).await.unwrap();
+    for id in &ids {
+        let work = begun(store, id, 90_000, 31_000).await;
+        store.finish(finish(&work, 32_000, Next::Parked, Class::Unknown)).await.unwrap();
+    }
+    let replayed = store.replay(parked, 33_000).await.unwrap();
+    assert_eq!(
+        (replayed.ids.len(), replayed.next),
+        (450 + 3, None),
+        "these, and the three that parked again"
+    );
     store.close().await;
 }
