@@ -235,6 +235,7 @@ async fn serve_park_mend_replay_and_stop() {
         })
         .await;
     explained(&world).await;
+    paused(&world, &client).await;
     let replay = format!("http://{}/api/deliveries/replay", world.listen);
     let post = |body: &'static str| {
         client.post(&replay).header("content-type", "application/json").body(body).send()
@@ -256,8 +257,43 @@ async fn serve_park_mend_replay_and_stop() {
     for secret in stage::secrets(&world.options, &world.sandbox) {
         assert!(secret.1.is_empty() || !log.contains(&secret.1), "a secret is in the log");
     }
-    assert_eq!(world.sandbox.orders().len(), 1);
+    assert_eq!(world.sandbox.orders().len(), 2);
     world.sandbox.shutdown().await;
+}
+
+/// Paused from outside, the running service follows; resumed over HTTP, it goes on.
+async fn paused(world: &World, client: &reqwest::Client) {
+    let erp = |status: Value| status["connections"].as_array().unwrap()[1].clone();
+    let shown = async || erp(serde_json::from_str(&world.get("/api/status").await.1).unwrap());
+    assert_eq!(world.run(&["connections", "pause", "nothing"]).status.code(), Some(1));
+    assert_eq!(world.run(&["connections", "resume", "erp"]).status.code(), Some(1), "it is not paused");
+    let told = world.json(&["connections", "pause", "erp", "--reason", "月末结账", "--by", "陈"]);
+    assert_eq!((&told["changed"], &told["paused"]["by"]), (&json!(true), &json!("陈")));
+    assert_eq!(
+        world.json(&["connections", "pause", "erp"])["paused"]["reason"],
+        "月末结账",
+        "who came first"
+    );
+    world.until("the service follows", async || shown().await["paused"]["reason"] == "月末结账").await;
+    assert_eq!(shown().await["connection"], "erp");
+    assert_eq!(world.sender().send(contract("HT-9", "C1")).await.unwrap().status, 202, "the intake goes on");
+    world.until("the invoice goes out", async || world.state("HT-9", "invoice").await == "posted").await;
+    assert_eq!(world.state("HT-9", "order").await, "pending");
+    for (arguments, part) in [(["connections", "list"], "月末结账"), (["deliveries", "status"], "陈")] {
+        let text = String::from_utf8(world.run(&arguments).stdout).unwrap();
+        assert!(text.contains(part), "{text}");
+    }
+    let connections = format!("http://{}/api/connections", world.listen);
+    let resume = client.post(format!("{connections}/erp/resume")).send().await.unwrap();
+    assert_eq!(resume.status(), 200);
+    let listed = world.get("/api/connections").await.1;
+    assert!(listed.contains(r#"{"connection":"erp","paused":null}"#), "{listed}");
+    world.until("the order goes out", async || world.state("HT-9", "order").await == "posted").await;
+    let pause = client.post(format!("{connections}/nothing/pause")).send().await.unwrap();
+    assert_eq!(pause.status(), 404);
+    let long = json!({"by": "x".repeat(300)}).to_string();
+    let pause = client.post(format!("{connections}/tax/pause")).header("content-type", "application/json");
+    assert_eq!(pause.body(long).send().await.unwrap().status(), 400);
 }
 
 /// Looked at first, from the command line and over HTTP; then replayed.

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
-use tongbao_delivery::port::{Filter, Replayable, Replayed, State as DeliveryState, StoreError};
+use tongbao_delivery::port::{Filter, Replayable, Replayed, State as DeliveryState, StoreError, Subject};
 use tongbao_model::Class;
 
 /// The routes below `/api`.
@@ -27,6 +27,9 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/explain/{number}", get(explained))
         .route("/counts", get(counts))
         .route("/status", get(status))
+        .route("/connections", get(connections))
+        .route("/connections/{name}/pause", post(pause))
+        .route("/connections/{name}/resume", post(resume))
         .layer(middleware::from_fn_with_state(service, authorize))
 }
 
@@ -158,7 +161,11 @@ pub fn has_condition(filter: &Filter) -> bool {
 }
 
 fn failed(error: &StoreError) -> Response {
-    answer(StatusCode::SERVICE_UNAVAILABLE, json!({"error": error.to_string()}))
+    let status = match error {
+        StoreError::Invalid(_) => StatusCode::BAD_REQUEST,
+        StoreError::Unavailable(_) | StoreError::Corrupt(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    answer(status, json!({"error": error.to_string()}))
 }
 
 async fn deliveries(State(service): State<Arc<Service>>, Query(wanted): Query<Wanted>) -> Response {
@@ -246,8 +253,79 @@ async fn counts(State(service): State<Arc<Service>>) -> Response {
 async fn status(State(service): State<Arc<Service>>) -> Response {
     match overview::overview(service.store.as_ref(), &service.targets).await {
         Ok(list) => {
-            let circuits = service.engine.circuits();
-            answer(StatusCode::OK, overview::status(&list, Some(&circuits), service.now_ms()))
+            let (holds, circuits) = (service.engine.holds(), service.engine.circuits());
+            answer(StatusCode::OK, overview::status(&list, &holds, Some(&circuits), service.now_ms()))
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// Who wants something to stand still or go on, and why.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Said {
+    by: Option<String>,
+    reason: Option<String>,
+}
+
+impl Said {
+    fn by(&self) -> &str {
+        self.by.as_deref().unwrap_or("api")
+    }
+
+    fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
+    }
+}
+
+async fn connections(State(service): State<Arc<Service>>) -> Response {
+    let holds = service.engine.holds();
+    let list: Vec<Value> = service
+        .targets
+        .iter()
+        .map(|name| json!({"connection": name, "paused": holds.connection(name).map(overview::held)}))
+        .collect();
+    answer(StatusCode::OK, json!({"connections": list}))
+}
+
+fn unknown_connection(name: &str) -> Response {
+    let why = format!("没有目标连接 {name} / nothing is delivered to a connection `{name}`");
+    answer(StatusCode::NOT_FOUND, json!({"error": why}))
+}
+
+/// No call to the connection any more, in all processes, until it is resumed.
+async fn pause(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    said: Option<Json<Said>>,
+) -> Response {
+    if !service.targets.contains(&name) {
+        return unknown_connection(&name);
+    }
+    let said = said.map(|Json(said)| said).unwrap_or_default();
+    let changed = service.engine.hold(Subject::Connection(name.clone()), said.by(), said.reason()).await;
+    match changed {
+        Ok(changed) => {
+            let paused = service.engine.holds().connection(&name).map(overview::held);
+            answer(StatusCode::OK, json!({"connection": name, "changed": changed, "paused": paused}))
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+async fn resume(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    said: Option<Json<Said>>,
+) -> Response {
+    // One that is not configured any more can be resumed too.
+    if !service.targets.contains(&name) && service.engine.holds().connection(&name).is_none() {
+        return unknown_connection(&name);
+    }
+    let said = said.map(|Json(said)| said).unwrap_or_default();
+    match service.engine.release(Subject::Connection(name.clone()), said.by()).await {
+        Ok(changed) => {
+            answer(StatusCode::OK, json!({"connection": name, "changed": changed, "paused": null}))
         }
         Err(error) => failed(&error),
     }

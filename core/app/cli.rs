@@ -48,6 +48,9 @@ pub enum Command {
     /// 投递 / deliveries
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
+    /// 连接的暂停与恢复 / pausing and resuming connections
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
     /// 由任一编号追溯全程 / from any number to everything that happened
     Explain {
         /// 合同号、订单号、发票号、收款单号 / number of a contract, order, invoice or receipt
@@ -199,6 +202,32 @@ pub enum DeliveriesCommand {
         /// 分批处理全部，每批 --limit 个 / go through all, --limit at a time
         #[arg(long)]
         all: bool,
+    },
+}
+
+/// `connections …`
+#[derive(Debug, Subcommand)]
+pub enum ConnectionsCommand {
+    /// 列出连接及其暂停 / list the connections and what is paused
+    List,
+    /// 暂停：不再调用，收单照常 / pause: no more calls; the intake goes on
+    Pause {
+        /// 连接 / connection
+        name: String,
+        /// 原因 / reason
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// 经办人，默认为系统用户 / who; the system's user by default
+        #[arg(long)]
+        by: Option<String>,
+    },
+    /// 恢复 / resume
+    Resume {
+        /// 连接 / connection
+        name: String,
+        /// 经办人，默认为系统用户 / who; the system's user by default
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 

@@ -9,7 +9,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tongbao_delivery::port::{Overview, Store, Stored};
+use tongbao_delivery::Holds;
+use tongbao_delivery::port::{Hold, Overview, Store, Stored};
 
 /// How often the gauges are set. Not at every scrape: several scrapers would be several counts.
 const EVERY: Duration = Duration::from_secs(15);
@@ -42,8 +43,18 @@ fn oldest_seconds(one: &Overview, now_ms: i64) -> Option<i64> {
     one.oldest_at_ms.map(|at_ms| now_ms.saturating_sub(at_ms).max(0) / 1_000)
 }
 
+/// A hold as JSON.
+pub fn held(hold: &Hold) -> Value {
+    json!({"since_ms": hold.since_ms, "by": hold.who, "reason": hold.why})
+}
+
 /// The status as JSON. Circuits are a process's own: `None` where no process was asked.
-pub fn status(list: &[Overview], circuits: Option<&BTreeMap<String, bool>>, now_ms: i64) -> Value {
+pub fn status(
+    list: &[Overview],
+    holds: &Holds,
+    circuits: Option<&BTreeMap<String, bool>>,
+    now_ms: i64,
+) -> Value {
     let connections: Vec<Value> = list
         .iter()
         .map(|one| {
@@ -60,6 +71,7 @@ pub fn status(list: &[Overview], circuits: Option<&BTreeMap<String, bool>>, now_
                 "parked": one.parked,
                 "rejected": one.rejected,
                 "outbox": one.outbox,
+                "paused": holds.connection(&one.target).map(held),
                 "circuit": circuit,
             })
         })
@@ -100,7 +112,7 @@ pub struct Gauges {
 
 impl Gauges {
     /// Sets them all.
-    pub fn set(&mut self, list: &[Overview], circuits: &BTreeMap<String, bool>, now_ms: i64) {
+    pub fn set(&mut self, list: &[Overview], holds: &Holds, circuits: &BTreeMap<String, bool>, now_ms: i64) {
         for one in list {
             let connection = || one.target.clone();
             metrics::gauge!("tongbao_backlog", "connection" => connection()).set(number(one.backlog()));
@@ -108,6 +120,10 @@ impl Gauges {
             metrics::gauge!("tongbao_backlog_oldest_seconds", "connection" => connection())
                 .set(number(oldest));
             metrics::gauge!("tongbao_outbox_rows", "connection" => connection()).set(number(one.outbox));
+            let paused_ms =
+                holds.connection(&one.target).map_or(0, |hold| now_ms.saturating_sub(hold.since_ms));
+            let paused = u64::try_from(paused_ms / 1_000).unwrap_or(0);
+            metrics::gauge!("tongbao_paused_seconds", "connection" => connection()).set(number(paused));
             self.parked.extend(one.parked.keys().map(|class| (one.target.clone(), class.clone())));
         }
         for (target, class) in &self.parked {
@@ -136,7 +152,10 @@ pub async fn keep(service: Arc<Service>, stop: CancellationToken) {
     let mut gauges = Gauges::default();
     loop {
         match overview(service.store.as_ref(), &service.targets).await {
-            Ok(list) => gauges.set(&list, &service.engine.circuits(), service.now_ms()),
+            Ok(list) => {
+                let (holds, circuits) = (service.engine.holds(), service.engine.circuits());
+                gauges.set(&list, &holds, &circuits, service.now_ms());
+            }
             Err(error) => tracing::debug!(%error, "the overview could not be counted"),
         }
         tokio::select! {

@@ -4,9 +4,10 @@ use crate::broker::{Broker, BrokerError};
 use crate::circuit::Circuit;
 use crate::clock::Clock;
 use crate::handler::Handler;
+use crate::holds::{Holds, REMEMBERED_MS, run_follower};
 use crate::observer::Observer;
 use crate::outbox::run_sweeper;
-use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Store, Stored};
+use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Store, Stored, Subject};
 use crate::relay::run_relay;
 use crate::settings::{RelaySettings, TargetSettings};
 use crate::worker::run_worker;
@@ -67,6 +68,9 @@ pub(crate) struct Shared {
     pub(crate) relay: RelaySettings,
     pub(crate) wakes: HashMap<String, Arc<Notify>>,
     pub(crate) circuits: BTreeMap<String, Arc<Circuit>>,
+    /// `None` until the store has answered for the first time: until then nobody knows what may be called.
+    pub(crate) holds: watch::Sender<Option<Arc<Holds>>>,
+    pub(crate) remembered_ms: u64,
 }
 
 impl Shared {
@@ -120,6 +124,7 @@ impl Engine {
         parts.broker.declare(&queues).await?;
         let wakes = parts.targets.iter().map(|target| (target.name.clone(), Arc::default())).collect();
         let circuits = parts.targets.iter().map(|target| (target.name.clone(), circuit(target))).collect();
+        let window_ms = parts.targets.iter().map(|target| target.schedule.window_ms).max();
         let shared = Arc::new(Shared {
             store: parts.store,
             broker: parts.broker,
@@ -130,10 +135,17 @@ impl Engine {
             relay: parts.relay,
             wakes,
             circuits,
+            holds: watch::channel(None).0,
+            remembered_ms: REMEMBERED_MS.saturating_add(window_ms.unwrap_or(0)),
         });
+        // So that a caller knows from the start. If it fails, the follower goes on asking, and workers wait for it.
+        if let Err(error) = shared.follow().await {
+            tracing::warn!(%error, "what is paused could not be read");
+        }
         let (stop, stopped) = watch::channel(false);
         let stopped = Stop(stopped);
         let mut tasks = Tasks::default();
+        tasks.relays.spawn(run_follower(shared.clone(), stopped.clone()));
         tasks.relays.spawn(run_sweeper(shared.clone(), stopped.clone()));
         for target in parts.targets {
             tasks.relays.spawn(run_relay(shared.clone(), target.name.clone(), stopped.clone()));
@@ -155,6 +167,22 @@ impl Engine {
     /// Settles a parked delivery as posted by binding it to a document by hand.
     pub async fn bind(&self, delivery: &str, binding: Binding) -> Stored<bool> {
         self.shared.bind(delivery, binding).await
+    }
+
+    /// Makes something stand still in all processes. Here at once, elsewhere within two seconds: no new call is made,
+    /// calls under way end.
+    pub async fn hold(&self, subject: Subject, who: &str, why: &str) -> Stored<bool> {
+        self.shared.hold(subject, who, why).await
+    }
+
+    /// Ends a hold.
+    pub async fn release(&self, subject: Subject, who: &str) -> Stored<bool> {
+        self.shared.release(subject, who).await
+    }
+
+    /// What stands still, as this process knows.
+    pub fn holds(&self) -> Arc<Holds> {
+        self.shared.held()
     }
 
     /// For every target whether its circuit is open in this process.

@@ -455,6 +455,32 @@ pub struct Count {
     pub count: u64,
 }
 
+/// What may be told to stand still.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// The intake: no requests, no polls.
+    Intake,
+    /// Calls to a connection.
+    Connection(String),
+}
+
+/// That something stands still, or stood: who said so, when and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// What.
+    pub subject: Subject,
+    /// From when.
+    pub since_ms: i64,
+    /// Until when; `None` while it stands.
+    pub until_ms: Option<i64>,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// Who ended it.
+    pub ended_by: Option<String>,
+}
+
 /// What a connection has before it and what stands still: everything but what is done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Overview {
@@ -509,7 +535,8 @@ pub trait Store: Send + Sync {
 
     /// Puts unfinished deliveries that have no outbox row back into the outbox: those published before
     /// `stalled_before_ms` that are pending with no unfinished predecessor, waiting and due before it, or
-    /// calling with a lease that ran out before `now_ms`. Answers how many.
+    /// calling with a lease that ran out before `now_ms`. What is held back by a pause, or was until then, is not
+    /// stalled, unless the time is now or later: then all queues are known to be empty. Answers how many.
     async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64>;
 
     /// Lets every lease run out now. Only for a caller that knows that no other process works on this store: then
@@ -572,6 +599,15 @@ pub trait Store: Send + Sync {
     /// What each connection has before it, by name; connections with nothing are left out. Reads no row that is done,
     /// and of the others only an index, so that it may be asked every few seconds.
     async fn overview(&self) -> Stored<Vec<Overview>>;
+
+    /// Makes something stand still, for all processes and through restarts. Answers whether it did not already.
+    async fn hold(&self, subject: Subject, who: &str, why: &str, now_ms: i64) -> Stored<bool>;
+
+    /// Ends a hold. Answers whether there was one.
+    async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool>;
+
+    /// Holds that stand, and those that ended at this time or later, newest first; 1,000 at most.
+    async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>>;
 
     /// Rows of a code table, by source code; of all tables when `None`.
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>>;

@@ -5,6 +5,7 @@ use crate::circuit::{Change, Pass};
 use crate::engine::{Shared, Stop};
 use crate::failpoints::failpoint;
 use crate::handler::Report;
+use crate::holds::Holds;
 use crate::policy::{decide, trips_circuit};
 use crate::port::{Begin, Finish, Finished, Next, StoreError, Work};
 use crate::relay::Pause;
@@ -13,7 +14,7 @@ use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tongbao_model::{Class, Code, Fault};
 use tracing::Instrument;
@@ -30,7 +31,14 @@ pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop
     let slots = Arc::new(Semaphore::new(usize::from(target.in_flight)));
     let mut calls = JoinSet::new();
     let mut pause = Pause::new();
+    let mut holds = shared.holds.subscribe();
     'subscribed: loop {
+        // Nothing is taken while the connection is paused; without a subscription, the broker keeps it all.
+        tokio::select! {
+            biased;
+            () = stop.told() => break,
+            () = is(&mut holds, &target.name, false) => {}
+        }
         let mut messages = match shared.broker.subscribe(&target.name).await {
             Ok(messages) => messages,
             Err(error) => {
@@ -53,6 +61,7 @@ pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop
             tokio::select! {
                 biased;
                 () = stop.told() => break 'subscribed,
+                () = is(&mut holds, &target.name, true) => continue 'subscribed,
                 taken = take => match taken {
                     Some((slot, pass, received)) => {
                         pause.reset();
@@ -69,6 +78,17 @@ pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop
         }
     }
     while calls.join_next().await.is_some() {}
+}
+
+/// Returns when a connection is known to be paused, or known not to be.
+async fn is(holds: &mut watch::Receiver<Option<Arc<Holds>>>, target: &str, paused: bool) {
+    let matches = |known: &Option<Arc<Holds>>| {
+        known.as_ref().is_some_and(|holds| holds.connection(target).is_some() == paused)
+    };
+    if holds.wait_for(matches).await.is_err() {
+        // The engine is gone, and its workers are about to be.
+        std::future::pending::<()>().await;
+    }
 }
 
 /// One message from begin to settling.
@@ -121,7 +141,11 @@ async fn run(shared: &Shared, target: &TargetSettings, pass: Pass, received: Rec
         Change::Closed => shared.observer.circuit(&target.name, false),
         Change::None => {}
     }
-    let finish = outcome(&work, report, target, shared.clock.now_ms());
+    let now_ms = shared.clock.now_ms();
+    // The time to try in does not run while nobody may.
+    let held_ms = shared.held().held_ms(&target.name, work.window_start_ms, now_ms);
+    let window_start_ms = work.window_start_ms.saturating_add(held_ms);
+    let finish = outcome(&work, report, target, window_start_ms, now_ms);
     let (class, next) = (finish.class, finish.next.clone());
     let follow_on: Vec<String> = finish
         .follow_on
@@ -175,9 +199,15 @@ async fn call(shared: &Shared, target: &TargetSettings, work: &Work) -> Report {
 }
 
 /// Report and policy together.
-fn outcome(work: &Work, report: Report, target: &TargetSettings, now_ms: i64) -> Finish {
+fn outcome(
+    work: &Work,
+    report: Report,
+    target: &TargetSettings,
+    window_start_ms: i64,
+    now_ms: i64,
+) -> Finish {
     let seed = seed(&work.delivery.id, work.attempt);
-    let mut next = decide(report.class, work.tries, work.window_start_ms, now_ms, &target.schedule, seed);
+    let mut next = decide(report.class, work.tries, window_start_ms, now_ms, &target.schedule, seed);
     if report.class == Class::Rejected && report.final_rejection {
         next = Next::Rejected;
     }

@@ -10,6 +10,7 @@ mod db;
 mod entity;
 mod error;
 mod hasten;
+mod holds;
 mod intake;
 mod lane;
 pub mod limit;
@@ -27,8 +28,9 @@ use async_trait::async_trait;
 use db::{Db, Task, task};
 use std::sync::Arc;
 use tongbao_delivery::port::{
-    Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
-    Intake, LedgerEntry, OutboxRow, Overview, Replayable, Replayed, Store, Stored, TableRow,
+    Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, Hold,
+    ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Replayable, Replayed, Store, Stored, Subject,
+    TableRow,
 };
 use tongbao_model::Event;
 
@@ -200,6 +202,20 @@ impl Store for Sql {
 
     async fn overview(&self) -> Stored<Vec<Overview>> {
         self.db.ask(|db| async move { read::overview(&db).await }).await
+    }
+
+    async fn hold(&self, subject: Subject, who: &str, why: &str, now_ms: i64) -> Stored<bool> {
+        let ask = Arc::new(holds::Ask::new(&subject, who, why, now_ms)?);
+        self.db.write(task!(ask; |txn| holds::hold(txn, &ask).await)).await
+    }
+
+    async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool> {
+        let ask = Arc::new(holds::Ask::new(&subject, who, "", now_ms)?);
+        self.db.write(task!(ask; |txn| holds::release(txn, &ask).await)).await
+    }
+
+    async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
+        self.db.ask(|db| async move { holds::list(&db, ended_from_ms).await }).await
     }
 
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>> {

@@ -2,7 +2,7 @@
 
 use crate::entity::lane_locks::SLOTS;
 use crate::entity::{
-    attempts, bindings, code_rows, counters, cursors, deliveries, events, lane_locks, ledger, outbox,
+    attempts, bindings, code_rows, counters, cursors, deliveries, events, holds, lane_locks, ledger, outbox,
 };
 use crate::limits::{CODE, ID, KEY, NAME};
 use sea_orm::sea_query::{ColumnDef, Index, IntoIden, Table, TableCreateStatement};
@@ -163,7 +163,10 @@ fn outbox_table() -> TableCreateStatement {
 }
 
 fn other_tables(backend: DbBackend) -> Vec<TableCreateStatement> {
-    use {bindings::Column as B, code_rows::Column as T, cursors::Column as C, ledger::Column as L};
+    use {
+        bindings::Column as B, code_rows::Column as T, cursors::Column as C, holds::Column as H,
+        ledger::Column as L,
+    };
     vec![
         table(bindings::Entity)
             .col(string_len(B::Target, NAME))
@@ -200,6 +203,16 @@ fn other_tables(backend: DbBackend) -> Vec<TableCreateStatement> {
             .col(text(T::TargetCode))
             .col(text(T::Note))
             .primary_key(Index::create().col(T::TableName).col(T::SourceCode))
+            .to_owned(),
+        table(holds::Entity)
+            .col(string_len(H::Kind, CODE))
+            .col(string_len(H::Name, NAME))
+            .col(big_integer(H::SinceMs))
+            .col(big_integer_null(H::UntilMs))
+            .col(string_len(H::Actor, KEY))
+            .col(text(H::Reason))
+            .col(string_len_null(H::EndedBy, KEY))
+            .primary_key(Index::create().col(H::Kind).col(H::Name).col(H::SinceMs))
             .to_owned(),
         table(counters::Entity)
             .col(string_len(counters::Column::Name, NAME).primary_key())
@@ -269,9 +282,11 @@ async fn seed(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let rows = (0..slots).map(|slot| lane_locks::ActiveModel { slot: Set(slot) });
         lane_locks::Entity::insert_many(rows).exec_without_returning(db).await?;
     }
-    if counters::Entity::find_by_id(counters::TABLES.to_owned()).one(db).await?.is_none() {
-        let row = counters::ActiveModel { name: Set(counters::TABLES.to_owned()), at: Set(0) };
-        counters::Entity::insert(row).exec_without_returning(db).await?;
+    for name in [counters::TABLES, counters::HOLDS] {
+        if counters::Entity::find_by_id(name.to_owned()).one(db).await?.is_none() {
+            let row = counters::ActiveModel { name: Set(name.to_owned()), at: Set(0) };
+            counters::Entity::insert(row).exec_without_returning(db).await?;
+        }
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::attempt::bind;
 use crate::convert::{json, outbox_row as shown};
 use crate::entity::{attempts, deliveries, outbox};
 use crate::error::Fail;
+use crate::holds::quiet;
 use crate::lane::{Place, wake_head};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
@@ -82,6 +83,14 @@ pub async fn sweep(
     let not_since = Condition::any()
         .add(stalled.clone())
         .add(Expr::col(D::PublishedAtMs).lte(Expr::col(D::LeaseUntilMs)));
+    // Queues that nobody takes from for a while are full, not stalled: hours of a pause must not fill them again and
+    // again with the same.
+    let paused = if stalled_before_ms < now_ms { quiet(txn, stalled_before_ms).await? } else { Vec::new() };
+    let stalled = if paused.is_empty() {
+        Condition::all().add(stalled)
+    } else {
+        Condition::all().add(stalled).add(D::Target.is_not_in(paused))
+    };
     let what = Condition::any()
         .add(
             Condition::all()

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tongbao_delivery::port::{
     Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, ImportMode, LedgerEntry, Next, Overview,
-    RemoteRef, State, Store, StoreError, TableRow, Work,
+    RemoteRef, State, Store, StoreError, Subject, TableRow, Work,
 };
 use tongbao_model::{Class, Code, Fault};
 
@@ -637,5 +637,56 @@ pub async fn a_replay_takes_what_its_dry_run_has_counted(combination: Combinatio
         (450 + 3, None),
         "these, and the three that parked again"
     );
+    store.close().await;
+}
+
+/// Of many who pause at once one does; it lasts until somebody ends it, and who it was is known afterwards.
+pub async fn a_pause_has_one_beginning_and_one_end(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let erp = || Subject::Connection("erp".into());
+    let asked = join_all((0..6).map(|number| {
+        let store = store.clone();
+        async move { store.hold(erp(), &format!("p{number}"), "升级", 1_000).await.unwrap() }
+    }))
+    .await;
+    assert_eq!(asked.iter().filter(|first| **first).count(), 1, "{asked:?}");
+    assert!(
+        store.hold(Subject::Intake, "finance", "", 1_500).await.unwrap(),
+        "one does not stand for another"
+    );
+    let other = open(&world.url).await;
+    let known = other.holds(i64::MAX).await.unwrap();
+    assert_eq!(known.iter().map(|hold| &hold.subject).collect::<Vec<_>>(), [&Subject::Intake, &erp()]);
+    assert_eq!((known[1].since_ms, known[1].until_ms, known[1].why.as_str()), (1_000, None, "升级"));
+    let ended = join_all((0..6).map(|_| other.release(erp(), "q", 3_000))).await;
+    assert_eq!(ended.iter().filter(|answer| *answer.as_ref().unwrap()).count(), 1);
+    // Again within the same millisecond, and with a clock that was set back.
+    assert!(store.hold(erp(), "r", "", 1_000).await.unwrap());
+    assert!(store.release(erp(), "r", 500).await.unwrap());
+    assert!(!store.release(erp(), "r", 600).await.unwrap());
+    let ended = |from_ms| async move {
+        let all = store.holds(from_ms).await.unwrap();
+        all.into_iter()
+            .filter_map(|hold| Some((hold.since_ms, hold.until_ms?, hold.ended_by?)))
+            .collect::<Vec<_>>()
+    };
+    let (first, second) = ((1_000, 3_000, "q".to_owned()), (1_001, 1_001, "r".to_owned()));
+    assert_eq!(ended(0).await, [second, first.clone()]);
+    assert_eq!(ended(2_000).await, [first]);
+    let too_long = store.hold(erp(), &"x".repeat(191), "", 1).await;
+    assert!(matches!(too_long, Err(StoreError::Invalid(_))), "{too_long:?}");
+    // What waits because of a pause has not stalled; when the queues are known to be empty, it comes all the same.
+    store.accept(vec![intake("K", 1), intake_to("crm", "C", 1)], None, 4_000).await.unwrap();
+    emptied(store, 4_000).await;
+    store.hold(erp(), "r", "", 4_500).await.unwrap();
+    assert_eq!(store.sweep(5_000, 90_000).await.unwrap(), 1, "that of the other connection");
+    store.release(erp(), "r", 6_000).await.unwrap();
+    assert_eq!(store.sweep(5_500, 90_000).await.unwrap(), 0, "the queue has only just begun to be worked on");
+    assert_eq!(store.sweep(6_001, 90_000).await.unwrap(), 1);
+    emptied(store, 6_500).await;
+    store.hold(erp(), "r", "", 7_000).await.unwrap();
+    assert_eq!(store.sweep(90_000, 90_000).await.unwrap(), 2);
+    other.close().await;
     store.close().await;
 }

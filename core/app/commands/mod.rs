@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod connections;
 pub mod deliveries;
 pub mod demo;
 pub mod doctor;
@@ -34,6 +35,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Mapping(command) => mapping::run(command, &cli.config, cli.json).await,
         Command::Tables(command) => tables::run(command, &cli.config, cli.json).await,
         Command::Deliveries(command) => deliveries::run(command, &cli.config, cli.json).await,
+        Command::Connections(command) => connections::run(command, &cli.config, cli.json).await,
         Command::Explain { number } => explain::run(&number, &cli.config, cli.json).await,
         Command::Schema { record } => schema::run(record.as_deref()),
         Command::Bench(command) => bench::run(command, cli.json).await,

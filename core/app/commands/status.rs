@@ -1,11 +1,13 @@
 //! `tongbao deliveries status`: what each connection has before it and what stands still.
 
-use crate::output::{self, Exit};
+use crate::output::{self, Exit, time};
 use crate::overview;
 use crate::service;
 use serde_json::Value;
 use std::path::Path;
+use tongbao_delivery::Holds;
 use tongbao_delivery::clock::{Clock, SystemClock};
+use tongbao_delivery::port::{Overview, Store, Stored};
 
 /// Runs the command. The numbers come from the database; the circuits from the service on this machine, if it runs.
 pub async fn run(config: &Path, as_json: bool) -> Exit {
@@ -20,20 +22,24 @@ pub async fn run(config: &Path, as_json: bool) -> Exit {
             return Exit::Unavailable;
         }
     };
-    let list = overview::overview(store.as_ref(), &overview::targets(&loaded)).await;
+    let asked = ask(store.as_ref(), &overview::targets(&loaded)).await;
     store.close().await;
-    let list = match list {
-        Ok(list) => list,
+    let (list, holds) = match asked {
+        Ok(asked) => asked,
         Err(error) => return super::store_failed(&error, as_json),
     };
     let circuits = overview::circuits(&loaded.config).await;
-    let status = overview::status(&list, circuits.as_ref(), SystemClock.now_ms());
+    let status = overview::status(&list, &holds, circuits.as_ref(), SystemClock.now_ms());
     if as_json {
         output::json(&status);
     } else {
         output::line(table(&status).trim_end());
     }
     Exit::Ok
+}
+
+async fn ask(store: &dyn Store, targets: &[String]) -> Stored<(Vec<Overview>, Holds)> {
+    Ok((overview::overview(store, targets).await?, Holds::new(store.holds(i64::MAX).await?)))
 }
 
 /// The status as a table.
@@ -66,6 +72,7 @@ pub fn table(status: &Value) -> String {
                 text("rejected"),
                 text("outbox"),
                 circuit.into(),
+                one.get("paused").filter(|paused| !paused.is_null()).map(paused).unwrap_or_default(),
             ]
         })
         .collect();
@@ -77,8 +84,16 @@ pub fn table(status: &Value) -> String {
         "拒绝 rejected",
         "发件箱 outbox",
         "熔断 circuit",
+        "暂停 paused",
     ];
     output::table(&head, &rows)
+}
+
+/// Since when, by whom and why, in a line.
+pub fn paused(hold: &Value) -> String {
+    let text = |key: &str| hold.get(key).and_then(Value::as_str).unwrap_or_default();
+    let since = hold.get("since_ms").and_then(Value::as_i64).map(time).unwrap_or_default();
+    format!("{since} {} {}", text("by"), text("reason")).trim_end().to_owned()
 }
 
 fn plain(value: &Value) -> String {

@@ -6,7 +6,7 @@ mod secrets;
 
 pub use load::{Documents, Loaded, load, load_text, mapping_files};
 pub use read::read;
-pub use secrets::Environment;
+pub use secrets::{Environment, operator};
 
 use std::path::PathBuf;
 use tongbao_delivery::settings::{RelaySettings, TargetSettings};
