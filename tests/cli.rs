@@ -353,6 +353,79 @@ async fn overviewed(world: &World) {
         .await;
 }
 
+/// Nothing comes in, what is there is worked off, restarts change nothing, and then it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn drained_for_maintenance_and_taken_back() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let tables =
+        [("customers", "source,target\nC1,CUST0001\n"), ("materials", "source,target\nP-100,MAT0001\n")];
+    for (table, text) in tables {
+        let file = write(folder, &format!("{table}.csv"), text);
+        assert_eq!(world.run(&["tables", "import", table, &file]).status.code(), Some(0));
+    }
+    let serving = world.serve();
+    assert_eq!(world.get("/readyz").await.0, 200);
+    assert_eq!(world.run(&["connections", "pause", "erp"]).status.code(), Some(0));
+    world
+        .until("the pause is known", async || {
+            world.get("/api/connections").await.1.contains(r#"{"connection":"erp","paused":{"#)
+        })
+        .await;
+    for number in ["HT-1", "HT-2", "HT-3"] {
+        assert_eq!(world.sender().send(contract(number, "C1")).await.unwrap().status, 202);
+    }
+    let drained = world.json(&["drain", "--reason", "升级", "--timeout", "5m"]);
+    assert_eq!((&drained["drained"], &drained["left"]["left"]), (&json!(true), &json!(0)), "{drained}");
+    assert_eq!(drained["left"]["paused"], 3, "orders wait for the paused connection: {drained}");
+    for number in ["HT-1", "HT-2", "HT-3"] {
+        assert_eq!(world.state(number, "invoice").await, "posted");
+    }
+    let (code, body) = world.get("/readyz").await;
+    assert!(code == 503 && body.contains(r#""draining":true"#), "{body}");
+    let address = format!("http://{}/in/crm/contract", world.listen);
+    let client = reqwest::Client::new();
+    let refused = client.post(&address).body("{}").send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (503, &b"60"[..]));
+    // A poll would come every quarter of a second.
+    let polled = || world.sandbox.calls().values().sum::<u64>();
+    let before = polled();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(polled(), before, "the far sides are left in peace");
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0), "{log}");
+    // Nobody works on it: time runs out, and it stays drained.
+    assert_eq!(world.run(&["connections", "resume", "erp"]).status.code(), Some(0));
+    let told = world.run(&["drain", "--timeout", "1s"]);
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    assert_eq!(world.run(&["drain", "--timeout", "soon"]).status.code(), Some(1));
+    let serving = world.serve();
+    assert_eq!(
+        world.sender().send(contract("HT-4", "C1")).await.unwrap().status,
+        503,
+        "from the first request on"
+    );
+    world.until("what was paused is worked off", async || world.sandbox.orders().len() == 3).await;
+    let undo = client
+        .post(format!("http://{}/api/drain", world.listen))
+        .header("content-type", "application/json")
+        .body(r#"{"undo":true}"#);
+    let answer: Value = serde_json::from_str(&undo.send().await.unwrap().text().await.unwrap()).unwrap();
+    assert_eq!(answer["draining"], Value::Null, "{answer}");
+    assert_eq!(world.sender().send(contract("HT-4", "C1")).await.unwrap().status, 202);
+    assert_eq!(world.get("/readyz").await.0, 200);
+    assert_eq!(client.post(format!("http://{}/api/drain", world.listen)).send().await.unwrap().status(), 200);
+    assert_eq!(world.sender().send(contract("HT-5", "C1")).await.unwrap().status, 503);
+    assert_eq!(world.run(&["drain", "--undo"]).status.code(), Some(0));
+    world
+        .until("the intake opens", async || {
+            world.sender().send(contract("HT-5", "C1")).await.unwrap().status == 202
+        })
+        .await;
+    drop(serving);
+    world.sandbox.shutdown().await;
+}
+
 async fn explained(world: &World) {
     let text = String::from_utf8(world.run(&["explain", "HT-1"]).stdout).unwrap();
     for part in [

@@ -2,7 +2,7 @@
 
 use crate::commands::explain;
 use crate::ingress::answer;
-use crate::overview;
+use crate::overview::{self, Left};
 use crate::service::Service;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -27,6 +27,7 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/explain/{number}", get(explained))
         .route("/counts", get(counts))
         .route("/status", get(status))
+        .route("/drain", get(draining).post(drain))
         .route("/connections", get(connections))
         .route("/connections/{name}/pause", post(pause))
         .route("/connections/{name}/resume", post(resume))
@@ -38,11 +39,11 @@ pub async fn healthz() -> Response {
     answer(StatusCode::OK, json!({"status": "ok"}))
 }
 
-/// Ready: store and broker answer, and it is not stopping.
+/// Ready: store and broker answer, it is not stopping, and its intake takes documents.
 pub async fn readyz(State(service): State<Arc<Service>>) -> Response {
     let store = service.store.ping().await;
     let broker = service.broker.health();
-    let ready = store.is_ok() && broker.ready && !service.is_stopping();
+    let ready = store.is_ok() && broker.ready && !service.is_stopping() && !service.is_draining();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     answer(
         status,
@@ -51,6 +52,7 @@ pub async fn readyz(State(service): State<Arc<Service>>) -> Response {
             "store": store.map_or_else(|error| error.to_string(), |()| "ok".into()),
             "broker": if broker.ready { "ok" } else { &broker.detail },
             "stopping": service.is_stopping(),
+            "draining": service.is_draining(),
         }),
     )
 }
@@ -138,8 +140,13 @@ impl Wanted {
     }
 }
 
-/// The time so long ago: a number and `s`, `m`, `h`, `d` or `w`.
+/// The time so long ago.
 fn ago_ms(text: &str, now_ms: i64) -> Result<i64, String> {
+    Ok(now_ms.saturating_sub(duration_ms(text)?))
+}
+
+/// A duration in milliseconds: a number and `s`, `m`, `h`, `d` or `w`.
+pub fn duration_ms(text: &str) -> Result<i64, String> {
     let wrong = || format!("时长 {text} 应如 30m、12h、7d / `{text}` is no duration such as 30m, 12h or 7d");
     let (digits, unit) =
         text.trim().split_at_checked(text.trim().len().saturating_sub(1)).ok_or_else(wrong)?;
@@ -152,7 +159,7 @@ fn ago_ms(text: &str, now_ms: i64) -> Result<i64, String> {
         _ => return Err(wrong()),
     };
     let count: u32 = digits.parse().map_err(|_| wrong())?;
-    Ok(now_ms.saturating_sub(i64::from(count).saturating_mul(seconds * 1_000)))
+    Ok(i64::from(count).saturating_mul(seconds * 1_000))
 }
 
 /// Whether a filter names anything but how many: without a condition, everything would be replayed.
@@ -291,6 +298,42 @@ async fn connections(State(service): State<Arc<Service>>) -> Response {
 fn unknown_connection(name: &str) -> Response {
     let why = format!("没有目标连接 {name} / nothing is delivered to a connection `{name}`");
     answer(StatusCode::NOT_FOUND, json!({"error": why}))
+}
+
+/// Whether the intake takes documents, and what is left to do.
+async fn draining(State(service): State<Arc<Service>>) -> Response {
+    match Left::of(service.store.as_ref()).await {
+        Ok(left) => {
+            let draining = service.engine.holds().intake().map(overview::held);
+            answer(StatusCode::OK, json!({"draining": draining, "left": left}))
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// Draining, or its end.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drain {
+    by: Option<String>,
+    reason: Option<String>,
+    #[serde(default)]
+    undo: bool,
+}
+
+/// The intake takes nothing more, in all processes, until this is undone; what is stored is worked off.
+async fn drain(State(service): State<Arc<Service>>, said: Option<Json<Drain>>) -> Response {
+    let Drain { by, reason, undo } = said.map(|Json(said)| said).unwrap_or_default();
+    let said = Said { by, reason };
+    let changed = if undo {
+        service.engine.release(Subject::Intake, said.by()).await
+    } else {
+        service.engine.hold(Subject::Intake, said.by(), said.reason()).await
+    };
+    match changed {
+        Ok(_) => draining(State(service)).await,
+        Err(error) => failed(&error),
+    }
 }
 
 /// No call to the connection any more, in all processes, until it is resumed.

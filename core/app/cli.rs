@@ -51,6 +51,8 @@ pub enum Command {
     /// 连接的暂停与恢复 / pausing and resuming connections
     #[command(subcommand)]
     Connections(ConnectionsCommand),
+    /// 维护前排空：停止接收，办完已收的 / before maintenance: take nothing more in, work off what is there
+    Drain(DrainArgs),
     /// 由任一编号追溯全程 / from any number to everything that happened
     Explain {
         /// 合同号、订单号、发票号、收款单号 / number of a contract, order, invoice or receipt
@@ -203,6 +205,23 @@ pub enum DeliveriesCommand {
         #[arg(long)]
         all: bool,
     },
+}
+
+/// Options of `drain`.
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// 结束排空，恢复接收 / take documents in again
+    #[arg(long)]
+    pub undo: bool,
+    /// 最多等待，如 10m / wait no longer than this, e.g. 10m
+    #[arg(long)]
+    pub timeout: Option<String>,
+    /// 原因 / reason
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// 经办人，默认为系统用户 / who; the system's user by default
+    #[arg(long)]
+    pub by: Option<String>,
 }
 
 /// `connections …`

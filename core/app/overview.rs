@@ -3,6 +3,7 @@
 use crate::config::{Config, INTAKE, LEDGER, Loaded};
 use crate::service::Service;
 use secrecy::ExposeSecret;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -76,7 +77,41 @@ pub fn status(
             })
         })
         .collect();
-    json!({"at_ms": now_ms, "connections": connections})
+    json!({"at_ms": now_ms, "draining": holds.intake().map(held), "connections": connections})
+}
+
+/// What is left to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Deliveries that will be worked on.
+    pub left: u64,
+    /// Those that wait for a paused connection.
+    pub paused: u64,
+    /// Those that are parked.
+    pub parked: u64,
+    /// Those that wait behind a parked one.
+    pub behind_parked: u64,
+}
+
+impl Left {
+    /// Counts it.
+    pub async fn of(store: &dyn Store) -> Stored<Left> {
+        // What stands still first: a delivery that goes on in between is counted as left.
+        let holds = Holds::new(store.holds(i64::MAX).await?);
+        let behind = store.behind_parked().await?;
+        let mut left = Left::default();
+        for one in store.overview().await? {
+            left.parked += one.parked.values().sum::<u64>();
+            if holds.connection(&one.target).is_some() {
+                left.paused += one.backlog();
+                continue;
+            }
+            let stuck = behind.get(&one.target).copied().unwrap_or(0).min(one.backlog());
+            left.behind_parked += stuck;
+            left.left += one.backlog() - stuck;
+        }
+        Ok(left)
+    }
 }
 
 /// The circuits of the service that runs with this configuration on this machine; `None` when none answers.
@@ -132,6 +167,7 @@ impl Gauges {
             metrics::gauge!("tongbao_parked", "connection" => target.clone(), "class" => class.clone())
                 .set(number(parked));
         }
+        metrics::gauge!("tongbao_draining").set(if holds.intake().is_some() { 1.0 } else { 0.0 });
         for (target, open) in circuits {
             metrics::gauge!("tongbao_circuit_open", "connection" => target.clone()).set(if *open {
                 1.0

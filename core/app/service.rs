@@ -80,6 +80,11 @@ impl Service {
         self.stopping.is_cancelled()
     }
 
+    /// Whether the intake takes nothing, because somebody said so.
+    pub fn is_draining(&self) -> bool {
+        self.engine.holds().intake().is_some()
+    }
+
     /// Looks at a key's waiting deliveries to a connection now instead of later. A failure changes nothing: they are
     /// looked at when they are due.
     pub async fn hasten(&self, connection: &str, key: &str) {
@@ -252,6 +257,10 @@ impl Running {
             clock,
             stopping: stopping.clone(),
         });
+        if let Some(hold) = service.engine.holds().intake() {
+            let (by, reason) = (&hold.who, &hold.why);
+            tracing::warn!(by, reason, "draining: nothing is taken in until `tongbao drain --undo`");
+        }
         let mut tasks = JoinSet::new();
         let router = router(service.clone(), loaded.config.server.body_bytes_max);
         let graceful = stopping.clone();

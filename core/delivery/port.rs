@@ -600,6 +600,10 @@ pub trait Store: Send + Sync {
     /// and of the others only an index, so that it may be asked every few seconds.
     async fn overview(&self) -> Stored<Vec<Overview>>;
 
+    /// Per connection, pending and waiting deliveries that stand behind a parked one and wait for a person with it.
+    /// Looks at each unfinished delivery's lane: not to be asked as often as [`Store::overview`].
+    async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>>;
+
     /// Makes something stand still, for all processes and through restarts. Answers whether it did not already.
     async fn hold(&self, subject: Subject, who: &str, why: &str, now_ms: i64) -> Stored<bool>;
 

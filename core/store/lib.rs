@@ -26,6 +26,7 @@ pub use open::StoreOptions;
 
 use async_trait::async_trait;
 use db::{Db, Task, task};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::port::{
     Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, Hold,
@@ -202,6 +203,10 @@ impl Store for Sql {
 
     async fn overview(&self) -> Stored<Vec<Overview>> {
         self.db.ask(|db| async move { read::overview(&db).await }).await
+    }
+
+    async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>> {
+        self.db.ask(|db| async move { read::behind_parked(&db).await }).await
     }
 
     async fn hold(&self, subject: Subject, who: &str, why: &str, now_ms: i64) -> Stored<bool> {

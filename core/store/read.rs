@@ -3,6 +3,7 @@
 use crate::convert;
 use crate::entity::{attempts, bindings, code_rows, counters, cursors, deliveries, events, ledger, outbox};
 use crate::error::Fail;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
@@ -20,7 +21,7 @@ const FOUND: u64 = 1_000;
 
 /// How many deliveries a filter lets through.
 pub fn limit_of(filter: &Filter) -> u64 {
-    if filter.limit == 0 { USUAL } else { filter.limit.min(MOST) }
+    if filter.limit == 0 { USUAL } else { std::cmp::min(filter.limit, MOST) }
 }
 
 /// The query of a filter, in order and not beyond its limit.
@@ -215,7 +216,7 @@ pub async fn overview(db: &DatabaseConnection) -> Result<Vec<Overview>, Fail> {
             State::Posted | State::Superseded => {}
         }
         if matches!(convert::state(&state)?, State::Pending | State::Calling | State::Waiting) {
-            *first = Some(first.map_or(oldest, |known| known.min(oldest)));
+            *first = Some(first.map_or(oldest, |known| std::cmp::min(known, oldest)));
         }
     }
     let firsts: Vec<i64> = of.values().filter_map(|(_, first)| *first).collect();
@@ -244,6 +245,33 @@ pub async fn overview(db: &DatabaseConnection) -> Result<Vec<Overview>, Fail> {
         ..one
     };
     Ok(of.into_iter().map(named).collect())
+}
+
+/// Unfinished deliveries with a parked one before them in their lane.
+pub async fn behind_parked(db: &DatabaseConnection) -> Result<BTreeMap<String, u64>, Fail> {
+    use deliveries::Column as D;
+    let before = Alias::new("earlier");
+    let of = |column: D| Expr::col((before.clone(), column));
+    let parked = Query::select()
+        .expr(Expr::val(1))
+        .from_as(deliveries::Entity, before.clone())
+        .and_where(of(D::Target).equals((deliveries::Entity, D::Target)))
+        .and_where(of(D::OrderKey).equals((deliveries::Entity, D::OrderKey)))
+        .and_where(of(D::Unfinished).eq(1))
+        .and_where(of(D::Seq).lt(Expr::col((deliveries::Entity, D::Seq))))
+        .and_where(of(D::State).eq(State::Parked.name()))
+        .to_owned();
+    let rows: Vec<(String, i64)> = deliveries::Entity::find()
+        .select_only()
+        .column(D::Target)
+        .column_as(D::Seq.count(), "count")
+        .filter(D::State.is_in([State::Pending, State::Waiting].map(State::name)))
+        .filter(Expr::exists(parked))
+        .group_by(D::Target)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(|(target, count)| (target, u64::try_from(count).unwrap_or(0))).collect())
 }
 
 pub async fn table_rows(db: &DatabaseConnection, table: Option<&str>) -> Result<Vec<TableRow>, Fail> {

@@ -556,6 +556,10 @@ pub async fn the_overview_counts_what_is_not_done(combination: Combination) {
     let counted = store.overview().await.unwrap();
     assert_eq!(counted, [crm, erp]);
     assert_eq!(counted[1].backlog(), 3);
+    // Behind a parked one: its successors, whatever else their lane holds, and nobody else's.
+    assert_eq!(store.behind_parked().await.unwrap(), [].into());
+    store.accept(vec![intake("K3", 2), intake("K3", 3), intake("K5", 2)], None, 13_000).await.unwrap();
+    assert_eq!(store.behind_parked().await.unwrap(), [("erp".to_owned(), 2)].into());
     store.close().await;
 }
 

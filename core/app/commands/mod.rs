@@ -6,6 +6,7 @@ pub mod connections;
 pub mod deliveries;
 pub mod demo;
 pub mod doctor;
+pub mod drain;
 pub mod explain;
 pub mod mapping;
 pub mod sandbox;
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Tables(command) => tables::run(command, &cli.config, cli.json).await,
         Command::Deliveries(command) => deliveries::run(command, &cli.config, cli.json).await,
         Command::Connections(command) => connections::run(command, &cli.config, cli.json).await,
+        Command::Drain(args) => drain::run(args, &cli.config, cli.json).await,
         Command::Explain { number } => explain::run(&number, &cli.config, cli.json).await,
         Command::Schema { record } => schema::run(record.as_deref()),
         Command::Bench(command) => bench::run(command, cli.json).await,
