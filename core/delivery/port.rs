@@ -481,6 +481,67 @@ pub struct Hold {
     pub ended_by: Option<String>,
 }
 
+/// How far looking for what can be archived has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivePlace {
+    /// Acceptance of the last event looked at.
+    pub accepted_at_ms: i64,
+    /// Its id.
+    pub event: String,
+}
+
+/// A page of events that can be archived.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Archivable {
+    /// The finished ones of the page.
+    pub bundles: Vec<Bundle>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<ArchivePlace>,
+}
+
+/// An event with all that came of it directly: a line of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bundle {
+    /// The event, its record unmasked.
+    pub event: Event,
+    /// When it was accepted.
+    pub accepted_at_ms: i64,
+    /// Its deliveries.
+    pub deliveries: Vec<BundledDelivery>,
+}
+
+/// A delivery with its attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BundledDelivery {
+    /// The delivery.
+    pub delivery: DeliveryView,
+    /// Its attempts.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// What the database keeps of an archived event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tombstone {
+    /// The event.
+    pub event: String,
+    /// Its kind.
+    pub kind: String,
+    /// Where it came from.
+    pub source: String,
+    /// Its business key.
+    pub key: String,
+    /// Its revision.
+    pub revision: i64,
+    /// Its digest.
+    pub digest: String,
+    /// When it was accepted.
+    pub accepted_at_ms: i64,
+    /// When it was archived.
+    pub archived_at_ms: i64,
+    /// Name of the file it is in.
+    pub file: String,
+}
+
 /// What a connection has before it and what stands still: everything but what is done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Overview {
@@ -612,6 +673,18 @@ pub trait Store: Send + Sync {
 
     /// Holds that stand, and those that ended at this time or later, newest first; 1,000 at most.
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>>;
+
+    /// Of the next `limit` events accepted before a time, those whose deliveries are all final and unchanged since then.
+    async fn archivable(&self, before_ms: i64, after: Option<ArchivePlace>, limit: u64)
+    -> Stored<Archivable>;
+
+    /// Removes events that are written to a file, with deliveries and attempts, if they are still as
+    /// [`Store::archivable`] asks. Bindings and accounts stay, and so does what [`Store::accept`] needs to answer as
+    /// if the event were there. Answers how many; the caller gives few at a time.
+    async fn archive(&self, events: Vec<String>, before_ms: i64, file: &str, now_ms: i64) -> Stored<u64>;
+
+    /// Archived events whose business key is `number`, or that of a far-side document of that number or id.
+    async fn archived(&self, number: &str) -> Stored<Vec<Tombstone>>;
 
     /// Rows of a code table, by source code; of all tables when `None`.
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>>;

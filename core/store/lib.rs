@@ -4,6 +4,7 @@
 //! each promises is written at the port, why it holds on every database is written at the function that does it.
 
 mod accept;
+mod archive;
 mod attempt;
 mod convert;
 mod db;
@@ -29,9 +30,9 @@ use db::{Db, Task, task};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::port::{
-    Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, Hold,
-    ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Replayable, Replayed, Store, Stored, Subject,
-    TableRow,
+    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Replayable, Replayed,
+    Store, Stored, Subject, TableRow, Tombstone,
 };
 use tongbao_model::Event;
 
@@ -221,6 +222,25 @@ impl Store for Sql {
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
         self.db.ask(|db| async move { holds::list(&db, ended_from_ms).await }).await
+    }
+
+    async fn archivable(
+        &self,
+        before_ms: i64,
+        after: Option<ArchivePlace>,
+        limit: u64,
+    ) -> Stored<Archivable> {
+        self.db.ask(|db| async move { archive::archivable(&db, before_ms, after, limit).await }).await
+    }
+
+    async fn archive(&self, events: Vec<String>, before_ms: i64, file: &str, now_ms: i64) -> Stored<u64> {
+        let ask = Arc::new(archive::Ask::new(events, before_ms, file, now_ms)?);
+        self.db.write(task!(ask; |txn| archive::archive(txn, &ask).await)).await
+    }
+
+    async fn archived(&self, number: &str) -> Stored<Vec<Tombstone>> {
+        let number = number.to_owned();
+        self.db.ask(|db| async move { archive::find(&db, &number).await }).await
     }
 
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>> {

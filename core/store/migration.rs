@@ -2,7 +2,8 @@
 
 use crate::entity::lane_locks::SLOTS;
 use crate::entity::{
-    attempts, bindings, code_rows, counters, cursors, deliveries, events, holds, lane_locks, ledger, outbox,
+    archived, attempts, bindings, code_rows, counters, cursors, deliveries, events, holds, lane_locks,
+    ledger, outbox,
 };
 use crate::limits::{CODE, ID, KEY, NAME};
 use sea_orm::sea_query::{ColumnDef, Index, IntoIden, Table, TableCreateStatement};
@@ -163,6 +164,7 @@ fn outbox_table() -> TableCreateStatement {
 }
 
 fn other_tables(backend: DbBackend) -> Vec<TableCreateStatement> {
+    use archived::Column as A;
     use {
         bindings::Column as B, code_rows::Column as T, cursors::Column as C, holds::Column as H,
         ledger::Column as L,
@@ -204,6 +206,18 @@ fn other_tables(backend: DbBackend) -> Vec<TableCreateStatement> {
             .col(text(T::Note))
             .primary_key(Index::create().col(T::TableName).col(T::SourceCode))
             .to_owned(),
+        table(archived::Entity)
+            .col(string_len(A::BusinessKey, KEY))
+            .col(string_len(A::Kind, NAME))
+            .col(string_len(A::Source, NAME))
+            .col(big_integer(A::Revision))
+            .col(string_len(A::EventId, ID))
+            .col(string_len(A::Digest, NAME))
+            .col(big_integer(A::AcceptedAtMs))
+            .col(big_integer(A::ArchivedAtMs))
+            .col(string_len(A::File, KEY))
+            .primary_key(Index::create().col(A::BusinessKey).col(A::Kind).col(A::Source).col(A::Revision))
+            .to_owned(),
         table(holds::Entity)
             .col(string_len(H::Kind, CODE))
             .col(string_len(H::Name, NAME))
@@ -235,6 +249,7 @@ async fn indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     use {bindings::Column as B, deliveries::Column as D, events::Column as E, outbox::Column as O};
     let events = events::Entity;
     index(manager, "events_key", events, &[E::BusinessKey, E::Kind, E::Source, E::Revision], true).await?;
+    index(manager, "events_accepted", events, &[E::AcceptedAtMs, E::Id], false).await?;
     index(manager, "events_cause", events, &[E::Cause], false).await?;
     let deliveries = deliveries::Entity;
     index(manager, "deliveries_id", deliveries, &[D::Id], true).await?;

@@ -2,7 +2,7 @@
 
 use crate::accept::{insert_all, outbox_row};
 use crate::convert;
-use crate::entity::{deliveries, events, outbox};
+use crate::entity::{archived, deliveries, events, outbox};
 use crate::error::Fail;
 use crate::read::{matching, selected};
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, JoinType, Query};
@@ -59,10 +59,13 @@ pub async fn page(txn: &DatabaseTransaction, filter: &Filter, now_ms: i64) -> Re
     Ok(replayed)
 }
 
+/// Connection, state, class, code and count.
+type Group = (String, String, Option<String>, Option<String>, i64);
+
 /// What would be put back; the filter is one of [`stopped`].
 pub async fn replayable(db: &DatabaseConnection, filter: Filter) -> Result<Replayable, Fail> {
     use deliveries::Column as D;
-    let rows: Vec<(String, String, Option<String>, Option<String>, i64)> = matching(&filter)
+    let rows: Vec<Group> = matching(&filter)
         .filter(is_wanted())
         .select_only()
         .columns([D::Target, D::State, D::Class, D::FaultCode])
@@ -91,28 +94,37 @@ pub async fn replayable(db: &DatabaseConnection, filter: Filter) -> Result<Repla
 
 /// Parked, or rejected with no newer revision accepted since. [`may_come_back`] has the last word on the latter.
 fn is_wanted() -> Condition {
-    use {deliveries::Column as D, events::Column as E};
+    use {archived::Column as A, deliveries::Column as D, events::Column as E};
     let (own, newer) = (Alias::new("own"), Alias::new("newer"));
-    let same = |column: E| Expr::col((newer.clone(), column)).equals((own.clone(), column));
-    let on = Condition::all()
-        .add(same(E::BusinessKey))
-        .add(same(E::Kind))
-        .add(same(E::Source))
-        .add(Expr::col((newer.clone(), E::Revision)).gt(Expr::col((own.clone(), E::Revision))));
-    let outdated = Query::select()
+    let of = |column: E| Expr::col((own.clone(), column));
+    let event = Query::select()
         .expr(Expr::val(1))
         .from_as(events::Entity, own.clone())
-        .join_as(JoinType::InnerJoin, events::Entity, newer.clone(), on)
-        .and_where(Expr::col((own, E::Id)).equals((deliveries::Entity, D::EventId)))
+        .and_where(of(E::Id).equals((deliveries::Entity, D::EventId)))
         .to_owned();
-    Condition::any().add(D::State.eq(State::Parked.name())).add(Expr::exists(outdated).not())
+    let stored = |column: E| Expr::col((newer.clone(), column));
+    let on = Condition::all()
+        .add(stored(E::BusinessKey).equals((own.clone(), E::BusinessKey)))
+        .add(stored(E::Kind).equals((own.clone(), E::Kind)))
+        .add(stored(E::Source).equals((own.clone(), E::Source)))
+        .add(stored(E::Revision).gt(of(E::Revision)));
+    let outdated = event.clone().join_as(JoinType::InnerJoin, events::Entity, newer.clone(), on).to_owned();
+    let kept = |column: A| Expr::col((newer.clone(), column));
+    let on = Condition::all()
+        .add(kept(A::BusinessKey).equals((own.clone(), E::BusinessKey)))
+        .add(kept(A::Kind).equals((own.clone(), E::Kind)))
+        .add(kept(A::Source).equals((own.clone(), E::Source)))
+        .add(kept(A::Revision).gt(of(E::Revision)));
+    let archived = event.clone().join_as(JoinType::InnerJoin, archived::Entity, newer.clone(), on).to_owned();
+    let current = Condition::all().add(Expr::exists(outdated).not()).add(Expr::exists(archived).not());
+    Condition::any().add(D::State.eq(State::Parked.name())).add(current)
 }
 
 /// Whether a rejected delivery may be tried again: not if a newer revision of its document was accepted, which has
 /// gone on without it. Locks its lane's unfinished rows, so that a worker that begins one of them right now either
 /// is seen calling or sees this one before it.
 async fn may_come_back(txn: &DatabaseTransaction, row: &deliveries::Model) -> Result<bool, Fail> {
-    use {deliveries::Column as D, events::Column as E};
+    use {archived::Column as A, deliveries::Column as D, events::Column as E};
     let Some(event) = events::Entity::find_by_id(&row.event_id).one(txn).await? else { return Ok(false) };
     let newer = events::Entity::find()
         .filter(E::BusinessKey.eq(&event.business_key))
@@ -122,7 +134,15 @@ async fn may_come_back(txn: &DatabaseTransaction, row: &deliveries::Model) -> Re
         .limit(1)
         .one(txn)
         .await?;
-    if newer.is_some() {
+    let archived = archived::Entity::find()
+        .filter(A::BusinessKey.eq(&event.business_key))
+        .filter(A::Kind.eq(&event.kind))
+        .filter(A::Source.eq(&event.source))
+        .filter(A::Revision.gt(event.revision))
+        .limit(1)
+        .one(txn)
+        .await?;
+    if newer.is_some() || archived.is_some() {
         return Ok(false);
     }
     if txn.get_database_backend() != DbBackend::Sqlite {

@@ -64,6 +64,8 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::a_replay_takes_what_its_dry_run_has_counted,
     storing::a_pause_has_one_beginning_and_one_end,
     pausing::a_retry_window_does_not_run_during_a_pause,
+    storing::what_is_archived_is_still_known,
+    storing::retention_keeps_the_tables_small,
     storing::several_processes_open_at_once,
     storing::concurrent_lanes_lose_no_successor,
     racing::processes_that_accept_side_by_side_agree_on_the_order,

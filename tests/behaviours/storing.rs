@@ -694,3 +694,135 @@ pub async fn a_pause_has_one_beginning_and_one_end(combination: Combination) {
     other.close().await;
     store.close().await;
 }
+
+/// Finished events move out with all that belongs to them, and the store answers as if they were still there: repeats,
+/// conflicts and old news are recognised. What is open, fresh, or came back in between stays.
+pub async fn what_is_archived_is_still_known(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let mut by_name = std::collections::BTreeMap::new();
+    for (name, at_ms) in
+        [("posted", 1_000), ("rejected", 1_100), ("back", 1_200), ("parked", 1_300), ("late", 1_400)]
+    {
+        let one = intake(name, 5);
+        store.accept(vec![one.clone()], None, at_ms).await.unwrap();
+        by_name.insert(name, one);
+    }
+    let mut unwanted = intake("unwanted", 1);
+    unwanted.deliveries.clear();
+    store.accept(vec![unwanted, intake("pending", 1)], None, 1_500).await.unwrap();
+    store.accept(vec![intake("fresh", 1)], None, 50_000).await.unwrap();
+    let remote = RemoteRef { id: "7".into(), number: "XS7".into(), step: "audited".into() };
+    let id_of = |name: &str| by_name[name].deliveries[0].id.clone();
+    let mut derived = intake_to("crm", "XS7", 1);
+    derived.event.cause = Some(id_of("posted"));
+    for (name, next, class, at_ms) in [
+        ("posted", Next::Posted, Class::Done, 2_000),
+        ("rejected", Next::Rejected, Class::Rejected, 2_000),
+        ("back", Next::Rejected, Class::Rejected, 2_000),
+        ("parked", Next::Parked, Class::Unknown, 2_000),
+        ("late", Next::Posted, Class::Done, 60_000),
+    ] {
+        let work = begun(store, &id_of(name), 90_000, 1_900).await;
+        let binding = Binding {
+            target: "erp".into(),
+            kind: "SAL_SaleOrder".into(),
+            key: name.into(),
+            remote: remote.clone(),
+            delivery: id_of(name),
+        };
+        let (binding, follow_on) =
+            if name == "posted" { (Some(binding), vec![derived.clone()]) } else { (None, vec![]) };
+        let outcome = Finish { binding, follow_on, ..finish(&work, at_ms, next, class) };
+        store.finish(outcome).await.unwrap();
+    }
+    // Page by page: pages of open ones are stepped over.
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.archivable(40_000, after, 2).await.unwrap();
+        found.extend(page.bundles);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let keys: Vec<&str> = found.iter().map(|bundle| bundle.event.key.as_str()).collect();
+    assert_eq!(keys, ["posted", "rejected", "back", "unwanted"]);
+    let first = &found[0];
+    assert_eq!((&first.event, first.accepted_at_ms), (&by_name["posted"].event, 1_000));
+    assert_eq!((first.deliveries[0].delivery.state, first.deliveries[0].attempts.len()), (State::Posted, 1));
+    // One comes back between being written and being removed.
+    store.replay(Filter { ids: vec![id_of("back")], ..Filter::default() }, 45_000).await.unwrap();
+    let all: Vec<String> = found.iter().map(|bundle| bundle.event.id.clone()).collect();
+    let open = [by_name["parked"].event.id.clone(), by_name["late"].event.id.clone()];
+    let asked = [all.as_slice(), &open].concat();
+    assert_eq!(store.archive(asked.clone(), 40_000, "1970-01.jsonl.gz", 46_000).await.unwrap(), 3);
+    assert_eq!(store.archive(asked, 40_000, "1970-02.jsonl.gz", 46_000).await.unwrap(), 0, "once");
+    assert_eq!(store.delivery(&id_of("posted")).await.unwrap(), None);
+    assert_eq!(store.find("posted").await.unwrap(), []);
+    assert_eq!(store.find("back").await.unwrap().len(), 1);
+    for number in ["posted", "XS7", "7"] {
+        let told = store.archived(number).await.unwrap();
+        assert_eq!(told.len(), 1, "{number}");
+        assert_eq!((told[0].event.as_str(), told[0].file.as_str()), (all[0].as_str(), "1970-01.jsonl.gz"));
+    }
+    assert_eq!(store.archived("parked").await.unwrap(), []);
+    let bound = store.binding("erp", "SAL_SaleOrder", "posted").await.unwrap().unwrap();
+    assert_eq!(bound.remote, remote, "the document's number stays known");
+    // As ever: the same is a repeat, other content a conflict, an older revision old news, a newer one news.
+    let same = Accepted::Repeat { event: all[0].clone() };
+    assert_eq!(store.accept(vec![intake("posted", 5)], None, 70_000).await.unwrap(), [same]);
+    let mut other = intake("posted", 5);
+    other.event.digest = "other".into();
+    let conflict = Accepted::Conflict { event: all[0].clone() };
+    assert_eq!(store.accept(vec![other], None, 70_000).await.unwrap(), [conflict]);
+    let answers = store.accept(vec![intake("posted", 4), intake("posted", 6)], None, 70_000).await.unwrap();
+    assert_eq!(answers, [Accepted::Late, Accepted::New]);
+    // A newer revision that is archived still keeps an older one from coming back.
+    let (old, new) = (intake("pair", 1), intake("pair", 2));
+    for (one, next, class, at_ms) in
+        [(&old, Next::Rejected, Class::Rejected, 95_000), (&new, Next::Posted, Class::Done, 81_000)]
+    {
+        store.accept(vec![one.clone()], None, 80_000).await.unwrap();
+        let work = begun(store, &one.deliveries[0].id, 99_000, 80_000).await;
+        store.finish(finish(&work, at_ms, next, class)).await.unwrap();
+    }
+    assert_eq!(store.archive(vec![new.event.id], 90_000, "f", 90_000).await.unwrap(), 1);
+    let rejected = Filter { key: Some("pair".into()), ..Filter::default() };
+    assert_eq!(store.replayable(rejected.clone()).await.unwrap().count(), 0);
+    assert_eq!(store.replay(rejected, 96_000).await.unwrap().ids, Vec::<String>::new());
+    store.close().await;
+}
+
+/// Round after round of business, each archived in turn: the tables stay as small as after the first.
+pub async fn retention_keeps_the_tables_small(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let mut sizes = Vec::new();
+    for round in 0..3 {
+        let now_ms = 10_000 * (round + 1);
+        let intakes: Vec<_> = (0..150).map(|number| intake(&format!("R{round}-{number}"), 1)).collect();
+        let ids: Vec<String> = intakes.iter().map(|one| one.deliveries[0].id.clone()).collect();
+        store.accept(intakes, None, now_ms).await.unwrap();
+        emptied(store, now_ms).await;
+        for id in &ids {
+            let work = begun(store, id, now_ms + 900, now_ms + 1).await;
+            store.finish(finish(&work, now_ms + 2, Next::Posted, Class::Done)).await.unwrap();
+        }
+        let (mut after, mut moved) = (None, 0);
+        loop {
+            let page = store.archivable(now_ms, after, 40).await.unwrap();
+            let events = page.bundles.iter().map(|bundle| bundle.event.id.clone()).collect();
+            moved += store.archive(events, now_ms, "f", now_ms).await.unwrap();
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(moved, if round == 0 { 0 } else { 150 });
+        sizes.push(store.counts().await.unwrap().iter().map(|count| count.count).sum::<u64>());
+        assert_eq!(store.find(&format!("R{}-7", round - 1)).await.unwrap(), []);
+    }
+    assert_eq!(sizes, [150, 150, 150]);
+    store.close().await;
+}
