@@ -426,6 +426,85 @@ async fn drained_for_maintenance_and_taken_back() {
     world.sandbox.shutdown().await;
 }
 
+/// What is done moves into a file; sent again, it is still a repeat, and its number still leads somewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn archived_and_still_recognised() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let tables =
+        [("customers", "source,target\nC1,CUST0001\n"), ("materials", "source,target\nP-100,MAT0001\n")];
+    for (table, text) in tables {
+        let file = write(folder, &format!("{table}.csv"), text);
+        assert_eq!(world.run(&["tables", "import", table, &file]).status.code(), Some(0));
+    }
+    let everything = ["archive", "--before", "2999-01-01"];
+    assert_eq!(world.run(&everything).status.code(), Some(1), "without a folder nothing is removed");
+    let text = std::fs::read_to_string(&world.config).unwrap();
+    let short = write(folder, "short.yaml", &format!("{text}retention: {{ keep_days: 3, archive: old }}\n"));
+    let output = world.command_with(Path::new(&short), &["check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "three days are no archive");
+    std::fs::write(&world.config, format!("{text}retention: {{ keep_days: 400, archive: old }}\n")).unwrap();
+    let serving = world.serve();
+    let lines = || {
+        let mut lines = std::collections::BTreeMap::new();
+        for entry in std::fs::read_dir(folder.join("old")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "gz") {
+                let mut text = String::new();
+                let file = std::fs::File::open(&path).unwrap();
+                std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file), &mut text)
+                    .unwrap();
+                for line in text.lines() {
+                    let line: Value = serde_json::from_str(line).unwrap();
+                    lines.insert(line["event"]["id"].as_str().unwrap().to_owned(), line);
+                }
+            }
+        }
+        lines
+    };
+    let mut known = 0;
+    for number in ["HT-1", "HT-2"] {
+        let sent = async || world.sender().send(contract(number, "C1")).await.unwrap().status;
+        world.until("it is accepted", async || sent().await == 202).await;
+        let drained = world.json(&["drain", "--timeout", "5m"]);
+        assert_eq!((&drained["drained"], &drained["left"]["parked"]), (&json!(true), &json!(0)));
+        assert_eq!(world.json(&["archive"])["archived"]["events"], 0, "nothing is 400 days old");
+        let would = world.json(&["archive", "--dry-run", "--before", "2999-01-01"])["archived"].clone();
+        let done = world.json(&everything)["archived"].clone();
+        assert_eq!(would, done);
+        let events = done["events"].as_u64().unwrap();
+        assert!(events >= 3, "the contract, its order, its invoice: {done}");
+        known += usize::try_from(events).unwrap();
+        assert_eq!(lines().len(), known, "the second run keeps what the first has written");
+        assert_eq!(world.json(&["deliveries", "list"]), json!([]));
+        assert_eq!(world.run(&["drain", "--undo"]).status.code(), Some(0));
+    }
+    let lines = lines();
+    let of_contract = lines.values().find(|line| line["event"]["kind"] == "contract.signed").unwrap();
+    assert_eq!(of_contract["event"]["key"], "HT-1");
+    assert_eq!(of_contract["deliveries"][0]["delivery"]["state"], "posted");
+    assert_eq!(of_contract["deliveries"][0]["attempts"][0]["class"], "done");
+    world
+        .until("it is sent again", async || {
+            world.sender().send(contract("HT-1", "C1")).await.unwrap().status == 202
+        })
+        .await;
+    assert_eq!(world.sender().send(contract("HT-1", "C2")).await.unwrap().status, 409, "other content");
+    assert_eq!(
+        world.json(&["deliveries", "list"]),
+        json!([]),
+        "a repeat of an archived contract is a repeat"
+    );
+    let text = String::from_utf8(world.run(&["explain", "HT-1"]).stdout).unwrap();
+    assert!(text.contains("● contract.signed HT-1") && text.contains(".jsonl.gz"), "{text}");
+    let (code, body) = world.get("/api/explain/HT-1").await;
+    assert!(code == 200 && body.contains("archived"), "{body}");
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(world.sandbox.orders().len(), 2);
+    world.sandbox.shutdown().await;
+}
+
 async fn explained(world: &World) {
     let text = String::from_utf8(world.run(&["explain", "HT-1"]).stdout).unwrap();
     for part in [

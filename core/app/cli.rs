@@ -53,6 +53,8 @@ pub enum Command {
     Connections(ConnectionsCommand),
     /// 维护前排空：停止接收，办完已收的 / before maintenance: take nothing more in, work off what is there
     Drain(DrainArgs),
+    /// 把早已办结的移入归档文件 / move what has been finished for long into archive files
+    Archive(ArchiveArgs),
     /// 由任一编号追溯全程 / from any number to everything that happened
     Explain {
         /// 合同号、订单号、发票号、收款单号 / number of a contract, order, invoice or receipt
@@ -222,6 +224,17 @@ pub struct DrainArgs {
     /// 经办人，默认为系统用户 / who; the system's user by default
     #[arg(long)]
     pub by: Option<String>,
+}
+
+/// Options of `archive`.
+#[derive(Debug, Args)]
+pub struct ArchiveArgs {
+    /// 只说明会归档什么 / only say what would be archived
+    #[arg(long)]
+    pub dry_run: bool,
+    /// 此日之前办结的，默认按 retention.keep_days / finished before this day; retention.keep_days by default
+    #[arg(long)]
+    pub before: Option<String>,
 }
 
 /// `connections …`

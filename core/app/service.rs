@@ -7,7 +7,7 @@ use crate::poller::Poller;
 use crate::routes::Routes;
 use crate::tables::TableCache;
 use crate::telemetry::{self, Counters};
-use crate::{api, ingress, overview};
+use crate::{api, archive, ingress, overview};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -273,6 +273,8 @@ impl Running {
         });
         spawn_pollers(&service, &loaded, &stopping, &mut tasks);
         tasks.spawn(follow_tables(tables, stopping.clone()));
+        let retention = loaded.config.retention.clone();
+        tasks.spawn(archive::keep(service.store.clone(), retention, stopping.clone()));
         tasks.spawn(overview::keep(service.clone(), stopping.clone()));
         tasks.spawn(telemetry::keep(stopping));
         Ok(Running { service, address, stop_ms: loaded.config.server.stop_ms, tasks, _lock: lock })

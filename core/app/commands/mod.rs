@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod archive;
 pub mod bench;
 pub mod check;
 pub mod connections;
@@ -38,6 +39,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Deliveries(command) => deliveries::run(command, &cli.config, cli.json).await,
         Command::Connections(command) => connections::run(command, &cli.config, cli.json).await,
         Command::Drain(args) => drain::run(args, &cli.config, cli.json).await,
+        Command::Archive(args) => archive::run(args, &cli.config, cli.json).await,
         Command::Explain { number } => explain::run(&number, &cli.config, cli.json).await,
         Command::Schema { record } => schema::run(record.as_deref()),
         Command::Bench(command) => bench::run(command, cli.json).await,

@@ -31,6 +31,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Engine's relay and sweeper.
     pub relay: RelaySettings,
+    /// How long finished events stay in the database.
+    pub retention: Retention,
     /// Folders with mapping files.
     pub mappings: Vec<PathBuf>,
     /// Connections, in the order of the file.
@@ -59,6 +61,15 @@ pub struct StoreConfig {
     pub url: secrecy::SecretString,
     /// Connections in the pool.
     pub pool: u32,
+}
+
+/// How long finished events stay in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Days since everything of an event was finished.
+    pub keep_days: u32,
+    /// Folder that they then move to; without one they stay for ever.
+    pub archive: Option<PathBuf>,
 }
 
 /// Which broker.

@@ -1,7 +1,8 @@
 //! From YAML to [`Config`]: form only. What names mean is checked by `load`.
 
 use super::{
-    BrokerConfig, Config, Connection, Environment, Flow, LEDGER, Polls, Receives, Server, StoreConfig,
+    BrokerConfig, Config, Connection, Environment, Flow, LEDGER, Polls, Receives, Retention, Server,
+    StoreConfig,
 };
 use std::path::Path;
 use tongbao_connect::settings::{Setting, refuse_unknown};
@@ -9,11 +10,15 @@ use tongbao_delivery::settings::{RelaySettings, TargetSettings};
 use tongbao_model::diagnostic::{Findings, Place};
 use tongbao_model::yaml::{self, Content, Node};
 
-const TOP: &[&str] = &["version", "server", "store", "broker", "relay", "mappings", "connections", "flows"];
+const TOP: &[&str] =
+    &["version", "server", "store", "broker", "relay", "retention", "mappings", "connections", "flows"];
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
 const BROKER: &[&str] = &["kind", "url", "prefix", "ca"];
 const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "stalled_ms"];
+const RETENTION: &[&str] = &["keep_days", "archive"];
+/// Far sides send again and people replay within days; what is younger is no archive.
+const KEEP_DAYS_MIN: u32 = 30;
 const CONNECTION: &[&str] = &["connector", "settings", "receives", "polls", "delivery", "retry"];
 const RECEIVES: &[&str] = &["event", "mapping", "order_by", "on_fault"];
 const POLLS: &[&str] = &["event", "mapping", "order_by", "every_ms"];
@@ -36,6 +41,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
     let store = reader.store(section("store"));
     let broker = reader.broker(section("broker"));
     let relay = reader.relay(section("relay"));
+    let retention = reader.retention(section("retention"), folder);
     let mappings: Vec<String> = match root.get("mappings") {
         Some(node) => reader.value(node, "mappings").unwrap_or_default(),
         None => vec!["mappings".into()],
@@ -52,6 +58,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         store: store?,
         broker: broker?,
         relay,
+        retention,
         mappings: mappings.into_iter().map(|path| folder.join(path)).collect(),
         connections,
         flows,
@@ -217,6 +224,21 @@ impl Reader<'_> {
             );
         }
         relay
+    }
+
+    fn retention(&mut self, node: &Node, folder: &Path) -> Retention {
+        refuse_unknown(node, RETENTION, self.findings);
+        let keep_days = self.number(node, "keep_days", 730);
+        if keep_days < KEEP_DAYS_MIN {
+            self.findings.error(
+                "config-value",
+                node.place,
+                format!("retention.keep_days 至少为 {KEEP_DAYS_MIN}"),
+                format!("`retention.keep_days` must be at least {KEEP_DAYS_MIN}"),
+            );
+        }
+        let archive: Option<String> = self.optional(node, "archive");
+        Retention { keep_days, archive: archive.map(|path| folder.join(path)) }
     }
 
     fn connection(&mut self, entry: &yaml::Entry) -> Option<Connection> {
