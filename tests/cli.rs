@@ -212,18 +212,14 @@ async fn serve_park_mend_replay_and_stop() {
     let parked = world.json(&["deliveries", "list", "--state", "parked"]);
     assert_eq!(parked[0]["fault"]["code"], "code-table-miss");
     assert_eq!(parked[0]["fault"]["field"], "customer.code");
+    overviewed(&world).await;
     // Other content under the same number is a conflict, the same content is not.
     assert_eq!(world.sender().send(contract("HT-1", "C1")).await.unwrap().status, 202);
     assert_eq!(world.sender().send(contract("HT-1", "C2")).await.unwrap().status, 409);
     let customers = write(folder, "customers.csv", "source,target,note\nC1,CUST0001,\n");
     assert_eq!(world.run(&["tables", "import", "customers", &customers]).status.code(), Some(0));
-    assert_eq!(
-        world.json(&["deliveries", "replay", "--code", "code-table-miss"])["replayed"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    let client = reqwest::Client::new();
+    replayed(&world, &client).await;
     world
         .until("the order is posted", async || {
             world.state("HT-1", "order-back").await == "posted"
@@ -239,6 +235,7 @@ async fn serve_park_mend_replay_and_stop() {
         })
         .await;
     explained(&world).await;
+    paused(&world, &client).await;
     let replay = format!("http://{}/api/deliveries/replay", world.listen);
     let post = |body: &'static str| {
         client.post(&replay).header("content-type", "application/json").body(body).send()
@@ -260,7 +257,251 @@ async fn serve_park_mend_replay_and_stop() {
     for secret in stage::secrets(&world.options, &world.sandbox) {
         assert!(secret.1.is_empty() || !log.contains(&secret.1), "a secret is in the log");
     }
-    assert_eq!(world.sandbox.orders().len(), 1);
+    assert_eq!(world.sandbox.orders().len(), 2);
+    world.sandbox.shutdown().await;
+}
+
+/// Paused from outside, the running service follows; resumed over HTTP, it goes on.
+async fn paused(world: &World, client: &reqwest::Client) {
+    let erp = |status: Value| status["connections"].as_array().unwrap()[1].clone();
+    let shown = async || erp(serde_json::from_str(&world.get("/api/status").await.1).unwrap());
+    assert_eq!(world.run(&["connections", "pause", "nothing"]).status.code(), Some(1));
+    assert_eq!(world.run(&["connections", "resume", "erp"]).status.code(), Some(1), "it is not paused");
+    let told = world.json(&["connections", "pause", "erp", "--reason", "月末结账", "--by", "陈"]);
+    assert_eq!((&told["changed"], &told["paused"]["by"]), (&json!(true), &json!("陈")));
+    assert_eq!(
+        world.json(&["connections", "pause", "erp"])["paused"]["reason"],
+        "月末结账",
+        "who came first"
+    );
+    world.until("the service follows", async || shown().await["paused"]["reason"] == "月末结账").await;
+    assert_eq!(shown().await["connection"], "erp");
+    assert_eq!(world.sender().send(contract("HT-9", "C1")).await.unwrap().status, 202, "the intake goes on");
+    world.until("the invoice goes out", async || world.state("HT-9", "invoice").await == "posted").await;
+    assert_eq!(world.state("HT-9", "order").await, "pending");
+    for (arguments, part) in [(["connections", "list"], "月末结账"), (["deliveries", "status"], "陈")] {
+        let text = String::from_utf8(world.run(&arguments).stdout).unwrap();
+        assert!(text.contains(part), "{text}");
+    }
+    let connections = format!("http://{}/api/connections", world.listen);
+    let resume = client.post(format!("{connections}/erp/resume")).send().await.unwrap();
+    assert_eq!(resume.status(), 200);
+    let listed = world.get("/api/connections").await.1;
+    assert!(listed.contains(r#"{"connection":"erp","paused":null}"#), "{listed}");
+    world.until("the order goes out", async || world.state("HT-9", "order").await == "posted").await;
+    let pause = client.post(format!("{connections}/nothing/pause")).send().await.unwrap();
+    assert_eq!(pause.status(), 404);
+    let long = json!({"by": "x".repeat(300)}).to_string();
+    let pause = client.post(format!("{connections}/tax/pause")).header("content-type", "application/json");
+    assert_eq!(pause.body(long).send().await.unwrap().status(), 400);
+}
+
+/// Looked at first, from the command line and over HTTP; then replayed.
+async fn replayed(world: &World, client: &reqwest::Client) {
+    let asked = ["deliveries", "replay", "--dry-run", "--class", "rejected", "--newer-than", "1h"];
+    let would = world.json(&asked);
+    assert_eq!((&would["count"], &would["first"][0]["key"]), (&json!(1), &json!("HT-1")), "{would}");
+    assert_eq!(would["groups"][0]["code"], "code-table-miss");
+    let text = String::from_utf8(world.run(&asked).stdout).unwrap();
+    assert!(text.contains("1 would be replayed") && text.contains("HT-1"), "{text}");
+    let before = ["deliveries", "replay", "--dry-run", "--class", "rejected", "--older-than", "1h"];
+    assert_eq!(world.json(&before)["count"], 0);
+    for wrong in [&["--newer-than", "soon"][..], &["--class", "nonsense"], &["--limit", "5"], &["--all"]] {
+        let asked = [&["deliveries", "replay"], wrong].concat();
+        assert_eq!(world.run(&asked).status.code(), Some(1), "{wrong:?}");
+    }
+    let replay = format!("http://{}/api/deliveries/replay", world.listen);
+    let post = |query: &'static str, body: &'static str| {
+        let request = client.post(format!("{replay}{query}")).header("content-type", "application/json");
+        request.body(body).send()
+    };
+    let answer = post("?dry_run=true", r#"{"class":"rejected","newer_than":"1h"}"#).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap()["count"], 1);
+    for (query, body) in [("", r#"{"key":"HT-1","clas":"unknown"}"#), ("?dryrun=true", r#"{"key":"HT-1"}"#)] {
+        let refused = post(query, body).await.unwrap().status();
+        assert!(refused.is_client_error(), "a misspelt word must not replay more than was meant: {refused}");
+    }
+    assert_eq!(world.state("HT-1", "order").await, "parked", "nothing was replayed so far");
+    let replayed = world.json(&["deliveries", "replay", "--code", "code-table-miss", "--all"]);
+    assert_eq!(replayed["replayed"].as_array().unwrap().len(), 1);
+}
+
+/// The same overview from the command line and over HTTP, and as metrics.
+async fn overviewed(world: &World) {
+    let status = world.json(&["deliveries", "status"]);
+    let of = |status: &Value, name: &str| {
+        let list = status["connections"].as_array().unwrap().clone();
+        list.into_iter().find(|one| one["connection"] == name).unwrap()
+    };
+    let erp = of(&status, "erp");
+    assert_eq!((&erp["parked"]["rejected"], &erp["backlog"]), (&json!(1), &json!(0)), "{status}");
+    assert_eq!(erp["circuit"], "closed", "the running service was asked: {status}");
+    assert_eq!(of(&status, "ledger")["rejected"], 0, "built-in targets are connections too");
+    let (code, body) = world.get("/api/status").await;
+    assert_eq!(code, 200);
+    assert_eq!(of(&serde_json::from_str(&body).unwrap(), "erp"), erp);
+    let text = String::from_utf8(world.run(&["deliveries", "status"]).stdout).unwrap();
+    assert!(text.contains("rejected 1"), "{text}");
+    world
+        .until("the gauges are set", async || {
+            let metrics = world.get("/metrics").await.1;
+            metrics.contains(r#"tongbao_parked{connection="erp",class="rejected"} 1"#)
+                && metrics.contains(r#"tongbao_backlog{connection="erp"} 0"#)
+                && metrics.contains(r#"tongbao_backlog_oldest_seconds{connection="erp"} 0"#)
+        })
+        .await;
+}
+
+/// Nothing comes in, what is there is worked off, restarts change nothing, and then it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn drained_for_maintenance_and_taken_back() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let tables =
+        [("customers", "source,target\nC1,CUST0001\n"), ("materials", "source,target\nP-100,MAT0001\n")];
+    for (table, text) in tables {
+        let file = write(folder, &format!("{table}.csv"), text);
+        assert_eq!(world.run(&["tables", "import", table, &file]).status.code(), Some(0));
+    }
+    let serving = world.serve();
+    assert_eq!(world.get("/readyz").await.0, 200);
+    assert_eq!(world.run(&["connections", "pause", "erp"]).status.code(), Some(0));
+    world
+        .until("the pause is known", async || {
+            world.get("/api/connections").await.1.contains(r#"{"connection":"erp","paused":{"#)
+        })
+        .await;
+    for number in ["HT-1", "HT-2", "HT-3"] {
+        assert_eq!(world.sender().send(contract(number, "C1")).await.unwrap().status, 202);
+    }
+    let drained = world.json(&["drain", "--reason", "升级", "--timeout", "5m"]);
+    assert_eq!((&drained["drained"], &drained["left"]["left"]), (&json!(true), &json!(0)), "{drained}");
+    assert_eq!(drained["left"]["paused"], 3, "orders wait for the paused connection: {drained}");
+    for number in ["HT-1", "HT-2", "HT-3"] {
+        assert_eq!(world.state(number, "invoice").await, "posted");
+    }
+    let (code, body) = world.get("/readyz").await;
+    assert!(code == 503 && body.contains(r#""draining":true"#), "{body}");
+    let address = format!("http://{}/in/crm/contract", world.listen);
+    let client = reqwest::Client::new();
+    let refused = client.post(&address).body("{}").send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (503, &b"60"[..]));
+    // A poll would come every quarter of a second.
+    let polled = || world.sandbox.calls().values().sum::<u64>();
+    let before = polled();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(polled(), before, "the far sides are left in peace");
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0), "{log}");
+    // Nobody works on it: time runs out, and it stays drained.
+    assert_eq!(world.run(&["connections", "resume", "erp"]).status.code(), Some(0));
+    let told = world.run(&["drain", "--timeout", "1s"]);
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    assert_eq!(world.run(&["drain", "--timeout", "soon"]).status.code(), Some(1));
+    let serving = world.serve();
+    assert_eq!(
+        world.sender().send(contract("HT-4", "C1")).await.unwrap().status,
+        503,
+        "from the first request on"
+    );
+    world.until("what was paused is worked off", async || world.sandbox.orders().len() == 3).await;
+    let undo = client
+        .post(format!("http://{}/api/drain", world.listen))
+        .header("content-type", "application/json")
+        .body(r#"{"undo":true}"#);
+    let answer: Value = serde_json::from_str(&undo.send().await.unwrap().text().await.unwrap()).unwrap();
+    assert_eq!(answer["draining"], Value::Null, "{answer}");
+    assert_eq!(world.sender().send(contract("HT-4", "C1")).await.unwrap().status, 202);
+    assert_eq!(world.get("/readyz").await.0, 200);
+    assert_eq!(client.post(format!("http://{}/api/drain", world.listen)).send().await.unwrap().status(), 200);
+    assert_eq!(world.sender().send(contract("HT-5", "C1")).await.unwrap().status, 503);
+    assert_eq!(world.run(&["drain", "--undo"]).status.code(), Some(0));
+    world
+        .until("the intake opens", async || {
+            world.sender().send(contract("HT-5", "C1")).await.unwrap().status == 202
+        })
+        .await;
+    drop(serving);
+    world.sandbox.shutdown().await;
+}
+
+/// What is done moves into a file; sent again, it is still a repeat, and its number still leads somewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn archived_and_still_recognised() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let tables =
+        [("customers", "source,target\nC1,CUST0001\n"), ("materials", "source,target\nP-100,MAT0001\n")];
+    for (table, text) in tables {
+        let file = write(folder, &format!("{table}.csv"), text);
+        assert_eq!(world.run(&["tables", "import", table, &file]).status.code(), Some(0));
+    }
+    let everything = ["archive", "--before", "2999-01-01"];
+    assert_eq!(world.run(&everything).status.code(), Some(1), "without a folder nothing is removed");
+    let text = std::fs::read_to_string(&world.config).unwrap();
+    let short = write(folder, "short.yaml", &format!("{text}retention: {{ keep_days: 3, archive: old }}\n"));
+    let output = world.command_with(Path::new(&short), &["check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "three days are no archive");
+    std::fs::write(&world.config, format!("{text}retention: {{ keep_days: 400, archive: old }}\n")).unwrap();
+    let serving = world.serve();
+    let lines = || {
+        let mut lines = std::collections::BTreeMap::new();
+        for entry in std::fs::read_dir(folder.join("old")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "gz") {
+                let mut text = String::new();
+                let file = std::fs::File::open(&path).unwrap();
+                std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file), &mut text)
+                    .unwrap();
+                for line in text.lines() {
+                    let line: Value = serde_json::from_str(line).unwrap();
+                    lines.insert(line["event"]["id"].as_str().unwrap().to_owned(), line);
+                }
+            }
+        }
+        lines
+    };
+    let mut known = 0;
+    for number in ["HT-1", "HT-2"] {
+        let sent = async || world.sender().send(contract(number, "C1")).await.unwrap().status;
+        world.until("it is accepted", async || sent().await == 202).await;
+        let drained = world.json(&["drain", "--timeout", "5m"]);
+        assert_eq!((&drained["drained"], &drained["left"]["parked"]), (&json!(true), &json!(0)));
+        assert_eq!(world.json(&["archive"])["archived"]["events"], 0, "nothing is 400 days old");
+        let would = world.json(&["archive", "--dry-run", "--before", "2999-01-01"])["archived"].clone();
+        let done = world.json(&everything)["archived"].clone();
+        assert_eq!(would, done);
+        let events = done["events"].as_u64().unwrap();
+        assert!(events >= 3, "the contract, its order, its invoice: {done}");
+        known += usize::try_from(events).unwrap();
+        assert_eq!(lines().len(), known, "the second run keeps what the first has written");
+        assert_eq!(world.json(&["deliveries", "list"]), json!([]));
+        assert_eq!(world.run(&["drain", "--undo"]).status.code(), Some(0));
+    }
+    let lines = lines();
+    let of_contract = lines.values().find(|line| line["event"]["kind"] == "contract.signed").unwrap();
+    assert_eq!(of_contract["event"]["key"], "HT-1");
+    assert_eq!(of_contract["deliveries"][0]["delivery"]["state"], "posted");
+    assert_eq!(of_contract["deliveries"][0]["attempts"][0]["class"], "done");
+    world
+        .until("it is sent again", async || {
+            world.sender().send(contract("HT-1", "C1")).await.unwrap().status == 202
+        })
+        .await;
+    assert_eq!(world.sender().send(contract("HT-1", "C2")).await.unwrap().status, 409, "other content");
+    assert_eq!(
+        world.json(&["deliveries", "list"]),
+        json!([]),
+        "a repeat of an archived contract is a repeat"
+    );
+    let text = String::from_utf8(world.run(&["explain", "HT-1"]).stdout).unwrap();
+    assert!(text.contains("● contract.signed HT-1") && text.contains(".jsonl.gz"), "{text}");
+    let (code, body) = world.get("/api/explain/HT-1").await;
+    assert!(code == 200 && body.contains("archived"), "{body}");
+    let (code, log) = serving.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(world.sandbox.orders().len(), 2);
     world.sandbox.shutdown().await;
 }
 

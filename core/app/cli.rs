@@ -48,6 +48,13 @@ pub enum Command {
     /// 投递 / deliveries
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
+    /// 连接的暂停与恢复 / pausing and resuming connections
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
+    /// 维护前排空：停止接收，办完已收的 / before maintenance: take nothing more in, work off what is there
+    Drain(DrainArgs),
+    /// 把早已办结的移入归档文件 / move what has been finished for long into archive files
+    Archive(ArchiveArgs),
     /// 由任一编号追溯全程 / from any number to everything that happened
     Explain {
         /// 合同号、订单号、发票号、收款单号 / number of a contract, order, invoice or receipt
@@ -176,6 +183,15 @@ pub struct Which {
     /// 故障码 / fault code
     #[arg(long)]
     pub code: Option<String>,
+    /// 最近结果的类别 / class of the last outcome: rejected, unknown, unavailable, …
+    #[arg(long)]
+    pub class: Option<String>,
+    /// 最近变化早于此时长之前 / last changed longer ago than this: 30m, 12h, 7d
+    #[arg(long)]
+    pub older_than: Option<String>,
+    /// 最近变化在此时长之内 / last changed not longer ago than this
+    #[arg(long)]
+    pub newer_than: Option<String>,
     /// 最多 / at most
     #[arg(long)]
     pub limit: Option<u64>,
@@ -187,6 +203,8 @@ pub struct Which {
 /// `deliveries …`
 #[derive(Debug, Subcommand)]
 pub enum DeliveriesCommand {
+    /// 各连接的积压、挂起与熔断 / backlog, parked and circuit of each connection
+    Status,
     /// 列表 / list
     List(Which),
     /// 一个投递及其各次尝试 / one delivery with its attempts
@@ -201,6 +219,66 @@ pub enum DeliveriesCommand {
         /// Conditions.
         #[command(flatten)]
         which: Which,
+        /// 只说明会重放什么 / only say what would be replayed
+        #[arg(long)]
+        dry_run: bool,
+        /// 分批处理全部，每批 --limit 个 / go through all, --limit at a time
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Options of `drain`.
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// 结束排空，恢复接收 / take documents in again
+    #[arg(long)]
+    pub undo: bool,
+    /// 最多等待，如 10m / wait no longer than this, e.g. 10m
+    #[arg(long)]
+    pub timeout: Option<String>,
+    /// 原因 / reason
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// 经办人，默认为系统用户 / who; the system's user by default
+    #[arg(long)]
+    pub by: Option<String>,
+}
+
+/// Options of `archive`.
+#[derive(Debug, Args)]
+pub struct ArchiveArgs {
+    /// 只说明会归档什么 / only say what would be archived
+    #[arg(long)]
+    pub dry_run: bool,
+    /// 此日之前办结的，默认按 retention.keep_days / finished before this day; retention.keep_days by default
+    #[arg(long)]
+    pub before: Option<String>,
+}
+
+/// `connections …`
+#[derive(Debug, Subcommand)]
+pub enum ConnectionsCommand {
+    /// 列出连接及其暂停 / list the connections and what is paused
+    List,
+    /// 暂停：不再调用，收单照常 / pause: no more calls; the intake goes on
+    Pause {
+        /// 连接 / connection
+        name: String,
+        /// 原因 / reason
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// 经办人，默认为系统用户 / who; the system's user by default
+        #[arg(long)]
+        by: Option<String>,
+    },
+    /// 恢复 / resume
+    Resume {
+        /// 连接 / connection
+        name: String,
+        /// 经办人，默认为系统用户 / who; the system's user by default
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 

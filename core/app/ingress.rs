@@ -31,6 +31,13 @@ pub async fn receive(
         );
         return refuse(StatusCode::NOT_FOUND, &[fault]);
     };
+    if service.is_draining() {
+        return later(
+            "系统维护中，暂不接收，请稍后重发",
+            "nothing is taken in during maintenance: send again later",
+            "60",
+        );
+    }
     let now_ms = service.now_ms();
     if let Err(fault) = source.verify(&request, now_ms) {
         metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => fault.code.as_str())
@@ -69,16 +76,17 @@ async fn accept(
         Ok(accepted) => outcome(&told, &accepted, decoded.reply),
         Err(error) => {
             tracing::warn!(%error, connection, "nothing accepted: the store failed");
-            let fault = Fault::new(
-                Code::TargetUnavailable,
-                "数据库暂不可用，请稍后重发",
-                "the database is not available: send again later",
-            );
-            let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &[fault]);
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
-            response
+            later("数据库暂不可用，请稍后重发", "the database is not available: send again later", "5")
         }
     }
+}
+
+/// 503 with the number of seconds after which to send again.
+fn later(zh: &str, en: &str, after: &'static str) -> Response {
+    let mut response =
+        refuse(StatusCode::SERVICE_UNAVAILABLE, &[Fault::new(Code::TargetUnavailable, zh, en)]);
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(after));
+    response
 }
 
 /// Translates a request's documents: all of them, or the faults of those that cannot be.

@@ -7,6 +7,7 @@
 #![recursion_limit = "256"]
 
 pub mod api;
+pub mod archive;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod ingress;
 pub mod intake;
 pub mod ledger;
 pub mod output;
+pub mod overview;
 pub mod pipeline;
 pub mod poller;
 pub mod routes;

@@ -35,9 +35,12 @@ impl Poller {
     pub async fn run(self, stop: CancellationToken) {
         let pause = Duration::from_millis(self.polls.every_ms);
         loop {
-            let more = match self.once().await {
-                Ok(more) => more,
-                Err(why) => {
+            let asked = if self.engine.holds().intake().is_some() { None } else { Some(self.once().await) };
+            let more = match asked {
+                // Nothing is taken in; the far side keeps it.
+                None => false,
+                Some(Ok(more)) => more,
+                Some(Err(why)) => {
                     tracing::warn!(
                         connection = self.connection,
                         stream = self.polls.receives.kind,

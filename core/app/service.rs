@@ -7,7 +7,7 @@ use crate::poller::Poller;
 use crate::routes::{Ids, Routes};
 use crate::tables::TableCache;
 use crate::telemetry::{self, Counters};
-use crate::{api, ingress};
+use crate::{api, archive, ingress, overview};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -59,6 +59,8 @@ pub struct Service {
     pub intaker: Arc<Intaker>,
     /// Sources by connection name.
     pub sources: HashMap<String, Arc<dyn Source>>,
+    /// Connections that deliveries go to.
+    pub targets: Vec<String>,
     /// API token, if one is set.
     pub api_token: Option<SecretString>,
     /// Whether the API may answer without a token: it listens on loopback only.
@@ -76,6 +78,11 @@ impl Service {
     /// Whether it is being stopped.
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
+    }
+
+    /// Whether the intake takes nothing, because somebody said so.
+    pub fn is_draining(&self) -> bool {
+        self.engine.holds().intake().is_some()
     }
 
     /// Looks at a key's waiting deliveries to a connection now instead of later. A failure changes nothing: they are
@@ -251,11 +258,16 @@ impl Running {
             broker,
             intaker,
             sources: sources.collect(),
+            targets: overview::targets(&loaded),
             api_token: loaded.config.server.api_token.clone(),
             is_local: address.ip().is_loopback(),
             clock,
             stopping: stopping.clone(),
         });
+        if let Some(hold) = service.engine.holds().intake() {
+            let (by, reason) = (&hold.who, &hold.why);
+            tracing::warn!(by, reason, "draining: nothing is taken in until `tongbao drain --undo`");
+        }
         let mut tasks = JoinSet::new();
         let router = router(service.clone(), loaded.config.server.body_bytes_max);
         let graceful = stopping.clone();
@@ -268,6 +280,9 @@ impl Running {
         });
         spawn_pollers(&service, &loaded, &stopping, &mut tasks);
         tasks.spawn(follow_tables(tables, stopping.clone()));
+        let retention = loaded.config.retention.clone();
+        tasks.spawn(archive::keep(service.store.clone(), retention, stopping.clone()));
+        tasks.spawn(overview::keep(service.clone(), stopping.clone()));
         tasks.spawn(telemetry::keep(stopping));
         Ok(Running { service, address, stop_ms: loaded.config.server.stop_ms, tasks, _lock: lock })
     }

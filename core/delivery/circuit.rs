@@ -77,6 +77,11 @@ impl Circuit {
         }
     }
 
+    /// Whether the target is left alone, or only tried with one delivery.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(*self.state(), State::Closed { .. })
+    }
+
     fn settle(&self, probe: bool, failed: bool) -> Change {
         let mut state = self.state();
         let before = *state;
@@ -140,7 +145,7 @@ mod tests {
         }
         let early = circuit.pass().await;
         assert_eq!(circuit.pass().await.called(true), Change::Opened);
-        assert!(passes(&circuit).await.is_none());
+        assert!(passes(&circuit).await.is_none() && circuit.is_open());
         assert_eq!(early.called(true), Change::None);
         tokio::time::advance(Duration::from_secs(30)).await;
         let probe = passes(&circuit).await.unwrap();
@@ -151,6 +156,6 @@ mod tests {
         assert!(passes(&circuit).await.is_none());
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(passes(&circuit).await.unwrap().called(false), Change::Closed);
-        assert!(passes(&circuit).await.is_some());
+        assert!(passes(&circuit).await.is_some() && !circuit.is_open());
     }
 }

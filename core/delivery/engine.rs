@@ -1,11 +1,13 @@
 //! The running whole: relays, workers and sweeper over one store, one broker and one handler.
 
 use crate::broker::{Broker, BrokerError};
+use crate::circuit::Circuit;
 use crate::clock::Clock;
 use crate::handler::Handler;
+use crate::holds::{Holds, KnownHolds, REMEMBERED_MS, run_follower};
 use crate::observer::Observer;
 use crate::outbox::run_sweeper;
-use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Store, Stored};
+use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Store, Stored, Subject};
 use crate::relay::run_relay;
 use crate::settings::{RelaySettings, TargetSettings};
 use crate::worker::run_worker;
@@ -66,6 +68,9 @@ pub(crate) struct Shared {
     pub(crate) worker_name: String,
     pub(crate) relay: RelaySettings,
     pub(crate) wakes: BTreeMap<String, Arc<Notify>>,
+    pub(crate) circuits: BTreeMap<String, Arc<Circuit>>,
+    pub(crate) holds: KnownHolds,
+    pub(crate) remembered_ms: u64,
 }
 
 impl Shared {
@@ -117,6 +122,8 @@ impl Engine {
         let queues: Vec<_> = parts.targets.iter().map(TargetSettings::queue).collect();
         parts.broker.declare(&queues).await?;
         let wakes = parts.targets.iter().map(|target| (target.name.clone(), Arc::default())).collect();
+        let circuits = parts.targets.iter().map(|target| (target.name.clone(), circuit(target))).collect();
+        let window_ms = parts.targets.iter().map(|target| target.schedule.window_ms).max();
         let shared = Arc::new(Shared {
             store: parts.store,
             broker: parts.broker,
@@ -126,9 +133,17 @@ impl Engine {
             worker_name: parts.worker_name,
             relay: parts.relay,
             wakes,
+            circuits,
+            holds: KnownHolds::default(),
+            remembered_ms: REMEMBERED_MS.saturating_add(window_ms.unwrap_or(0)),
         });
+        // So that a caller knows from the start. If it fails, the follower goes on asking, and workers wait for it.
+        if let Err(error) = shared.follow().await {
+            tracing::warn!(%error, "what is paused could not be read");
+        }
         let stop = Stop::default();
         let mut tasks = Tasks::default();
+        tasks.relays.spawn(run_follower(shared.clone(), stop.clone()));
         tasks.relays.spawn(run_sweeper(shared.clone(), stop.clone()));
         for target in parts.targets {
             tasks.relays.spawn(run_relay(shared.clone(), target.name.clone(), stop.clone()));
@@ -143,13 +158,34 @@ impl Engine {
     }
 
     /// Parked and rejected deliveries of the filter are tried again.
-    pub async fn replay(&self, filter: Filter) -> Stored<Vec<String>> {
+    pub async fn replay(&self, filter: Filter) -> Stored<Replayed> {
         self.shared.replay(filter).await
     }
 
     /// Settles a parked delivery as posted by binding it to a document by hand.
     pub async fn bind(&self, delivery: &str, binding: Binding) -> Stored<bool> {
         self.shared.bind(delivery, binding).await
+    }
+
+    /// Makes something stand still in all processes. Here at once, elsewhere within two seconds: no new call is made,
+    /// calls under way end.
+    pub async fn hold(&self, subject: Subject, who: &str, why: &str) -> Stored<bool> {
+        self.shared.hold(subject, who, why).await
+    }
+
+    /// Ends a hold.
+    pub async fn release(&self, subject: Subject, who: &str) -> Stored<bool> {
+        self.shared.release(subject, who).await
+    }
+
+    /// What stands still, as this process knows.
+    pub fn holds(&self) -> Arc<Holds> {
+        self.shared.held()
+    }
+
+    /// For every target whether its circuit is open in this process.
+    pub fn circuits(&self) -> BTreeMap<String, bool> {
+        self.shared.circuits.iter().map(|(target, circuit)| (target.clone(), circuit.is_open())).collect()
     }
 
     /// Makes the relays look into the outbox now.
@@ -170,6 +206,10 @@ impl Engine {
         self.shared.broker.close().await;
         Stopped { clean: workers.is_ok() && relays.is_ok() }
     }
+}
+
+fn circuit(target: &TargetSettings) -> Arc<Circuit> {
+    Circuit::new(target.circuit_after, Duration::from_millis(u64::from(target.circuit_cool_down_ms)))
 }
 
 async fn drain(tasks: &mut JoinSet<()>) {

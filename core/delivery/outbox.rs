@@ -2,7 +2,7 @@
 
 use crate::engine::{Shared, Stop};
 use crate::failpoints::failpoint;
-use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Stored};
+use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Stored};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +25,10 @@ impl Shared {
         Ok(accepted)
     }
 
-    pub(crate) async fn replay(&self, filter: Filter) -> Stored<Vec<String>> {
-        let ids = self.store.replay(filter, self.clock.now_ms()).await?;
+    pub(crate) async fn replay(&self, filter: Filter) -> Stored<Replayed> {
+        let replayed = self.store.replay(filter, self.clock.now_ms()).await?;
         self.wake_all();
-        Ok(ids)
+        Ok(replayed)
     }
 
     pub(crate) async fn bind(&self, delivery: &str, binding: Binding) -> Stored<bool> {

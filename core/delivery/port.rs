@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use tongbao_model::{Class, Event, Fault};
 
 /// A store failure. Callers treat every kind as "nothing is known to have been written".
@@ -369,10 +370,56 @@ pub struct Filter {
     pub key: Option<String>,
     /// With a fault of this code.
     pub code: Option<String>,
+    /// Whose last outcome was of this class.
+    pub class: Option<String>,
+    /// Last changed at this time or later.
+    pub changed_from_ms: Option<i64>,
+    /// Last changed before this time.
+    pub changed_before_ms: Option<i64>,
     /// After this sequence number (paging, ascending).
     pub after_seq: Option<i64>,
     /// At most so many; 0 means 100. Never more than 10,000.
     pub limit: u64,
+}
+
+/// What a replay did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Replayed {
+    /// Deliveries that were put back.
+    pub ids: Vec<String>,
+    /// Where to go on ([`Filter::after_seq`]) when the filter's limit was reached and there may be more.
+    pub next: Option<i64>,
+}
+
+/// What a replay would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Replayable {
+    /// How many, by connection, state, class and fault code; whatever the filter's limit.
+    pub groups: Vec<ReplayGroup>,
+    /// The first few.
+    pub first: Vec<DeliveryView>,
+}
+
+impl Replayable {
+    /// How many in all.
+    pub fn count(&self) -> u64 {
+        self.groups.iter().map(|group| group.count).sum()
+    }
+}
+
+/// Deliveries that stopped for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReplayGroup {
+    /// Connection.
+    pub target: String,
+    /// Parked or rejected.
+    pub state: State,
+    /// Class of the last outcome.
+    pub class: Option<String>,
+    /// Code of the last fault.
+    pub code: Option<String>,
+    /// How many.
+    pub count: u64,
 }
 
 /// A row of a code table.
@@ -408,6 +455,121 @@ pub struct Count {
     pub count: u64,
 }
 
+/// What may be told to stand still.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// The intake: no requests, no polls.
+    Intake,
+    /// Calls to a connection.
+    Connection(String),
+}
+
+/// That something stands still, or stood: who said so, when and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// What.
+    pub subject: Subject,
+    /// From when.
+    pub since_ms: i64,
+    /// Until when; `None` while it stands.
+    pub until_ms: Option<i64>,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// Who ended it.
+    pub ended_by: Option<String>,
+}
+
+/// How far looking for what can be archived has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivePlace {
+    /// Acceptance of the last event looked at.
+    pub accepted_at_ms: i64,
+    /// Its id.
+    pub event: String,
+}
+
+/// A page of events that can be archived.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Archivable {
+    /// The finished ones of the page.
+    pub bundles: Vec<Bundle>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<ArchivePlace>,
+}
+
+/// An event with all that came of it directly: a line of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bundle {
+    /// The event, its record unmasked.
+    pub event: Event,
+    /// When it was accepted.
+    pub accepted_at_ms: i64,
+    /// Its deliveries.
+    pub deliveries: Vec<BundledDelivery>,
+}
+
+/// A delivery with its attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BundledDelivery {
+    /// The delivery.
+    pub delivery: DeliveryView,
+    /// Its attempts.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// What the database keeps of an archived event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tombstone {
+    /// The event.
+    pub event: String,
+    /// Its kind.
+    pub kind: String,
+    /// Where it came from.
+    pub source: String,
+    /// Its business key.
+    pub key: String,
+    /// Its revision.
+    pub revision: i64,
+    /// Its digest.
+    pub digest: String,
+    /// When it was accepted.
+    pub accepted_at_ms: i64,
+    /// When it was archived.
+    pub archived_at_ms: i64,
+    /// Name of the file it is in.
+    pub file: String,
+}
+
+/// What a connection has before it and what stands still: everything but what is done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    /// Connection.
+    pub target: String,
+    /// Waiting for their first attempt or for their predecessor.
+    pub pending: u64,
+    /// Being called.
+    pub calling: u64,
+    /// Waiting for their next attempt.
+    pub waiting: u64,
+    /// Stopped for a person, by class of the last outcome.
+    pub parked: BTreeMap<String, u64>,
+    /// Refused for good.
+    pub rejected: u64,
+    /// When the oldest of those pending, calling and waiting was accepted.
+    pub oldest_at_ms: Option<i64>,
+    /// Outbox rows.
+    pub outbox: u64,
+}
+
+impl Overview {
+    /// Deliveries that will be worked on without anybody's doing.
+    pub fn backlog(&self) -> u64 {
+        self.pending + self.calling + self.waiting
+    }
+}
+
 /// The store as delivery and the application see it.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -434,7 +596,8 @@ pub trait Store: Send + Sync {
 
     /// Puts unfinished deliveries that have no outbox row back into the outbox: those published before
     /// `stalled_before_ms` that are pending with no unfinished predecessor, waiting and due before it, or
-    /// calling with a lease that ran out before `now_ms`. Answers how many.
+    /// calling with a lease that ran out before `now_ms`. What is held back by a pause, or was until then, is not
+    /// stalled, unless the time is now or later: then all queues are known to be empty. Answers how many.
     async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64>;
 
     /// Lets every lease on deliveries to these connections run out now. Only for a caller that knows that no other
@@ -450,9 +613,13 @@ pub trait Store: Send + Sync {
     async fn finish(&self, finish: Finish) -> Stored<Finished>;
 
     /// Parked and rejected deliveries of the filter go back to pending with a new retry window and an
-    /// outbox row. Answers their ids. A rejected one whose event has a newer revision stays as it is: its
-    /// successors have gone on, and old news must not overwrite theirs.
-    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>>;
+    /// outbox row, page by page in transactions of their own, ascending by sequence: what fails again meanwhile is not
+    /// met twice. A rejected one whose event has a newer revision stays as it is: its successors have gone on, and
+    /// old news must not overwrite theirs.
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Replayed>;
+
+    /// What [`Store::replay`] would put back, with the first few of them.
+    async fn replayable(&self, filter: Filter) -> Stored<Replayable>;
 
     /// Makes the waiting deliveries of a business key to a connection due now, with an outbox row: somebody hinted
     /// that there is news. Answers how many.
@@ -490,6 +657,35 @@ pub trait Store: Send + Sync {
 
     /// Counts by connection and state.
     async fn counts(&self) -> Stored<Vec<Count>>;
+
+    /// What each connection has before it, by name; connections with nothing are left out. Reads no row that is done,
+    /// and of the others only an index, so that it may be asked every few seconds.
+    async fn overview(&self) -> Stored<Vec<Overview>>;
+
+    /// Per connection, pending and waiting deliveries that stand behind a parked one and wait for a person with it.
+    /// Looks at each unfinished delivery's lane: not to be asked as often as [`Store::overview`].
+    async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>>;
+
+    /// Makes something stand still, for all processes and through restarts. Answers whether it did not already.
+    async fn hold(&self, subject: Subject, who: &str, why: &str, now_ms: i64) -> Stored<bool>;
+
+    /// Ends a hold. Answers whether there was one.
+    async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool>;
+
+    /// Holds that stand, and those that ended at this time or later, newest first; 1,000 at most.
+    async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>>;
+
+    /// Of the next `limit` events accepted before a time, those whose deliveries are all final and unchanged since then.
+    async fn archivable(&self, before_ms: i64, after: Option<ArchivePlace>, limit: u64)
+    -> Stored<Archivable>;
+
+    /// Removes events that are written to a file, with deliveries and attempts, if they are still as
+    /// [`Store::archivable`] asks. Bindings and accounts stay, and so does what [`Store::accept`] needs to answer as
+    /// if the event were there. Answers how many; the caller gives few at a time.
+    async fn archive(&self, events: Vec<String>, before_ms: i64, file: &str, now_ms: i64) -> Stored<u64>;
+
+    /// Archived events whose business key is `number`, or that of a far-side document of that number or id.
+    async fn archived(&self, number: &str) -> Stored<Vec<Tombstone>>;
 
     /// Rows of a code table, by source code; of all tables when `None`.
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>>;

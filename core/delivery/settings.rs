@@ -99,13 +99,22 @@ pub struct RelaySettings {
     pub idle_ms: u32,
     /// Looks for stalled deliveries so often.
     pub sweep_ms: u32,
+    /// Reads so often what people have told to stand still.
+    pub follow_ms: u32,
     /// A delivery that was published so long ago and has not been taken counts as stalled.
     pub stalled_ms: u32,
 }
 
 impl Default for RelaySettings {
     fn default() -> Self {
-        RelaySettings { batch: 200, batches: 3, idle_ms: 1_000, sweep_ms: 15_000, stalled_ms: 600_000 }
+        RelaySettings {
+            batch: 200,
+            batches: 3,
+            idle_ms: 1_000,
+            sweep_ms: 15_000,
+            follow_ms: 1_000,
+            stalled_ms: 600_000,
+        }
     }
 }
 
@@ -118,8 +127,8 @@ impl RelaySettings {
         if self.batches == 0 || self.batches > 16 {
             return Some("batches must be between 1 and 16".into());
         }
-        if self.idle_ms == 0 || self.sweep_ms == 0 {
-            return Some("idle_ms and sweep_ms must be at least 1".into());
+        if self.idle_ms == 0 || self.sweep_ms == 0 || self.follow_ms == 0 {
+            return Some("idle_ms, sweep_ms and follow_ms must be at least 1".into());
         }
         None
     }

@@ -1,7 +1,7 @@
 //! From the broker to the handler: one delivery, one attempt, one outcome.
 
 use crate::broker::{Message, Received};
-use crate::circuit::{Change, Circuit, Pass};
+use crate::circuit::{Change, Pass};
 use crate::engine::{Shared, Stop};
 use crate::failpoints::failpoint;
 use crate::handler::Report;
@@ -25,13 +25,18 @@ const CORRUPT_REST_MS: i64 = 60_000;
 
 /// Takes and works on a target's messages until told to stop; then waits for the calls under way.
 pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop: Stop) {
+    let Some(circuit) = shared.circuits.get(&target.name).cloned() else { return };
     let target = Arc::new(target);
-    let cool_down = Duration::from_millis(u64::from(target.circuit_cool_down_ms));
-    let circuit = Circuit::new(target.circuit_after, cool_down);
     let slots = Arc::new(Semaphore::new(usize::from(target.in_flight)));
     let mut calls = JoinSet::new();
     let mut pause = Pause::new();
     'subscribed: loop {
+        // Nothing is taken while the connection is paused; without a subscription, the broker keeps it all.
+        tokio::select! {
+            biased;
+            () = stop.told() => break,
+            () = shared.holds.when(&target.name, false) => {}
+        }
         let mut messages = match shared.broker.subscribe(&target.name).await {
             Ok(messages) => messages,
             Err(error) => {
@@ -54,6 +59,7 @@ pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop
             tokio::select! {
                 biased;
                 () = stop.told() => break 'subscribed,
+                () = shared.holds.when(&target.name, true) => continue 'subscribed,
                 taken = take => match taken {
                     Some((slot, pass, received)) => {
                         pause.reset();
@@ -155,7 +161,16 @@ async fn run(
         Change::Closed => shared.observer.circuit(&target.name, false),
         Change::None => {}
     }
-    let finish = outcome(&work, report, target, lease, shared.clock.now_ms());
+    let now_ms = shared.clock.now_ms();
+    // The time to try in does not run while nobody may.
+    let held_ms = shared.held().held_ms(&target.name, work.window_start_ms, now_ms);
+    let moment = Moment {
+        tries: work.tries,
+        window_start_ms: work.window_start_ms.saturating_add(held_ms),
+        now_ms,
+        over_at_ms: (!target.refuses_twice).then_some(lease.until_ms),
+    };
+    let finish = outcome(&work, report, target, &moment);
     let (class, next) = (finish.class, finish.next.clone());
     let follow_on: Vec<String> = finish
         .follow_on
@@ -214,22 +229,16 @@ async fn call(shared: &Shared, target: &TargetSettings, work: &Work, limit: Dura
 }
 
 /// Report and policy together.
-fn outcome(work: &Work, report: Report, target: &TargetSettings, lease: Lease, now_ms: i64) -> Finish {
+fn outcome(work: &Work, report: Report, target: &TargetSettings, moment: &Moment) -> Finish {
     let seed = seed(&work.delivery.id, work.attempt);
-    let moment = Moment {
-        tries: work.tries,
-        window_start_ms: work.window_start_ms,
-        now_ms,
-        over_at_ms: (!target.refuses_twice).then_some(lease.until_ms),
-    };
-    let mut next = decide(report.class, &moment, &target.schedule, seed);
+    let mut next = decide(report.class, moment, &target.schedule, seed);
     if report.class == Class::Rejected && report.final_rejection {
         next = Next::Rejected;
     }
     Finish {
         delivery: work.delivery.id.clone(),
         attempt: work.attempt,
-        now_ms,
+        now_ms: moment.now_ms,
         next,
         class: report.class,
         fault: report.fault,

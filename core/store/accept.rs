@@ -14,14 +14,14 @@
 //! wait for one commit. SQLite has one writer and needs no lock. The unique index on (key, kind, source, revision)
 //! stays as the last word; if it ever speaks, the transaction runs again and finds the row.
 
-use crate::entity::{cursors, deliveries, events, lane_locks, outbox};
+use crate::entity::{archived, cursors, deliveries, events, lane_locks, outbox};
 use crate::error::Fail;
 use crate::lane::{Place, wake_head};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{OnConflict, UnionType};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    QuerySelect, QueryTrait,
 };
 use std::collections::{BTreeSet, HashMap};
 use tongbao_delivery::port::{Accepted, Cursor, Intake, NewDelivery, State};
@@ -232,12 +232,19 @@ async fn stored_revisions(
     txn: &DatabaseTransaction,
     intakes: &[&Intake],
 ) -> Result<HashMap<Document, Revisions>, Fail> {
+    use archived::Column as A;
     use events::Column;
     let keys: BTreeSet<&str> = intakes.iter().map(|intake| intake.event.key.as_str()).collect();
     let keys: Vec<&str> = keys.into_iter().collect();
     let mut known: HashMap<Document, Revisions> = HashMap::new();
     for chunk in keys.chunks(CHUNK) {
-        let rows: Vec<(String, String, String, i64, String, String)> = events::Entity::find()
+        let archived = archived::Entity::find()
+            .select_only()
+            .columns([A::Source, A::Kind, A::BusinessKey, A::Revision, A::EventId, A::Digest])
+            .filter(A::BusinessKey.is_in(chunk.iter().copied()))
+            .into_query();
+        // One statement: an event that is being archived is seen in one place or the other.
+        let mut query = events::Entity::find()
             .select_only()
             .columns([
                 Column::Source,
@@ -247,10 +254,9 @@ async fn stored_revisions(
                 Column::Id,
                 Column::Digest,
             ])
-            .filter(Column::BusinessKey.is_in(chunk.iter().copied()))
-            .into_tuple()
-            .all(txn)
-            .await?;
+            .filter(Column::BusinessKey.is_in(chunk.iter().copied()));
+        QueryTrait::query(&mut query).union(UnionType::All, archived);
+        let rows: Vec<(String, String, String, i64, String, String)> = query.into_tuple().all(txn).await?;
         for (source, kind, key, revision, id, digest) in rows {
             known.entry((source, kind, key)).or_default().insert(revision, (id, digest));
         }

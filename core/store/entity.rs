@@ -213,12 +213,67 @@ pub mod code_rows {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What is left of archived events.
+pub mod archived {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "archived")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_key: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub source: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub revision: i64,
+        pub event_id: String,
+        pub digest: String,
+        pub accepted_at_ms: i64,
+        pub archived_at_ms: i64,
+        pub file: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What people have told to stand still, and when it did.
+pub mod holds {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "holds")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub since_ms: i64,
+        pub until_ms: Option<i64>,
+        pub actor: String,
+        pub reason: String,
+        pub ended_by: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Counters that must rise, by name.
 pub mod counters {
     use sea_orm::entity::prelude::*;
 
     /// The revision of the code tables.
     pub const TABLES: &str = "code_tables";
+    /// How often something was held or released.
+    pub const HOLDS: &str = "holds";
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "counters")]

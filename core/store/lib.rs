@@ -4,12 +4,14 @@
 //! each promises is written at the port, why it holds on every database is written at the function that does it.
 
 mod accept;
+mod archive;
 mod attempt;
 mod convert;
 mod db;
 mod entity;
 mod error;
 mod hasten;
+mod holds;
 mod intake;
 mod lane;
 pub mod limit;
@@ -18,16 +20,19 @@ mod migration;
 mod open;
 mod queue;
 mod read;
+mod replay;
 mod tables;
 
 pub use open::StoreOptions;
 
 use async_trait::async_trait;
 use db::{Db, Task, task};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::port::{
-    Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
-    Intake, LedgerEntry, OutboxRow, Store, Stored, TableRow,
+    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Replayable, Replayed,
+    Store, Stored, Subject, TableRow, Tombstone,
 };
 use tongbao_model::Event;
 
@@ -110,8 +115,28 @@ impl Store for Sql {
         self.db.write(task!(finish; |txn| attempt::finish(txn, &finish).await)).await
     }
 
-    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>> {
-        self.db.write(task!(filter; |txn| queue::replay(txn, &filter, now_ms).await)).await
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Replayed> {
+        let Some(mut filter) = replay::stopped(filter) else { return Ok(Replayed::default()) };
+        let mut left = read::limit_of(&filter);
+        let mut replayed = Replayed::default();
+        while left > 0 {
+            filter.limit = left.min(replay::PAGE);
+            let asked = filter.clone();
+            let page = self.db.write(task!(asked; |txn| replay::page(txn, &asked, now_ms).await)).await?;
+            replayed.ids.extend(page.ids);
+            replayed.next = page.next;
+            if page.next.is_none() {
+                break;
+            }
+            filter.after_seq = page.next;
+            left -= filter.limit;
+        }
+        Ok(replayed)
+    }
+
+    async fn replayable(&self, filter: Filter) -> Stored<Replayable> {
+        let Some(filter) = replay::stopped(filter) else { return Ok(Replayable::default()) };
+        self.db.ask(|db| async move { replay::replayable(&db, filter).await }).await
     }
 
     async fn hasten(&self, target: &str, key: &str, now_ms: i64) -> Stored<u64> {
@@ -175,6 +200,47 @@ impl Store for Sql {
 
     async fn counts(&self) -> Stored<Vec<Count>> {
         self.db.ask(|db| async move { read::counts(&db).await }).await
+    }
+
+    async fn overview(&self) -> Stored<Vec<Overview>> {
+        self.db.ask(|db| async move { read::overview(&db).await }).await
+    }
+
+    async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>> {
+        self.db.ask(|db| async move { read::behind_parked(&db).await }).await
+    }
+
+    async fn hold(&self, subject: Subject, who: &str, why: &str, now_ms: i64) -> Stored<bool> {
+        let ask = Arc::new(holds::Ask::new(&subject, who, why, now_ms)?);
+        self.db.write(task!(ask; |txn| holds::hold(txn, &ask).await)).await
+    }
+
+    async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool> {
+        let ask = Arc::new(holds::Ask::new(&subject, who, "", now_ms)?);
+        self.db.write(task!(ask; |txn| holds::release(txn, &ask).await)).await
+    }
+
+    async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
+        self.db.ask(|db| async move { holds::list(&db, ended_from_ms).await }).await
+    }
+
+    async fn archivable(
+        &self,
+        before_ms: i64,
+        after: Option<ArchivePlace>,
+        limit: u64,
+    ) -> Stored<Archivable> {
+        self.db.ask(|db| async move { archive::archivable(&db, before_ms, after, limit).await }).await
+    }
+
+    async fn archive(&self, events: Vec<String>, before_ms: i64, file: &str, now_ms: i64) -> Stored<u64> {
+        let ask = Arc::new(archive::Ask::new(events, before_ms, file, now_ms)?);
+        self.db.write(task!(ask; |txn| archive::archive(txn, &ask).await)).await
+    }
+
+    async fn archived(&self, number: &str) -> Stored<Vec<Tombstone>> {
+        let number = number.to_owned();
+        self.db.ask(|db| async move { archive::find(&db, &number).await }).await
     }
 
     async fn table_rows(&self, table: Option<&str>) -> Stored<Vec<TableRow>> {

@@ -2,7 +2,8 @@
 
 use crate::entity::lane_locks::SLOTS;
 use crate::entity::{
-    attempts, bindings, code_rows, counters, cursors, deliveries, events, lane_locks, ledger, outbox,
+    archived, attempts, bindings, code_rows, counters, cursors, deliveries, events, holds, lane_locks,
+    ledger, outbox,
 };
 use crate::limits::{CODE, ID, KEY, NAME};
 use sea_orm::sea_query::{ColumnDef, Index, IntoIden, Table, TableCreateStatement};
@@ -163,7 +164,11 @@ fn outbox_table() -> TableCreateStatement {
 }
 
 fn other_tables(backend: DbBackend) -> Vec<TableCreateStatement> {
-    use {bindings::Column as B, code_rows::Column as T, cursors::Column as C, ledger::Column as L};
+    use archived::Column as A;
+    use {
+        bindings::Column as B, code_rows::Column as T, cursors::Column as C, holds::Column as H,
+        ledger::Column as L,
+    };
     vec![
         table(bindings::Entity)
             .col(string_len(B::Target, NAME))
@@ -201,6 +206,28 @@ fn other_tables(backend: DbBackend) -> Vec<TableCreateStatement> {
             .col(text(T::Note))
             .primary_key(Index::create().col(T::TableName).col(T::SourceCode))
             .to_owned(),
+        table(archived::Entity)
+            .col(string_len(A::BusinessKey, KEY))
+            .col(string_len(A::Kind, NAME))
+            .col(string_len(A::Source, NAME))
+            .col(big_integer(A::Revision))
+            .col(string_len(A::EventId, ID))
+            .col(string_len(A::Digest, NAME))
+            .col(big_integer(A::AcceptedAtMs))
+            .col(big_integer(A::ArchivedAtMs))
+            .col(string_len(A::File, KEY))
+            .primary_key(Index::create().col(A::BusinessKey).col(A::Kind).col(A::Source).col(A::Revision))
+            .to_owned(),
+        table(holds::Entity)
+            .col(string_len(H::Kind, CODE))
+            .col(string_len(H::Name, NAME))
+            .col(big_integer(H::SinceMs))
+            .col(big_integer_null(H::UntilMs))
+            .col(string_len(H::Actor, KEY))
+            .col(text(H::Reason))
+            .col(string_len_null(H::EndedBy, KEY))
+            .primary_key(Index::create().col(H::Kind).col(H::Name).col(H::SinceMs))
+            .to_owned(),
         table(counters::Entity)
             .col(string_len(counters::Column::Name, NAME).primary_key())
             .col(big_integer(counters::Column::At))
@@ -222,13 +249,16 @@ async fn indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     use {bindings::Column as B, deliveries::Column as D, events::Column as E, outbox::Column as O};
     let events = events::Entity;
     index(manager, "events_key", events, &[E::BusinessKey, E::Kind, E::Source, E::Revision], true).await?;
+    index(manager, "events_accepted", events, &[E::AcceptedAtMs, E::Id], false).await?;
     index(manager, "events_cause", events, &[E::Cause], false).await?;
     let deliveries = deliveries::Entity;
     index(manager, "deliveries_id", deliveries, &[D::Id], true).await?;
     // The lane: the first unfinished one of an order key, without reading the finished ones before it.
     let lane = [D::Target, D::OrderKey, D::Unfinished, D::Seq];
     index(manager, "deliveries_lane", deliveries, &lane, false).await?;
-    index(manager, "deliveries_state", deliveries, &[D::State, D::Target, D::Seq], false).await?;
+    // Lists by state and connection in order; with the class, an overview is counted without reading rows.
+    let state = [D::State, D::Target, D::Seq, D::Class];
+    index(manager, "deliveries_state", deliveries, &state, false).await?;
     index(manager, "deliveries_event", deliveries, &[D::EventId], false).await?;
     index(manager, "deliveries_key", deliveries, &[D::BusinessKey], false).await?;
     let outbox = outbox::Entity;
@@ -267,9 +297,11 @@ async fn seed(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         let rows = (0..slots).map(|slot| lane_locks::ActiveModel { slot: Set(slot) });
         lane_locks::Entity::insert_many(rows).exec_without_returning(db).await?;
     }
-    if counters::Entity::find_by_id(counters::TABLES.to_owned()).one(db).await?.is_none() {
-        let row = counters::ActiveModel { name: Set(counters::TABLES.to_owned()), at: Set(0) };
-        counters::Entity::insert(row).exec_without_returning(db).await?;
+    for name in [counters::TABLES, counters::HOLDS] {
+        if counters::Entity::find_by_id(name.to_owned()).one(db).await?.is_none() {
+            let row = counters::ActiveModel { name: Set(name.to_owned()), at: Set(0) };
+            counters::Entity::insert(row).exec_without_returning(db).await?;
+        }
     }
     Ok(())
 }

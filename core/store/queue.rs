@@ -3,17 +3,17 @@
 use crate::accept::{insert_all, outbox_row};
 use crate::attempt::bind;
 use crate::convert::{json, outbox_row as shown};
-use crate::entity::{attempts, deliveries, events, outbox};
+use crate::entity::{attempts, deliveries, outbox};
 use crate::error::Fail;
+use crate::holds::quiet;
 use crate::lane::{Place, wake_head};
-use crate::read::selected;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, DatabaseTransaction, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use tongbao_delivery::failpoints::failpoint;
-use tongbao_delivery::port::{Binding, Filter, OutboxRow, State};
+use tongbao_delivery::port::{Binding, OutboxRow, State};
 use tongbao_model::Class;
 
 /// Deliveries that one transaction of a sweep puts back; in between, others get their turn.
@@ -85,6 +85,14 @@ pub async fn sweep(
     let not_since = Condition::any()
         .add(stalled.clone())
         .add(Expr::col(D::PublishedAtMs).lte(Expr::col(D::LeaseUntilMs)));
+    // Queues that nobody takes from for a while are full, not stalled: hours of a pause must not fill them again and
+    // again with the same.
+    let paused = if stalled_before_ms < now_ms { quiet(txn, stalled_before_ms).await? } else { Vec::new() };
+    let stalled = if paused.is_empty() {
+        Condition::all().add(stalled)
+    } else {
+        Condition::all().add(stalled).add(D::Target.is_not_in(paused))
+    };
     let what = Condition::any()
         .add(
             Condition::all()
@@ -144,75 +152,6 @@ fn no_predecessor() -> Expr {
         .and_where(Expr::col((before, D::Seq)).lt(Expr::col((deliveries::Entity, D::Seq))))
         .to_owned();
     Expr::exists(earlier).not()
-}
-
-/// Puts parked and rejected deliveries back.
-pub async fn replay(txn: &DatabaseTransaction, filter: &Filter, now_ms: i64) -> Result<Vec<String>, Fail> {
-    let mut stopped: Vec<State> = [State::Parked, State::Rejected].into();
-    if !filter.states.is_empty() {
-        stopped.retain(|state| filter.states.contains(state));
-        if stopped.is_empty() {
-            return Ok(Vec::new());
-        }
-    }
-    let filter = Filter { states: stopped, ..filter.clone() };
-    let mut ids = Vec::new();
-    for row in selected(&filter).all(txn).await? {
-        if row.state == State::Rejected.name() && !may_come_back(txn, &row).await? {
-            continue;
-        }
-        let again = deliveries::ActiveModel {
-            state: Set(State::Pending.name().to_owned()),
-            unfinished: Set(1),
-            tries: Set(0),
-            window_start_ms: Set(now_ms),
-            due_at_ms: Set(None),
-            changed_at_ms: Set(now_ms),
-            ..Default::default()
-        };
-        let updated = deliveries::Entity::update_many()
-            .set(again)
-            .filter(deliveries::Column::Id.eq(&row.id))
-            .filter(deliveries::Column::State.eq(&row.state))
-            .exec(txn)
-            .await?;
-        if updated.rows_affected == 1 {
-            let out = outbox_row(&row.id, &row.target, &row.order_key, now_ms);
-            insert_all::<outbox::Entity, _>(txn, vec![out]).await?;
-            ids.push(row.id);
-        }
-    }
-    Ok(ids)
-}
-
-/// Whether a rejected delivery may be tried again: not if a newer revision of its document was accepted, which has
-/// gone on without it. Locks its lane's unfinished rows, so that a worker that begins one of them right now either
-/// is seen calling or sees this one before it.
-async fn may_come_back(txn: &DatabaseTransaction, row: &deliveries::Model) -> Result<bool, Fail> {
-    use {deliveries::Column as D, events::Column as E};
-    let Some(event) = events::Entity::find_by_id(&row.event_id).one(txn).await? else { return Ok(false) };
-    let newer = events::Entity::find()
-        .filter(E::BusinessKey.eq(&event.business_key))
-        .filter(E::Kind.eq(&event.kind))
-        .filter(E::Source.eq(&event.source))
-        .filter(E::Revision.gt(event.revision))
-        .limit(1)
-        .one(txn)
-        .await?;
-    if newer.is_some() {
-        return Ok(false);
-    }
-    if txn.get_database_backend() != DbBackend::Sqlite {
-        deliveries::Entity::find()
-            .filter(D::Target.eq(&row.target))
-            .filter(D::OrderKey.eq(&row.order_key))
-            .filter(D::Unfinished.eq(1))
-            .order_by_asc(D::Seq)
-            .lock_exclusive()
-            .all(txn)
-            .await?;
-    }
-    Ok(true)
 }
 
 /// Settles a parked delivery as posted by hand. It gets an attempt of its own, so that the reason can be found.

@@ -1,14 +1,15 @@
 //! Questions that people and the application ask.
 
 use crate::convert;
-use crate::entity::{attempts, bindings, code_rows, counters, cursors, deliveries, events, ledger};
+use crate::entity::{attempts, bindings, code_rows, counters, cursors, deliveries, events, ledger, outbox};
 use crate::error::Fail;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tongbao_delivery::port::{
-    AttemptView, Binding, Count, DeliveryView, Filter, LedgerEntry, State, TableRow,
+    AttemptView, Binding, Count, DeliveryView, Filter, LedgerEntry, Overview, State, TableRow,
 };
 use tongbao_model::Event;
 
@@ -18,11 +19,20 @@ const MOST: u64 = 10_000;
 /// Events in the answer to one number.
 const FOUND: u64 = 1_000;
 
-/// The query of a filter.
+/// How many deliveries a filter lets through.
+pub fn limit_of(filter: &Filter) -> u64 {
+    if filter.limit == 0 { USUAL } else { std::cmp::min(filter.limit, MOST) }
+}
+
+/// The query of a filter, in order and not beyond its limit.
 pub fn selected(filter: &Filter) -> Select<deliveries::Entity> {
+    matching(filter).order_by_asc(deliveries::Column::Seq).limit(limit_of(filter))
+}
+
+/// The conditions of a filter.
+pub fn matching(filter: &Filter) -> Select<deliveries::Entity> {
     use deliveries::Column as D;
-    let limit = if filter.limit == 0 { USUAL } else { filter.limit.min(MOST) };
-    let mut query = deliveries::Entity::find().order_by_asc(D::Seq).limit(limit);
+    let mut query = deliveries::Entity::find();
     if !filter.ids.is_empty() {
         query = query.filter(D::Id.is_in(&filter.ids));
     }
@@ -34,10 +44,17 @@ pub fn selected(filter: &Filter) -> Select<deliveries::Entity> {
         (D::Flow, &filter.flow),
         (D::BusinessKey, &filter.key),
         (D::FaultCode, &filter.code),
+        (D::Class, &filter.class),
     ] {
         if let Some(value) = value {
             query = query.filter(column.eq(value));
         }
+    }
+    if let Some(from_ms) = filter.changed_from_ms {
+        query = query.filter(D::ChangedAtMs.gte(from_ms));
+    }
+    if let Some(before_ms) = filter.changed_before_ms {
+        query = query.filter(D::ChangedAtMs.lt(before_ms));
     }
     if let Some(after) = filter.after_seq {
         query = query.filter(D::Seq.gt(after));
@@ -167,6 +184,94 @@ pub async fn counts(db: &DatabaseConnection) -> Result<Vec<Count>, Fail> {
         Ok(Count { target, state, count: u64::try_from(count).unwrap_or(0) })
     };
     rows.into_iter().map(count).collect()
+}
+
+/// What is not done, per connection. The index `deliveries_state` holds all that is asked for, and the done are another
+/// part of it: a million posted deliveries cost nothing here.
+pub async fn overview(db: &DatabaseConnection) -> Result<Vec<Overview>, Fail> {
+    use {deliveries::Column as D, outbox::Column as O};
+    let open = [State::Pending, State::Calling, State::Waiting, State::Parked, State::Rejected];
+    let rows: Vec<(String, String, Option<String>, i64, i64)> = deliveries::Entity::find()
+        .select_only()
+        .columns([D::Target, D::State, D::Class])
+        .column_as(D::Seq.count(), "count")
+        .column_as(D::Seq.min(), "oldest")
+        .filter(D::State.is_in(open.map(State::name)))
+        .group_by(D::Target)
+        .group_by(D::State)
+        .group_by(D::Class)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut of: BTreeMap<String, (Overview, Option<i64>)> = BTreeMap::new();
+    for (target, state, class, count, oldest) in rows {
+        let (one, first) = of.entry(target).or_default();
+        let count = u64::try_from(count).unwrap_or(0);
+        match convert::state(&state)? {
+            State::Pending => one.pending += count,
+            State::Calling => one.calling += count,
+            State::Waiting => one.waiting += count,
+            State::Parked => *one.parked.entry(class.unwrap_or_default()).or_default() += count,
+            State::Rejected => one.rejected += count,
+            State::Posted | State::Superseded => {}
+        }
+        if matches!(convert::state(&state)?, State::Pending | State::Calling | State::Waiting) {
+            *first = Some(first.map_or(oldest, |known| std::cmp::min(known, oldest)));
+        }
+    }
+    let firsts: Vec<i64> = of.values().filter_map(|(_, first)| *first).collect();
+    let accepted: Vec<(i64, i64)> = deliveries::Entity::find()
+        .select_only()
+        .columns([D::Seq, D::CreatedAtMs])
+        .filter(D::Seq.is_in(firsts))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let accepted: BTreeMap<i64, i64> = accepted.into_iter().collect();
+    let rows: Vec<(String, i64)> = outbox::Entity::find()
+        .select_only()
+        .column(O::Target)
+        .column_as(O::Id.count(), "count")
+        .group_by(O::Target)
+        .into_tuple()
+        .all(db)
+        .await?;
+    for (target, count) in rows {
+        of.entry(target).or_default().0.outbox = u64::try_from(count).unwrap_or(0);
+    }
+    let named = |(target, (one, first)): (String, (Overview, Option<i64>))| Overview {
+        target,
+        oldest_at_ms: first.and_then(|first| accepted.get(&first).copied()),
+        ..one
+    };
+    Ok(of.into_iter().map(named).collect())
+}
+
+/// Unfinished deliveries with a parked one before them in their lane.
+pub async fn behind_parked(db: &DatabaseConnection) -> Result<BTreeMap<String, u64>, Fail> {
+    use deliveries::Column as D;
+    let before = Alias::new("earlier");
+    let of = |column: D| Expr::col((before.clone(), column));
+    let parked = Query::select()
+        .expr(Expr::val(1))
+        .from_as(deliveries::Entity, before.clone())
+        .and_where(of(D::Target).equals((deliveries::Entity, D::Target)))
+        .and_where(of(D::OrderKey).equals((deliveries::Entity, D::OrderKey)))
+        .and_where(of(D::Unfinished).eq(1))
+        .and_where(of(D::Seq).lt(Expr::col((deliveries::Entity, D::Seq))))
+        .and_where(of(D::State).eq(State::Parked.name()))
+        .to_owned();
+    let rows: Vec<(String, i64)> = deliveries::Entity::find()
+        .select_only()
+        .column(D::Target)
+        .column_as(D::Seq.count(), "count")
+        .filter(D::State.is_in([State::Pending, State::Waiting].map(State::name)))
+        .filter(Expr::exists(parked))
+        .group_by(D::Target)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(|(target, count)| (target, u64::try_from(count).unwrap_or(0))).collect())
 }
 
 pub async fn table_rows(db: &DatabaseConnection, table: Option<&str>) -> Result<Vec<TableRow>, Fail> {

@@ -2,6 +2,7 @@
 
 mod accepting;
 mod flowing;
+mod pausing;
 mod racing;
 mod retrying;
 mod storing;
@@ -34,6 +35,7 @@ pub const EVERYWHERE: &[(&str, Case)] = cases![
     retrying::doubt_lasts_until_a_success,
     retrying::a_panic_parks_and_a_late_answer_is_unknown,
     retrying::a_contradicting_outcome_parks,
+    pausing::a_paused_connection_gets_no_calls_and_loses_nothing,
     surviving::a_crash_in_the_call_is_asked_about,
     surviving::a_graceful_stop_loses_nothing,
     surviving::the_sweeper_rebuilds_a_wiped_broker,
@@ -71,10 +73,16 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::code_tables_merge_replace_and_count,
     storing::a_person_binds_a_parked_delivery,
     storing::replay_does_not_bring_back_old_news,
+    storing::a_replay_takes_what_its_dry_run_has_counted,
+    storing::a_pause_has_one_beginning_and_one_end,
+    pausing::a_retry_window_does_not_run_during_a_pause,
+    storing::what_is_archived_is_still_known,
+    storing::retention_keeps_the_tables_small,
     storing::several_processes_open_at_once,
     storing::concurrent_lanes_lose_no_successor,
     racing::processes_that_accept_side_by_side_agree_on_the_order,
     racing::a_successor_waits_for_the_commit_of_who_closes_its_predecessor,
     storing::callers_that_leave_take_nothing_with_them,
+    storing::the_overview_counts_what_is_not_done,
     storing::sweep_finds_what_stalled_and_nothing_else,
 ];

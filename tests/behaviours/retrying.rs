@@ -99,11 +99,12 @@ pub async fn parked_waits_for_a_person_and_its_successors_wait_for_it(combinatio
             .replay(Filter { states: vec![State::Posted], ..Filter::default() })
             .await
             .unwrap()
+            .ids
             .len(),
         0
     );
     mended.store(true, Ordering::SeqCst);
-    assert_eq!(running.engine.replay(parked).await.unwrap(), [bad[0].id.clone()]);
+    assert_eq!(running.engine.replay(parked).await.unwrap().ids, [bad[0].id.clone()]);
     world.posted(3).await;
     let calls: Vec<_> = far
         .calls()

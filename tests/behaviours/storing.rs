@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tongbao_delivery::port::{
-    Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, ImportMode, LedgerEntry, Next, RemoteRef,
-    State, Store, StoreError, TableRow, Work,
+    Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, ImportMode, LedgerEntry, Next, Overview,
+    RemoteRef, State, Store, StoreError, Subject, TableRow, Work,
 };
 use tongbao_model::{Class, Code, Fault};
 
@@ -362,7 +362,7 @@ pub async fn replay_does_not_bring_back_old_news(combination: Combination) {
     emptied(store, 4).await;
     let all = Filter { states: vec![State::Rejected], ..Filter::default() };
     let elder = &alone.deliveries[0].id;
-    assert_eq!(store.replay(all, 5).await.unwrap(), std::slice::from_ref(elder));
+    assert_eq!(store.replay(all, 5).await.unwrap().ids, std::slice::from_ref(elder));
     assert_eq!(emptied(store, 5).await, std::slice::from_ref(elder));
     assert_eq!(store.begin(elder, "w", 100, 6).await.unwrap(), Begin::Behind, "one call at a time in a lane");
     store.finish(finish(&calling, 7, Next::Retry { at_ms: 8 }, Class::Unavailable)).await.unwrap();
@@ -514,5 +514,316 @@ pub async fn sweep_finds_what_stalled_and_nothing_else(combination: Combination)
     store.accept(many, None, 6_000).await.unwrap();
     emptied(store, 6_000).await;
     assert_eq!(store.sweep(6_001, 7_000).await.unwrap(), 2_105);
+    store.close().await;
+}
+
+/// What stands in each connection, by state and class; what is done is not counted.
+pub async fn the_overview_counts_what_is_not_done(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    assert_eq!(store.overview().await.unwrap(), []);
+    let mut ids = Vec::new();
+    for (number, at_ms) in [1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 8_000].into_iter().enumerate() {
+        let one = intake(&format!("K{number}"), 1);
+        store.accept(vec![one.clone()], None, at_ms).await.unwrap();
+        ids.push(one.deliveries[0].id.clone());
+    }
+    store.accept(vec![intake_to("crm", "K", 1)], None, 9_000).await.unwrap();
+    emptied(store, 9_500).await;
+    for (id, next, class) in [
+        (&ids[0], Next::Posted, Class::Done),
+        (&ids[1], Next::Parked, Class::Rejected),
+        (&ids[2], Next::Parked, Class::Unknown),
+        (&ids[3], Next::Parked, Class::Unknown),
+        (&ids[4], Next::Rejected, Class::Rejected),
+        (&ids[5], Next::Retry { at_ms: 20_000 }, Class::Unavailable),
+    ] {
+        let work = begun(store, id, 90_000, 10_000).await;
+        store.finish(finish(&work, 11_000, next, class)).await.unwrap();
+    }
+    begun(store, &ids[6], 90_000, 12_000).await;
+    let of = |target: &str| Overview { target: target.into(), ..Overview::default() };
+    let crm = Overview { pending: 1, oldest_at_ms: Some(9_000), ..of("crm") };
+    let erp = Overview {
+        pending: 1,
+        calling: 1,
+        waiting: 1,
+        parked: [("rejected".to_owned(), 1), ("unknown".to_owned(), 2)].into(),
+        rejected: 1,
+        oldest_at_ms: Some(6_000),
+        outbox: 1,
+        ..of("erp")
+    };
+    let counted = store.overview().await.unwrap();
+    assert_eq!(counted, [crm, erp]);
+    assert_eq!(counted[1].backlog(), 3);
+    // Behind a parked one: its successors, whatever else their lane holds, and nobody else's.
+    assert_eq!(store.behind_parked().await.unwrap(), [].into());
+    store.accept(vec![intake("K3", 2), intake("K3", 3), intake("K5", 2)], None, 13_000).await.unwrap();
+    assert_eq!(store.behind_parked().await.unwrap(), [("erp".to_owned(), 2)].into());
+    store.close().await;
+}
+
+/// What a dry run counts is what a replay puts back: by class, by time, and in pages that end.
+pub async fn a_replay_takes_what_its_dry_run_has_counted(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    // 450 stopped in the outage at 10,000 (every third rejected, a few of those outdated), 3 before it, 3 after.
+    let mut intakes: Vec<_> = (0..450).map(|number| intake(&format!("K{number}"), 1)).collect();
+    intakes.extend((0..6).map(|number| intake_to("crm", &format!("C{number}"), 1)));
+    let ids: Vec<String> = intakes.iter().map(|one| one.deliveries[0].id.clone()).collect();
+    store.accept(intakes, None, 1_000).await.unwrap();
+    let fault = Some(Fault::new(Code::TargetUnavailable, "不可用", "not available"));
+    for (number, id) in ids.iter().enumerate() {
+        let work = begun(store, id, 90_000, 2_000).await;
+        let (next, class) = match number {
+            450.. => (Next::Parked, Class::Unknown),
+            _ if number % 3 == 0 => (Next::Rejected, Class::Rejected),
+            _ => (Next::Parked, Class::Unavailable),
+        };
+        let at_ms = match number {
+            450..453 => 5_000,
+            453.. => 15_000,
+            _ => 10_000,
+        };
+        let outcome = Finish { fault: fault.clone(), ..finish(&work, at_ms, next, class) };
+        store.finish(outcome).await.unwrap();
+    }
+    store
+        .accept((0..5).map(|number| intake(&format!("K{}", number * 3), 2)).collect(), None, 1_000)
+        .await
+        .unwrap();
+    emptied(store, 20_000).await;
+    let outage =
+        Filter { changed_from_ms: Some(10_000), changed_before_ms: Some(15_000), ..Filter::default() };
+    let would = store.replayable(outage.clone()).await.unwrap();
+    let groups: Vec<_> = would
+        .groups
+        .iter()
+        .map(|group| (group.target.as_str(), group.state, group.class.as_deref(), group.count))
+        .collect();
+    let expected =
+        [("erp", State::Parked, Some("unavailable"), 300), ("erp", State::Rejected, Some("rejected"), 145)];
+    assert_eq!(groups, expected);
+    assert_eq!((would.count(), would.first.len()), (445, 10));
+    assert_eq!(would.groups[0].code.as_deref(), Some("target-unavailable"));
+    assert_eq!(store.outbox(10).await.unwrap(), [], "a dry run does nothing");
+    let unknown =
+        Filter { class: Some("unknown".into()), changed_before_ms: Some(5_001), ..Filter::default() };
+    assert_eq!(store.replay(unknown, 21_000).await.unwrap().ids, ids[450..453]);
+    // In calls of 150: each goes on where the one before ended, past what has parked again meanwhile.
+    let mut all = Vec::new();
+    let mut filter = Filter { limit: 150, ..outage };
+    for (expected, again) in [(150, true), (150, true), (145, false)] {
+        let page = store.replay(filter.clone(), 12_000).await.unwrap();
+        assert_eq!((page.ids.len(), page.next.is_some()), (expected, again));
+        let work = begun(store, &page.ids[0], 90_000, 13_000).await;
+        store.finish(finish(&work, 14_000, Next::Parked, Class::Unavailable)).await.unwrap();
+        filter.after_seq = page.next;
+        all.extend(page.ids);
+    }
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 445);
+    let states = Filter { states: vec![State::Posted], ..Filter::default() };
+    assert_eq!(store.replayable(states).await.unwrap().count(), 0);
+    // One call goes through several transactions.
+    let parked = Filter { limit: 10_000, target: Some("erp".into()), ..Filter::default() };
+    let more: Vec<_> = (0..450).map(|number| intake(&format!("M{number}"), 1)).collect();
+    let ids: Vec<String> = more.iter().map(|one| one.deliveries[0].id.clone()).collect();
+    store.accept(more, None, 30_000).await.unwrap();
+    for id in &ids {
+        let work = begun(store, id, 90_000, 31_000).await;
+        store.finish(finish(&work, 32_000, Next::Parked, Class::Unknown)).await.unwrap();
+    }
+    let replayed = store.replay(parked, 33_000).await.unwrap();
+    assert_eq!(
+        (replayed.ids.len(), replayed.next),
+        (450 + 3, None),
+        "these, and the three that parked again"
+    );
+    store.close().await;
+}
+
+/// Of many who pause at once one does; it lasts until somebody ends it, and who it was is known afterwards.
+pub async fn a_pause_has_one_beginning_and_one_end(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let erp = || Subject::Connection("erp".into());
+    let asked = join_all((0..6).map(|number| {
+        let store = store.clone();
+        async move { store.hold(erp(), &format!("p{number}"), "升级", 1_000).await.unwrap() }
+    }))
+    .await;
+    assert_eq!(asked.iter().filter(|first| **first).count(), 1, "{asked:?}");
+    assert!(
+        store.hold(Subject::Intake, "finance", "", 1_500).await.unwrap(),
+        "one does not stand for another"
+    );
+    let other = open(&world.url).await;
+    let known = other.holds(i64::MAX).await.unwrap();
+    assert_eq!(known.iter().map(|hold| &hold.subject).collect::<Vec<_>>(), [&Subject::Intake, &erp()]);
+    assert_eq!((known[1].since_ms, known[1].until_ms, known[1].why.as_str()), (1_000, None, "升级"));
+    let ended = join_all((0..6).map(|_| other.release(erp(), "q", 3_000))).await;
+    assert_eq!(ended.iter().filter(|answer| *answer.as_ref().unwrap()).count(), 1);
+    // Again within the same millisecond, and with a clock that was set back.
+    assert!(store.hold(erp(), "r", "", 1_000).await.unwrap());
+    assert!(store.release(erp(), "r", 500).await.unwrap());
+    assert!(!store.release(erp(), "r", 600).await.unwrap());
+    let ended = |from_ms| async move {
+        let all = store.holds(from_ms).await.unwrap();
+        all.into_iter()
+            .filter_map(|hold| Some((hold.since_ms, hold.until_ms?, hold.ended_by?)))
+            .collect::<Vec<_>>()
+    };
+    let (first, second) = ((1_000, 3_000, "q".to_owned()), (1_001, 1_001, "r".to_owned()));
+    assert_eq!(ended(0).await, [second, first.clone()]);
+    assert_eq!(ended(2_000).await, [first]);
+    let too_long = store.hold(erp(), &"x".repeat(191), "", 1).await;
+    assert!(matches!(too_long, Err(StoreError::Invalid(_))), "{too_long:?}");
+    // What waits because of a pause has not stalled; when the queues are known to be empty, it comes all the same.
+    store.accept(vec![intake("K", 1), intake_to("crm", "C", 1)], None, 4_000).await.unwrap();
+    emptied(store, 4_000).await;
+    store.hold(erp(), "r", "", 4_500).await.unwrap();
+    assert_eq!(store.sweep(5_000, 90_000).await.unwrap(), 1, "that of the other connection");
+    store.release(erp(), "r", 6_000).await.unwrap();
+    assert_eq!(store.sweep(5_500, 90_000).await.unwrap(), 0, "the queue has only just begun to be worked on");
+    assert_eq!(store.sweep(6_001, 90_000).await.unwrap(), 1);
+    emptied(store, 6_500).await;
+    store.hold(erp(), "r", "", 7_000).await.unwrap();
+    assert_eq!(store.sweep(90_000, 90_000).await.unwrap(), 2);
+    other.close().await;
+    store.close().await;
+}
+
+/// Finished events move out with all that belongs to them, and the store answers as if they were still there: repeats,
+/// conflicts and old news are recognised. What is open, fresh, or came back in between stays.
+pub async fn what_is_archived_is_still_known(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let mut by_name = std::collections::BTreeMap::new();
+    for (name, at_ms) in
+        [("posted", 1_000), ("rejected", 1_100), ("back", 1_200), ("parked", 1_300), ("late", 1_400)]
+    {
+        let one = intake(name, 5);
+        store.accept(vec![one.clone()], None, at_ms).await.unwrap();
+        by_name.insert(name, one);
+    }
+    let mut unwanted = intake("unwanted", 1);
+    unwanted.deliveries.clear();
+    store.accept(vec![unwanted, intake("pending", 1)], None, 1_500).await.unwrap();
+    store.accept(vec![intake("fresh", 1)], None, 50_000).await.unwrap();
+    let remote = RemoteRef { id: "7".into(), number: "XS7".into(), step: "audited".into() };
+    let id_of = |name: &str| by_name[name].deliveries[0].id.clone();
+    let mut derived = intake_to("crm", "XS7", 1);
+    derived.event.cause = Some(id_of("posted"));
+    for (name, next, class, at_ms) in [
+        ("posted", Next::Posted, Class::Done, 2_000),
+        ("rejected", Next::Rejected, Class::Rejected, 2_000),
+        ("back", Next::Rejected, Class::Rejected, 2_000),
+        ("parked", Next::Parked, Class::Unknown, 2_000),
+        ("late", Next::Posted, Class::Done, 60_000),
+    ] {
+        let work = begun(store, &id_of(name), 90_000, 1_900).await;
+        let binding = Binding {
+            target: "erp".into(),
+            kind: "SAL_SaleOrder".into(),
+            key: name.into(),
+            remote: remote.clone(),
+            delivery: id_of(name),
+        };
+        let (binding, follow_on) =
+            if name == "posted" { (Some(binding), vec![derived.clone()]) } else { (None, vec![]) };
+        let outcome = Finish { binding, follow_on, ..finish(&work, at_ms, next, class) };
+        store.finish(outcome).await.unwrap();
+    }
+    // Page by page: pages of open ones are stepped over.
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.archivable(40_000, after, 2).await.unwrap();
+        found.extend(page.bundles);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let keys: Vec<&str> = found.iter().map(|bundle| bundle.event.key.as_str()).collect();
+    assert_eq!(keys, ["posted", "rejected", "back", "unwanted"]);
+    let first = &found[0];
+    assert_eq!((&first.event, first.accepted_at_ms), (&by_name["posted"].event, 1_000));
+    assert_eq!((first.deliveries[0].delivery.state, first.deliveries[0].attempts.len()), (State::Posted, 1));
+    // One comes back between being written and being removed.
+    store.replay(Filter { ids: vec![id_of("back")], ..Filter::default() }, 45_000).await.unwrap();
+    let all: Vec<String> = found.iter().map(|bundle| bundle.event.id.clone()).collect();
+    let open = [by_name["parked"].event.id.clone(), by_name["late"].event.id.clone()];
+    let asked = [all.as_slice(), &open].concat();
+    assert_eq!(store.archive(asked.clone(), 40_000, "1970-01.jsonl.gz", 46_000).await.unwrap(), 3);
+    assert_eq!(store.archive(asked, 40_000, "1970-02.jsonl.gz", 46_000).await.unwrap(), 0, "once");
+    assert_eq!(store.delivery(&id_of("posted")).await.unwrap(), None);
+    assert_eq!(store.find("posted").await.unwrap(), []);
+    assert_eq!(store.find("back").await.unwrap().len(), 1);
+    for number in ["posted", "XS7", "7"] {
+        let told = store.archived(number).await.unwrap();
+        assert_eq!(told.len(), 1, "{number}");
+        assert_eq!((told[0].event.as_str(), told[0].file.as_str()), (all[0].as_str(), "1970-01.jsonl.gz"));
+    }
+    assert_eq!(store.archived("parked").await.unwrap(), []);
+    let bound = store.binding("erp", "SAL_SaleOrder", "posted").await.unwrap().unwrap();
+    assert_eq!(bound.remote, remote, "the document's number stays known");
+    // As ever: the same is a repeat, other content a conflict, an older revision old news, a newer one news.
+    let same = Accepted::Repeat { event: all[0].clone() };
+    assert_eq!(store.accept(vec![intake("posted", 5)], None, 70_000).await.unwrap(), [same]);
+    let mut other = intake("posted", 5);
+    other.event.digest = "other".into();
+    let conflict = Accepted::Conflict { event: all[0].clone() };
+    assert_eq!(store.accept(vec![other], None, 70_000).await.unwrap(), [conflict]);
+    let answers = store.accept(vec![intake("posted", 4), intake("posted", 6)], None, 70_000).await.unwrap();
+    assert_eq!(answers, [Accepted::Late, Accepted::New]);
+    // A newer revision that is archived still keeps an older one from coming back.
+    let (old, new) = (intake("pair", 1), intake("pair", 2));
+    for (one, next, class, at_ms) in
+        [(&old, Next::Rejected, Class::Rejected, 95_000), (&new, Next::Posted, Class::Done, 81_000)]
+    {
+        store.accept(vec![one.clone()], None, 80_000).await.unwrap();
+        let work = begun(store, &one.deliveries[0].id, 99_000, 80_000).await;
+        store.finish(finish(&work, at_ms, next, class)).await.unwrap();
+    }
+    assert_eq!(store.archive(vec![new.event.id], 90_000, "f", 90_000).await.unwrap(), 1);
+    let rejected = Filter { key: Some("pair".into()), ..Filter::default() };
+    assert_eq!(store.replayable(rejected.clone()).await.unwrap().count(), 0);
+    assert_eq!(store.replay(rejected, 96_000).await.unwrap().ids, Vec::<String>::new());
+    store.close().await;
+}
+
+/// Round after round of business, each archived in turn: the tables stay as small as after the first.
+pub async fn retention_keeps_the_tables_small(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let mut sizes = Vec::new();
+    for round in 0..3 {
+        let now_ms = 10_000 * (round + 1);
+        let intakes: Vec<_> = (0..150).map(|number| intake(&format!("R{round}-{number}"), 1)).collect();
+        let ids: Vec<String> = intakes.iter().map(|one| one.deliveries[0].id.clone()).collect();
+        store.accept(intakes, None, now_ms).await.unwrap();
+        emptied(store, now_ms).await;
+        for id in &ids {
+            let work = begun(store, id, now_ms + 900, now_ms + 1).await;
+            store.finish(finish(&work, now_ms + 2, Next::Posted, Class::Done)).await.unwrap();
+        }
+        let (mut after, mut moved) = (None, 0);
+        loop {
+            let page = store.archivable(now_ms, after, 40).await.unwrap();
+            let events = page.bundles.iter().map(|bundle| bundle.event.id.clone()).collect();
+            moved += store.archive(events, now_ms, "f", now_ms).await.unwrap();
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(moved, if round == 0 { 0 } else { 150 });
+        sizes.push(store.counts().await.unwrap().iter().map(|count| count.count).sum::<u64>());
+        assert_eq!(store.find(&format!("R{}-7", round - 1)).await.unwrap(), []);
+    }
+    assert_eq!(sizes, [150, 150, 150]);
     store.close().await;
 }

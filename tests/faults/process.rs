@@ -87,6 +87,7 @@ impl Household {
                 Database::Sqlite => None,
                 Database::Postgres => Some(servers.postgres_url(&database)),
                 Database::MariaDb => Some(servers.mariadb_url(&database)),
+                Database::Memory => panic!("a process needs a database"),
             };
             let rabbit = (combination.broker == BrokerKind::Rabbit)
                 .then(|| (servers.rabbit_url(), format!("faults-{made}.")));

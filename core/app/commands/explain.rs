@@ -19,7 +19,8 @@ pub fn shown(event: &Event) -> Value {
     })
 }
 
-/// Everything known about a number: its root events with deliveries, attempts and derived events, nested.
+/// Everything known about a number: its root events with deliveries, attempts and derived events, nested. Of archived
+/// events, in which file they are.
 pub async fn chains(store: &dyn Store, number: &str) -> Stored<Vec<Value>> {
     let mut roots: Vec<Event> = Vec::new();
     for event in store.find(number).await? {
@@ -33,7 +34,8 @@ pub async fn chains(store: &dyn Store, number: &str) -> Stored<Vec<Value>> {
     for event in roots {
         chains.push(chain(store, event, &mut seen).await?);
     }
-    Ok(chains)
+    let archived = store.archived(number).await?;
+    Ok(archived.iter().map(|tombstone| json!({"archived": tombstone})).chain(chains).collect())
 }
 
 /// Follows causes back to the event that came from outside.
@@ -99,6 +101,9 @@ pub async fn run(number: &str, config: &Path, as_json: bool) -> Exit {
 /// A chain as an indented text.
 pub fn text(chain: &Value, depth: usize) -> String {
     let indent = "  ".repeat(depth);
+    if let Some(archived) = chain.get("archived") {
+        return archived_text(archived);
+    }
     let get = |path: &str| chain.pointer(path).map(plain).unwrap_or_default();
     let at = chain.pointer("/event/occurred_at_ms").and_then(Value::as_i64).map(time).unwrap_or_default();
     let mut out = format!(
@@ -115,6 +120,20 @@ pub fn text(chain: &Value, depth: usize) -> String {
         }
     }
     out
+}
+
+fn archived_text(archived: &Value) -> String {
+    let get = |key: &str| archived.get(key).map(plain).unwrap_or_default();
+    let at = archived.get("accepted_at_ms").and_then(Value::as_i64).map(time).unwrap_or_default();
+    format!(
+        "● {} {}  r{}  {at}  ← {}\n  已办结并归档 / finished and archived: {} ({})\n",
+        get("kind"),
+        get("key"),
+        get("revision"),
+        get("source"),
+        get("file"),
+        get("event"),
+    )
 }
 
 fn delivery_text(delivery: &Value, indent: &str) -> String {

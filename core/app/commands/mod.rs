@@ -1,16 +1,20 @@
 //! The commands, one file each.
 
+pub mod archive;
 pub mod bench;
 pub mod check;
+pub mod connections;
 pub mod deliveries;
 pub mod demo;
 pub mod doctor;
+pub mod drain;
 pub mod explain;
 pub mod mapping;
 pub mod sandbox;
 pub mod schema;
 pub mod serve;
 pub mod sim;
+pub mod status;
 pub mod tables;
 
 use crate::cli::{Cli, Command};
@@ -34,6 +38,9 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Mapping(command) => mapping::run(command, &cli.config, cli.json).await,
         Command::Tables(command) => tables::run(command, &cli.config, cli.json).await,
         Command::Deliveries(command) => deliveries::run(command, &cli.config, cli.json).await,
+        Command::Connections(command) => connections::run(command, &cli.config, cli.json).await,
+        Command::Drain(args) => drain::run(args, &cli.config, cli.json).await,
+        Command::Archive(args) => archive::run(args, &cli.config, cli.json).await,
         Command::Explain { number } => explain::run(&number, &cli.config, cli.json).await,
         Command::Schema { record } => schema::run(record.as_deref()),
         Command::Sim(args) => sim::run(&args, cli.json),

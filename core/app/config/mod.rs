@@ -6,7 +6,7 @@ mod secrets;
 
 pub use load::{Documents, Loaded, load, load_text, mapping_files};
 pub use read::read;
-pub use secrets::{Environment, failpoint};
+pub use secrets::{Environment, failpoint, operator};
 
 use std::path::PathBuf;
 use tongbao_delivery::settings::{RelaySettings, TargetSettings};
@@ -33,6 +33,8 @@ pub struct Config {
     pub relay: RelaySettings,
     /// How deliveries to the built-in targets ([`LEDGER`], [`INTAKE`]) are made.
     pub builtin: TargetSettings,
+    /// How long finished events stay in the database.
+    pub retention: Retention,
     /// Folders with mapping files.
     pub mappings: Vec<PathBuf>,
     /// Connections, in the order of the file.
@@ -61,6 +63,15 @@ pub struct StoreConfig {
     pub url: secrecy::SecretString,
     /// Connections in the pool.
     pub pool: u32,
+}
+
+/// How long finished events stay in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Days since everything of an event was finished.
+    pub keep_days: u32,
+    /// Folder that they then move to; without one they stay for ever.
+    pub archive: Option<PathBuf>,
 }
 
 /// Which broker.

@@ -1,7 +1,8 @@
 //! From YAML to [`Config`]: form only. What names mean is checked by `load`.
 
 use super::{
-    BrokerConfig, Config, Connection, Environment, Flow, LEDGER, Polls, Receives, Server, StoreConfig,
+    BrokerConfig, Config, Connection, Environment, Flow, LEDGER, Polls, Receives, Retention, Server,
+    StoreConfig,
 };
 use std::path::Path;
 use tongbao_connect::settings::{Setting, refuse_unknown};
@@ -9,13 +10,26 @@ use tongbao_delivery::settings::{RelaySettings, TargetSettings};
 use tongbao_model::diagnostic::{Findings, Place};
 use tongbao_model::yaml::{self, Content, Node};
 
-const TOP: &[&str] =
-    &["version", "server", "store", "broker", "relay", "builtin", "mappings", "connections", "flows"];
+const TOP: &[&str] = &[
+    "version",
+    "server",
+    "store",
+    "broker",
+    "relay",
+    "retention",
+    "builtin",
+    "mappings",
+    "connections",
+    "flows",
+];
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
 const BROKER: &[&str] = &["kind", "url", "prefix", "ca"];
-const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "stalled_ms"];
+const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "follow_ms", "stalled_ms"];
 const BUILTIN: &[&str] = &["delivery", "retry"];
+const RETENTION: &[&str] = &["keep_days", "archive"];
+/// Far sides send again and people replay within days; what is younger is no archive.
+const KEEP_DAYS_MIN: u32 = 30;
 const CONNECTION: &[&str] = &["connector", "settings", "receives", "polls", "delivery", "retry"];
 const RECEIVES: &[&str] = &["event", "mapping", "order_by", "on_fault"];
 const POLLS: &[&str] = &["event", "mapping", "order_by", "every_ms"];
@@ -39,6 +53,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
     let broker = reader.broker(section("broker"));
     let relay = reader.relay(section("relay"));
     let builtin = reader.builtin(section("builtin"));
+    let retention = reader.retention(section("retention"), folder);
     let mappings: Vec<String> = match root.get("mappings") {
         Some(node) => reader.value(node, "mappings").unwrap_or_default(),
         None => vec!["mappings".into()],
@@ -56,6 +71,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         broker: broker?,
         relay,
         builtin,
+        retention,
         mappings: mappings.into_iter().map(|path| folder.join(path)).collect(),
         connections,
         flows,
@@ -210,6 +226,7 @@ impl Reader<'_> {
             batches: self.number(node, "batches", default.batches),
             idle_ms: self.number(node, "idle_ms", default.idle_ms),
             sweep_ms: self.number(node, "sweep_ms", default.sweep_ms),
+            follow_ms: self.number(node, "follow_ms", default.follow_ms),
             stalled_ms: self.number(node, "stalled_ms", default.stalled_ms),
         };
         if let Some(problem) = relay.problem() {
@@ -231,6 +248,21 @@ impl Reader<'_> {
         let usual =
             TargetSettings { call_timeout_ms: 20_000, lease_ms: 30_000, ..TargetSettings::named(LEDGER) };
         self.target(usual, section("delivery"), section("retry"))
+    }
+
+    fn retention(&mut self, node: &Node, folder: &Path) -> Retention {
+        refuse_unknown(node, RETENTION, self.findings);
+        let keep_days = self.number(node, "keep_days", 730);
+        if keep_days < KEEP_DAYS_MIN {
+            self.findings.error(
+                "config-value",
+                node.place,
+                format!("retention.keep_days 至少为 {KEEP_DAYS_MIN}"),
+                format!("`retention.keep_days` must be at least {KEEP_DAYS_MIN}"),
+            );
+        }
+        let archive: Option<String> = self.optional(node, "archive");
+        Retention { keep_days, archive: archive.map(|path| folder.join(path)) }
     }
 
     fn connection(&mut self, entry: &yaml::Entry) -> Option<Connection> {

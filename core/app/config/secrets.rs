@@ -48,3 +48,9 @@ impl Secrets for Environment {
         }
     }
 }
+
+/// Who runs this command, as the system says.
+pub fn operator() -> String {
+    let named = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(named).unwrap_or_else(|| "cli".to_owned())
+}

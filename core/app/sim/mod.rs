@@ -236,7 +236,7 @@ impl Cast for Company {
         let all = self.story.contracts.iter().map(Contract::customer);
         let parked = Filter { states: vec![State::Parked], limit: 10_000, ..Filter::default() };
         let replayed = match Story::know(&sim.store, all).await {
-            Ok(()) => sim.store.replay(parked, sim.now_ms()).await.unwrap_or_default(),
+            Ok(()) => sim.store.replay(parked, sim.now_ms()).await.unwrap_or_default().ids,
             Err(_) => Vec::new(),
         };
         sim.check_step();

@@ -6,10 +6,12 @@ use super::memory::MemoryStore;
 use super::process::Fate;
 use crate::clock::Clock;
 use crate::port::{
-    Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
-    Intake, LedgerEntry, Next, OutboxRow, Store, StoreError, Stored, TableRow,
+    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, Next, OutboxRow, Overview, Replayable, Replayed,
+    Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_model::{Class, Event};
 
@@ -167,8 +169,49 @@ impl Store for StoreDoor {
         result
     }
 
-    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>> {
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Replayed> {
         self.write("replay", self.memory().replay(filter, now_ms)).await
+    }
+
+    async fn replayable(&self, filter: Filter) -> Stored<Replayable> {
+        self.read(self.memory().replayable(filter)).await
+    }
+
+    async fn overview(&self) -> Stored<Vec<Overview>> {
+        self.read(self.memory().overview()).await
+    }
+
+    async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>> {
+        self.read(self.memory().behind_parked()).await
+    }
+
+    async fn hold(&self, subject: Subject, who: &str, why: &str, now_ms: i64) -> Stored<bool> {
+        self.write("hold", self.memory().hold(subject, who, why, now_ms)).await
+    }
+
+    async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool> {
+        self.write("release", self.memory().release(subject, who, now_ms)).await
+    }
+
+    async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
+        self.read(self.memory().holds(ended_from_ms)).await
+    }
+
+    async fn archivable(
+        &self,
+        before_ms: i64,
+        after: Option<ArchivePlace>,
+        limit: u64,
+    ) -> Stored<Archivable> {
+        self.read(self.memory().archivable(before_ms, after, limit)).await
+    }
+
+    async fn archive(&self, events: Vec<String>, before_ms: i64, file: &str, now_ms: i64) -> Stored<u64> {
+        self.write("archive", self.memory().archive(events, before_ms, file, now_ms)).await
+    }
+
+    async fn archived(&self, number: &str) -> Stored<Vec<Tombstone>> {
+        self.read(self.memory().archived(number)).await
     }
 
     async fn hasten(&self, target: &str, key: &str, now_ms: i64) -> Stored<u64> {

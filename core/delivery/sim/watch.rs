@@ -93,7 +93,8 @@ pub(super) fn about_to_create(sim: &Sim, sent: &Sent) {
     };
     let inner = sim.watch.inner();
     let before = inner.requests.get(&call.delivery).into_iter().flatten();
-    let mut open = before.rev().filter(|(attempt, became)| **attempt < call.attempt && **became != Request::Nothing);
+    let mut open =
+        before.rev().filter(|(attempt, became)| **attempt < call.attempt && **became != Request::Nothing);
     if let Some((attempt, became)) = open.next()
         && !looked
     {

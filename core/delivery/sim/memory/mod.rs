@@ -6,11 +6,13 @@
 
 mod accept;
 mod attempt;
+mod people;
 mod queue;
 
 use crate::port::{
-    Accepted, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter, Finish, Finished, ImportMode,
-    Intake, LedgerEntry, OutboxRow, RemoteRef, State, Store, Stored, TableRow,
+    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, RemoteRef, Replayable,
+    Replayed, State, Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -88,6 +90,7 @@ pub struct Tables {
     cursors: HashMap<(String, String), String>,
     codes: BTreeMap<(String, String), TableRow>,
     codes_revision: i64,
+    holds: Vec<Hold>,
     /// Deliberate mistake: outcomes are stored whoever brings them.
     pub(super) without_fencing: bool,
     /// Deliberate mistake: predecessors are not looked at.
@@ -209,6 +212,9 @@ impl Tables {
             .filter(|row| filter.ids.is_empty() || filter.ids.contains(&row.id))
             .filter(|row| filter.states.is_empty() || filter.states.contains(&row.state))
             .filter(|row| same(&filter.target, &row.target) && same(&filter.flow, &row.flow))
+            .filter(|row| filter.changed_from_ms.is_none_or(|from| row.changed_at_ms >= from))
+            .filter(|row| filter.changed_before_ms.is_none_or(|before| row.changed_at_ms < before))
+            .filter(|row| same(&filter.class, row.class.map_or("", Class::name)))
             .map(|row| self.view(row))
             .filter(|view| same(&filter.key, &view.key))
             .filter(|view| {
@@ -285,8 +291,46 @@ impl Store for MemoryStore {
         self.tables().finish(&finish)
     }
 
-    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Vec<String>> {
+    async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Replayed> {
         Ok(self.tables().replay(&filter, now_ms))
+    }
+
+    async fn replayable(&self, filter: Filter) -> Stored<Replayable> {
+        Ok(self.tables().replayable(&filter))
+    }
+
+    async fn overview(&self) -> Stored<Vec<Overview>> {
+        Ok(self.tables().overview())
+    }
+
+    async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>> {
+        Ok(self.tables().behind_parked())
+    }
+
+    async fn hold(&self, subject: Subject, who: &str, why: &str, now_ms: i64) -> Stored<bool> {
+        Ok(self.tables().hold(subject, who, why, now_ms))
+    }
+
+    async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool> {
+        Ok(self.tables().release(&subject, who, now_ms))
+    }
+
+    async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
+        Ok(self.tables().holds_since(ended_from_ms))
+    }
+
+    // Nothing is archived in a model that ends with its process.
+
+    async fn archivable(&self, _: i64, _: Option<ArchivePlace>, _: u64) -> Stored<Archivable> {
+        Ok(Archivable::default())
+    }
+
+    async fn archive(&self, _: Vec<String>, _: i64, _: &str, _: i64) -> Stored<u64> {
+        Err(StoreError::Invalid("the model of a store has no archive".to_owned()))
+    }
+
+    async fn archived(&self, _: &str) -> Stored<Vec<Tombstone>> {
+        Ok(Vec::new())
     }
 
     async fn hasten(&self, target: &str, key: &str, now_ms: i64) -> Stored<u64> {

@@ -1,13 +1,25 @@
 //! What stalled, what people put back, code tables.
 
-use super::{Row, Tables};
-use crate::port::{Filter, ImportMode, State, TableRow};
+use super::{MOST, Row, Tables, USUAL};
+use crate::port::{DeliveryView, Filter, ImportMode, Replayed, State, TableRow};
 use std::collections::HashSet;
+
+/// The filter over what has stopped; `None` when it lets none of that through.
+pub(super) fn stopped(filter: &Filter) -> Option<Filter> {
+    let mut states = vec![State::Parked, State::Rejected];
+    if !filter.states.is_empty() {
+        states.retain(|state| filter.states.contains(state));
+    }
+    (!states.is_empty()).then(|| Filter { states, ..filter.clone() })
+}
 
 impl Tables {
     pub(super) fn sweep(&mut self, stalled_before_ms: i64, now_ms: i64) -> u64 {
         let waiting: HashSet<&str> = self.outbox.values().map(|row| row.delivery.as_str()).collect();
-        let stalled = |row: &Row| row.published_at_ms.is_none_or(|at| at < stalled_before_ms);
+        let paused = if stalled_before_ms < now_ms { self.quiet(stalled_before_ms) } else { Vec::new() };
+        let stalled = |row: &Row| {
+            !paused.contains(&row.target) && row.published_at_ms.is_none_or(|at| at < stalled_before_ms)
+        };
         let first =
             |row: &Row| self.lane(row).and_then(|lane| lane.first()).is_none_or(|first| *first >= row.seq);
         let back: Vec<(String, i64)> = self
@@ -19,7 +31,9 @@ impl Tables {
                 State::Waiting => stalled(row) && row.due_at_ms.is_some_and(|due| due < stalled_before_ms),
                 State::Calling => {
                     let ran_out = row.lease_until_ms.is_some_and(|until| until < now_ms);
-                    ran_out && (stalled(row) || row.published_at_ms <= row.lease_until_ms)
+                    ran_out
+                        && (row.published_at_ms.is_none_or(|at| at < stalled_before_ms)
+                            || row.published_at_ms <= row.lease_until_ms)
                 }
                 _ => false,
             })
@@ -31,20 +45,20 @@ impl Tables {
         u64::try_from(back.len()).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn replay(&mut self, filter: &Filter, now_ms: i64) -> Vec<String> {
-        let mut stopped = vec![State::Parked, State::Rejected];
-        if !filter.states.is_empty() {
-            stopped.retain(|state| filter.states.contains(state));
-            if stopped.is_empty() {
-                return Vec::new();
-            }
-        }
-        let wanted = self.selected(&Filter { states: stopped, ..filter.clone() });
-        let mut ids = Vec::new();
-        for view in wanted {
-            if view.state == State::Rejected && self.has_newer(&view.event) {
-                continue;
-            }
+    /// Puts back what stopped; the filter's limit counts what is put back and what may not come back together.
+    pub(super) fn replay(&mut self, filter: &Filter, now_ms: i64) -> Replayed {
+        let Some(filter) = stopped(filter) else { return Replayed::default() };
+        let current = self.selected(&Filter { limit: MOST, ..filter.clone() });
+        let mut wanted: Vec<DeliveryView> = current
+            .into_iter()
+            .filter(|view| view.state == State::Parked || !self.has_newer(&view.event))
+            .collect();
+        let limit =
+            usize::try_from(if filter.limit == 0 { USUAL } else { filter.limit }).unwrap_or(usize::MAX);
+        let is_full = wanted.len() >= limit;
+        wanted.truncate(limit);
+        let next = wanted.last().filter(|_| is_full).map(|view| view.seq);
+        for view in &wanted {
             if let Some(row) = self.row_mut(&view.id) {
                 row.tries = 0;
                 row.window_start_ms = now_ms;
@@ -53,12 +67,11 @@ impl Tables {
             }
             self.set_state(&view.id, State::Pending);
             self.put_out(&view.id, now_ms);
-            ids.push(view.id);
         }
-        ids
+        Replayed { ids: wanted.into_iter().map(|view| view.id).collect(), next }
     }
 
-    fn has_newer(&self, event: &str) -> bool {
+    pub(super) fn has_newer(&self, event: &str) -> bool {
         let Some((event, _)) = self.events.get(event) else { return true };
         let document = (event.source.clone(), event.kind.clone(), event.key.clone());
         let newest = self.documents.get(&document).and_then(|revisions| revisions.last_key_value());
