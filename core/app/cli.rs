@@ -291,6 +291,15 @@ pub enum BenchCommand {
         #[arg(long, default_value_t = 4)]
         seconds: u64,
     },
+    /// 积压 / backlog: start, memory and drain with many deliveries waiting
+    Backlog {
+        /// 积压笔数 / deliveries that wait
+        #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000])]
+        rows: Vec<u64>,
+        /// 空数据库地址，默认临时 SQLite / an empty database, for one size; temporary SQLite files by default
+        #[arg(long)]
+        store: Option<String>,
+    },
     /// 投递 / delivery: end to end against the store's single-row commits
     Delivery {
         /// 合同数 / contracts

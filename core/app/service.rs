@@ -164,7 +164,7 @@ fn lock_file(config: &Config) -> Result<Option<std::fs::File>, StartError> {
 
 /// What an earlier process had in memory is put back into the outbox before anything is taken from it. Leases are not
 /// waited for when their holder is surely gone, and nothing it had sent can do harm any more.
-async fn take_over(
+pub async fn take_over(
     store: &dyn Store,
     is_alone: bool,
     targets: &[TargetSettings],

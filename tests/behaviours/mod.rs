@@ -50,8 +50,11 @@ pub const RABBIT: &[(&str, Case)] = cases![
     transporting::a_broker_restart_in_mid_run_loses_nothing,
 ];
 
-/// What only a database can show: limits of columns, imports and names, closed connections, several processes.
+/// What only a database can show: limits of columns, imports and names, closed connections, several processes, archives.
 pub const DATABASE: &[&str] = &[
+    "a_pause_has_one_beginning_and_one_end",
+    "what_is_archived_is_still_known",
+    "retention_keeps_the_tables_small",
     "cursor_and_events_are_one",
     "numbers_are_found_from_both_ends",
     "code_tables_merge_replace_and_count",

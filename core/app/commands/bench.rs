@@ -1,5 +1,6 @@
 //! `tongbao bench …`: each figure beside a limit measured in the same run, interleaved.
 
+mod backlog;
 mod delivery;
 mod mapping;
 
@@ -25,6 +26,7 @@ pub struct Figure {
 pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
     let result = match command {
         BenchCommand::Mapping { seconds } => mapping::run(seconds),
+        BenchCommand::Backlog { rows, store } => backlog::run(rows, store).await,
         BenchCommand::Delivery { contracts, clients, store, broker } => {
             delivery::run(contracts, clients, store, broker).await
         }
