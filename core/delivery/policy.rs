@@ -1,8 +1,8 @@
 //! What follows from an outcome. Pure: time and randomness are parameters.
 //!
-//! Three questions are answered here and nowhere else: what is next after an outcome ([`decide`]), whether an
-//! attempt may send or has to ask first ([`first_move`]), and whether an outcome leaves it open if the
-//! document stands in the far system ([`doubt`]).
+//! The protocol of an attempt is the table in `rule`. Three questions are answered from it and nowhere else: what is
+//! next after an outcome ([`decide`]), whether an attempt may send or has to ask first ([`first_move`]), and whether an
+//! outcome leaves it open if the document stands in the far system ([`doubt`]).
 
 use crate::port::{Next, Previous};
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -89,6 +89,62 @@ impl Schedule {
     }
 }
 
+/// What an outcome of a class means, in all three respects. This is the protocol of an attempt: everything else in
+/// this module computes times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rule {
+    then: Then,
+    doubt: Doubt,
+    /// How the next attempt begins, if nothing else is known.
+    next_begins: FirstMove,
+}
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// It stands.
+    Post,
+    /// A person has to look.
+    Park,
+    /// Again, by the schedule.
+    Retry,
+    /// Again, not before the far side's own wish.
+    RetryWhenAsked(Duration),
+    /// Again, once the call cannot take effect any more.
+    RetryWhenOver,
+    /// Again, slowly and a few times: vendors lock accounts.
+    RetrySlowly,
+}
+
+/// What becomes of the doubt whether an earlier call took effect without our knowing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// Everything is known now.
+    Ends,
+    /// This call may have.
+    Begins,
+    /// This call did nothing and tells nothing about those before it.
+    Stays,
+}
+
+/// The table.
+fn rule(class: Class) -> Rule {
+    use FirstMove::{Apply, LookupFirst};
+    let row = |then, doubt, next_begins| Rule { then, doubt, next_begins };
+    match class {
+        Class::Done | Class::AlreadyThere => row(Then::Post, Doubt::Ends, LookupFirst),
+        Class::Rejected | Class::Misconfigured => row(Then::Park, Doubt::Stays, Apply),
+        // The far side holds a document under our key.
+        Class::Conflict => row(Then::Park, Doubt::Stays, LookupFirst),
+        // It may have struck after the bytes were sent.
+        Class::Defect => row(Then::Park, Doubt::Begins, LookupFirst),
+        Class::Throttled(Some(asked)) => row(Then::RetryWhenAsked(asked), Doubt::Stays, Apply),
+        Class::Throttled(None) | Class::Unavailable => row(Then::Retry, Doubt::Stays, Apply),
+        Class::Unauthorized => row(Then::RetrySlowly, Doubt::Stays, Apply),
+        Class::Unknown => row(Then::RetryWhenOver, Doubt::Begins, LookupFirst),
+    }
+}
+
 /// When an attempt ended, in the history of its delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -110,28 +166,19 @@ pub struct Moment {
 pub fn decide(class: Class, moment: &Moment, schedule: &Schedule, seed: u64) -> Next {
     let Moment { tries, window_start_ms, now_ms, over_at_ms } = *moment;
     let window = Window::new(tries, window_start_ms, now_ms, schedule);
-    match class {
-        Class::Done | Class::AlreadyThere => Next::Posted,
-        Class::Rejected | Class::Conflict | Class::Misconfigured | Class::Defect => Next::Parked,
-        Class::Throttled(Some(asked)) => {
-            let own = schedule.delay_ms(schedule.first_ms, schedule.factor, tries, seed);
-            window.not_before(millis(asked), own)
-        }
-        Class::Throttled(None) | Class::Unavailable => {
-            window.after(schedule.delay_ms(schedule.first_ms, schedule.factor, tries, seed))
-        }
-        Class::Unknown => {
-            let own = window.after(schedule.delay_ms(schedule.first_ms, schedule.factor, tries, seed));
-            // The question is worth nothing while the call may still take effect, even beyond the window.
-            match own {
-                Next::Retry { at_ms } => Next::Retry { at_ms: at_ms.max(over_at_ms.unwrap_or(at_ms)) },
-                other => other,
-            }
-        }
-        Class::Unauthorized => {
-            if tries >= schedule.unauthorized_attempts_max {
-                return Next::Parked;
-            }
+    let own = schedule.delay_ms(schedule.first_ms, schedule.factor, tries, seed);
+    match rule(class).then {
+        Then::Post => Next::Posted,
+        Then::Park => Next::Parked,
+        Then::Retry => window.after(own),
+        Then::RetryWhenAsked(asked) => window.not_before(millis(asked), own),
+        // The question is worth nothing while the call may still take effect, even beyond the window.
+        Then::RetryWhenOver => match window.after(own) {
+            Next::Retry { at_ms } => Next::Retry { at_ms: at_ms.max(over_at_ms.unwrap_or(at_ms)) },
+            other => other,
+        },
+        Then::RetrySlowly if tries >= schedule.unauthorized_attempts_max => Next::Parked,
+        Then::RetrySlowly => {
             window.after(schedule.delay_ms(schedule.unauthorized_first_ms, 2.0, tries, seed))
         }
     }
@@ -189,21 +236,8 @@ pub fn first_move(previous: Option<&Previous>) -> FirstMove {
     if previous.in_doubt || previous.remote.is_some() {
         return FirstMove::LookupFirst;
     }
-    match previous.class {
-        // Intent without outcome: the process died between the call and its record.
-        None => FirstMove::LookupFirst,
-        // The far side holds, or may hold, a document under our key.
-        Some(Class::Unknown | Class::Conflict | Class::Defect | Class::Done | Class::AlreadyThere) => {
-            FirstMove::LookupFirst
-        }
-        Some(
-            Class::Rejected
-            | Class::Throttled(_)
-            | Class::Unavailable
-            | Class::Unauthorized
-            | Class::Misconfigured,
-        ) => FirstMove::Apply,
-    }
+    // Intent without outcome: the process died between the call and its record.
+    previous.class.map_or(FirstMove::LookupFirst, |class| rule(class).next_begins)
 }
 
 /// Whether a delivery is in doubt after an outcome: an earlier call may have taken effect without our knowing.
@@ -211,16 +245,10 @@ pub fn first_move(previous: Option<&Previous>) -> FirstMove {
 /// Doubt ends only with a success. A retry that could not even ask (unavailable, throttled) or that the mapping
 /// refused says nothing about the call before it; one lookup too many is cheap, one order too many is not.
 pub fn doubt(before: bool, class: Class) -> bool {
-    match class {
-        Class::Done | Class::AlreadyThere => false,
-        // A defect may have struck after the bytes were sent.
-        Class::Unknown | Class::Defect => true,
-        Class::Rejected
-        | Class::Conflict
-        | Class::Throttled(_)
-        | Class::Unavailable
-        | Class::Unauthorized
-        | Class::Misconfigured => before,
+    match rule(class).doubt {
+        Doubt::Ends => false,
+        Doubt::Begins => true,
+        Doubt::Stays => before,
     }
 }
 
@@ -337,6 +365,64 @@ mod tests {
         let all: Vec<i64> = (0..200).map(at).collect();
         assert!(all.iter().all(|ms| (2_000..=3_000).contains(ms)), "{all:?}");
         assert!(all.iter().max() > Some(&2_900) && all.iter().min() < Some(&2_100));
+    }
+
+    /// Every class, at every step a document may have reached, with and without doubt before, in the middle and at the
+    /// end of the retry window: what follows, whether doubt remains, how the next attempt begins.
+    #[test]
+    fn every_cell_of_the_protocol() {
+        const END: i64 = 86_400_000;
+        // class | within the window | at its end | doubt after none, after some | next begins after none at no step
+        let table: [(Option<Class>, &str, &str, bool, bool, FirstMove); 12] = [
+            (Some(Class::Done), "posted", "posted", false, false, FirstMove::LookupFirst),
+            (Some(Class::AlreadyThere), "posted", "posted", false, false, FirstMove::LookupFirst),
+            (Some(Class::Rejected), "parked", "parked", false, true, FirstMove::Apply),
+            (Some(Class::Misconfigured), "parked", "parked", false, true, FirstMove::Apply),
+            (Some(Class::Conflict), "parked", "parked", false, true, FirstMove::LookupFirst),
+            (Some(Class::Defect), "parked", "parked", true, true, FirstMove::LookupFirst),
+            (
+                Some(Class::Throttled(Some(Duration::from_secs(7)))),
+                "7000",
+                "parked",
+                false,
+                true,
+                FirstMove::Apply,
+            ),
+            (Some(Class::Throttled(None)), "2000", "parked", false, true, FirstMove::Apply),
+            (Some(Class::Unavailable), "2000", "parked", false, true, FirstMove::Apply),
+            (Some(Class::Unauthorized), "60000", "parked", false, true, FirstMove::Apply),
+            (Some(Class::Unknown), "120000", "parked", true, true, FirstMove::LookupFirst),
+            // Died in between: nothing is decided, the store says that it is in doubt.
+            (None, "", "", true, true, FirstMove::LookupFirst),
+        ];
+        let told = |next: Next| match next {
+            Next::Posted => "posted".to_owned(),
+            Next::Rejected => "rejected".to_owned(),
+            Next::Parked => "parked".to_owned(),
+            Next::Retry { at_ms } => at_ms.to_string(),
+        };
+        for (class, within, at_end, after_none, after_some, begins) in table {
+            if let Some(class) = class {
+                for (now_ms, expected) in [(0, within), (END, at_end)] {
+                    let over_at_ms = Some(now_ms + 120_000);
+                    let moment = Moment { tries: 1, window_start_ms: 0, now_ms, over_at_ms };
+                    assert_eq!(told(decide(class, &moment, &plain(), 7)), expected, "{class:?} at {now_ms}");
+                }
+                assert_eq!((doubt(false, class), doubt(true, class)), (after_none, after_some), "{class:?}");
+            }
+            for step in [None, Some("saved"), Some("submitted"), Some("audited")] {
+                for in_doubt in [false, true] {
+                    let remote =
+                        step.map(|step| RemoteRef { id: "1".into(), number: "n".into(), step: step.into() });
+                    // Whatever stands, or may stand, is asked about; only where nothing can be is it sent unasked.
+                    let certain = remote.is_none() && !in_doubt;
+                    let expected = if certain { begins } else { FirstMove::LookupFirst };
+                    let previous = Previous { class, remote, in_doubt };
+                    assert_eq!(first_move(Some(&previous)), expected, "{previous:?}");
+                }
+            }
+        }
+        assert_eq!(first_move(None), FirstMove::Apply);
     }
 
     #[test]
