@@ -213,6 +213,8 @@ async fn serve_park_mend_replay_and_stop() {
     assert_eq!(parked[0]["fault"]["code"], "code-table-miss");
     assert_eq!(parked[0]["fault"]["field"], "customer.code");
     overviewed(&world).await;
+    let metrics = world.get("/metrics").await.1;
+    assert!(metrics.contains("# HELP tongbao_parked ") && metrics.contains(r#"free_bytes{disk="database"}"#));
     // Other content under the same number is a conflict, the same content is not.
     assert_eq!(world.sender().send(contract("HT-1", "C1")).await.unwrap().status, 202);
     assert_eq!(world.sender().send(contract("HT-1", "C2")).await.unwrap().status, 409);
