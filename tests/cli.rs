@@ -215,6 +215,13 @@ async fn serve_park_mend_replay_and_stop() {
     overviewed(&world).await;
     let metrics = world.get("/metrics").await.1;
     assert!(metrics.contains("# HELP tongbao_parked ") && metrics.contains(r#"free_bytes{disk="database"}"#));
+    for counter in [
+        r#"panics_total{connection="tax"} 0"#,
+        r#"poll_failures_total{connection="erp"} 0"#,
+        r#"attempts_total{connection="crm",class="defect",next="parked"} 0"#,
+    ] {
+        assert!(metrics.contains(counter), "the first one is to be seen as a rise: {counter}");
+    }
     // Other content under the same number is a conflict, the same content is not.
     assert_eq!(world.sender().send(contract("HT-1", "C1")).await.unwrap().status, 202);
     assert_eq!(world.sender().send(contract("HT-1", "C2")).await.unwrap().status, 409);

@@ -271,6 +271,8 @@ impl Running {
             let (by, reason) = (&hold.who, &hold.why);
             tracing::warn!(by, reason, "draining: nothing is taken in until `tongbao drain --undo`");
         }
+        let polled = loaded.config.connections.iter().filter(|connection| !connection.polls.is_empty());
+        telemetry::zero(&service.targets, polled.map(|connection| &connection.name));
         let mut tasks = JoinSet::new();
         let router = router(service.clone(), loaded.config.server.body_bytes_max);
         let graceful = stopping.clone();

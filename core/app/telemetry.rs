@@ -116,6 +116,41 @@ fn describe() {
     }
 }
 
+/// Classes that park.
+const PARKS: [Class; 8] = [
+    Class::Rejected,
+    Class::Conflict,
+    Class::Throttled(None),
+    Class::Unavailable,
+    Class::Unauthorized,
+    Class::Unknown,
+    Class::Misconfigured,
+    Class::Defect,
+];
+
+/// Begins the counters that alerts look at with 0. A series that appears with its first count is no rise to
+/// Prometheus: the first panic would go unnoticed.
+pub fn zero<'a>(targets: &'a [String], polled: impl Iterator<Item = &'a String>) {
+    metrics::counter!("tongbao_store_failures_total").increment(0);
+    metrics::counter!("tongbao_archive_failures_total").increment(0);
+    for target in targets {
+        let connection = || target.clone();
+        metrics::counter!("tongbao_publish_failures_total", "connection" => connection()).increment(0);
+        metrics::counter!("tongbao_fenced_total", "connection" => connection()).increment(0);
+        metrics::counter!("tongbao_panics_total", "connection" => connection()).increment(0);
+        for class in PARKS {
+            metrics::counter!(
+                "tongbao_attempts_total",
+                "connection" => connection(), "class" => class.name(), "next" => "parked"
+            )
+            .increment(0);
+        }
+    }
+    for connection in polled {
+        metrics::counter!("tongbao_poll_failures_total", "connection" => connection.clone()).increment(0);
+    }
+}
+
 /// Installs the process-wide recorder, once.
 pub fn metrics() -> PrometheusHandle {
     static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
