@@ -452,8 +452,9 @@ async fn archived_and_still_recognised() {
     let short = write(folder, "short.yaml", &format!("{text}retention: {{ keep_days: 3, archive: old }}\n"));
     let output = world.command_with(Path::new(&short), &["check"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "three days are no archive");
-    std::fs::write(&world.config, format!("{text}retention: {{ keep_days: 400, archive: old }}\n")).unwrap();
+    // The service starts without it, so that nobody but the commands below archives.
     let serving = world.serve();
+    std::fs::write(&world.config, format!("{text}retention: {{ keep_days: 400, archive: old }}\n")).unwrap();
     let lines = || {
         let mut lines = std::collections::BTreeMap::new();
         for entry in std::fs::read_dir(folder.join("old")).unwrap() {
@@ -471,10 +472,26 @@ async fn archived_and_still_recognised() {
         }
         lines
     };
+    // Where no file can be written, or another process is at it, no row is removed.
+    let blocked = || {
+        assert_eq!(world.run(&["drain", "--timeout", "5m"]).status.code(), Some(0));
+        let path = folder.join("old");
+        std::fs::write(&path, "not a folder").unwrap();
+        assert_eq!(world.run(&everything).status.code(), Some(1));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let lock = std::fs::File::create(path.join(".lock")).unwrap();
+        lock.try_lock().unwrap();
+        assert_eq!(world.run(&everything).status.code(), Some(1));
+        assert_ne!(world.json(&["deliveries", "list"]), json!([]));
+    };
     let mut known = 0;
     for number in ["HT-1", "HT-2"] {
         let sent = async || world.sender().send(contract(number, "C1")).await.unwrap().status;
         world.until("it is accepted", async || sent().await == 202).await;
+        if known == 0 {
+            blocked();
+        }
         let drained = world.json(&["drain", "--timeout", "5m"]);
         assert_eq!((&drained["drained"], &drained["left"]["parked"]), (&json!(true), &json!(0)));
         assert_eq!(world.json(&["archive"])["archived"]["events"], 0, "nothing is 400 days old");
