@@ -390,6 +390,9 @@ async fn drained_for_maintenance_and_taken_back() {
     for number in ["HT-1", "HT-2", "HT-3"] {
         assert_eq!(world.state(number, "invoice").await, "posted");
     }
+    let text = String::from_utf8(world.run(&["deliveries", "status"]).stdout).unwrap();
+    assert!(text.lines().next().unwrap().contains("升级"), "{text}");
+    assert_eq!(world.json(&["deliveries", "status"])["draining"]["reason"], "升级");
     let (code, body) = world.get("/readyz").await;
     assert!(code == 503 && body.contains(r#""draining":true"#), "{body}");
     let address = format!("http://{}/in/crm/contract", world.listen);
