@@ -213,6 +213,15 @@ async fn serve_park_mend_replay_and_stop() {
     assert_eq!(parked[0]["fault"]["code"], "code-table-miss");
     assert_eq!(parked[0]["fault"]["field"], "customer.code");
     overviewed(&world).await;
+    let metrics = world.get("/metrics").await.1;
+    assert!(metrics.contains("# HELP tongbao_parked ") && metrics.contains(r#"free_bytes{disk="database"}"#));
+    for counter in [
+        r#"panics_total{connection="tax"} 0"#,
+        r#"poll_failures_total{connection="erp"} 0"#,
+        r#"attempts_total{connection="crm",class="defect",next="parked"} 0"#,
+    ] {
+        assert!(metrics.contains(counter), "the first one is to be seen as a rise: {counter}");
+    }
     // Other content under the same number is a conflict, the same content is not.
     assert_eq!(world.sender().send(contract("HT-1", "C1")).await.unwrap().status, 202);
     assert_eq!(world.sender().send(contract("HT-1", "C2")).await.unwrap().status, 409);
@@ -381,6 +390,9 @@ async fn drained_for_maintenance_and_taken_back() {
     for number in ["HT-1", "HT-2", "HT-3"] {
         assert_eq!(world.state(number, "invoice").await, "posted");
     }
+    let text = String::from_utf8(world.run(&["deliveries", "status"]).stdout).unwrap();
+    assert!(text.lines().next().unwrap().contains("升级"), "{text}");
+    assert_eq!(world.json(&["deliveries", "status"])["draining"]["reason"], "升级");
     let (code, body) = world.get("/readyz").await;
     assert!(code == 503 && body.contains(r#""draining":true"#), "{body}");
     let address = format!("http://{}/in/crm/contract", world.listen);
@@ -443,8 +455,9 @@ async fn archived_and_still_recognised() {
     let short = write(folder, "short.yaml", &format!("{text}retention: {{ keep_days: 3, archive: old }}\n"));
     let output = world.command_with(Path::new(&short), &["check"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "three days are no archive");
-    std::fs::write(&world.config, format!("{text}retention: {{ keep_days: 400, archive: old }}\n")).unwrap();
+    // The service starts without it, so that nobody but the commands below archives.
     let serving = world.serve();
+    std::fs::write(&world.config, format!("{text}retention: {{ keep_days: 400, archive: old }}\n")).unwrap();
     let lines = || {
         let mut lines = std::collections::BTreeMap::new();
         for entry in std::fs::read_dir(folder.join("old")).unwrap() {
@@ -462,10 +475,26 @@ async fn archived_and_still_recognised() {
         }
         lines
     };
+    // Where no file can be written, or another process is at it, no row is removed.
+    let blocked = || {
+        assert_eq!(world.run(&["drain", "--timeout", "5m"]).status.code(), Some(0));
+        let path = folder.join("old");
+        std::fs::write(&path, "not a folder").unwrap();
+        assert_eq!(world.run(&everything).status.code(), Some(1));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let lock = std::fs::File::create(path.join(".lock")).unwrap();
+        lock.try_lock().unwrap();
+        assert_eq!(world.run(&everything).status.code(), Some(1));
+        assert_ne!(world.json(&["deliveries", "list"]), json!([]));
+    };
     let mut known = 0;
     for number in ["HT-1", "HT-2"] {
         let sent = async || world.sender().send(contract(number, "C1")).await.unwrap().status;
         world.until("it is accepted", async || sent().await == 202).await;
+        if known == 0 {
+            blocked();
+        }
         let drained = world.json(&["drain", "--timeout", "5m"]);
         assert_eq!((&drained["drained"], &drained["left"]["parked"]), (&json!(true), &json!(0)));
         assert_eq!(world.json(&["archive"])["archived"]["events"], 0, "nothing is 400 days old");

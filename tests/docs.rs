@@ -164,3 +164,26 @@ fn the_mapping_guide_works() {
 fn the_runbook_works() {
     works("deploy/README.md", PREPARED);
 }
+
+/// All pages of the alerts, one after the other, beside a service that runs as in the readme.
+#[test]
+fn the_alert_pages_work() {
+    let mut run = Page::new();
+    for line in lines("README.md") {
+        run.run(&line);
+        if line == "tongbao serve &" {
+            break;
+        }
+    }
+    assert_eq!(run.running.len(), 2, "the stand-ins and the service");
+    let mut pages: Vec<PathBuf> =
+        std::fs::read_dir(root().join("deploy/alerts")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pages.sort();
+    assert!(pages.len() > 10);
+    for page in pages {
+        let name = page.strip_prefix(root()).unwrap().display().to_string();
+        for line in lines(&name) {
+            run.run(&line);
+        }
+    }
+}

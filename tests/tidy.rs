@@ -5,6 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tongbao_app::telemetry::{Kind, METRICS, Metric};
+use tongbao_model::diagnostic::Findings;
+use tongbao_model::yaml::{self, Node};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -181,6 +184,109 @@ fn shipped_mappings_compile_without_a_warning_and_pass_their_tests() {
     let failed: Vec<_> = tested.iter().filter(|(_, test)| test.failure.is_some()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(tested.len() >= 2 * paths.len());
+}
+
+/// Names and kinds of the metrics that the code counts, from the macros that count.
+fn counted() -> BTreeSet<(String, Kind)> {
+    let mut counted = BTreeSet::new();
+    let mut found = Vec::new();
+    for file in files("core", "rs").into_iter().chain(files("connectors", "rs")) {
+        let text = text(&file);
+        for (word, kind) in
+            [("counter!(", Kind::Counter), ("gauge!(", Kind::Gauge), ("histogram!(", Kind::Histogram)]
+        {
+            for after in text.split(&format!("metrics::{word}")).skip(1) {
+                let name = after.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+                found.push((name.unwrap_or_else(|| panic!("{}: {word}", shown(&file))).to_owned(), kind));
+            }
+        }
+    }
+    for (name, kind) in found {
+        counted.insert((name, kind));
+    }
+    counted
+}
+
+#[test]
+fn every_metric_is_described_and_every_description_is_of_a_metric() {
+    let described: BTreeSet<(String, Kind)> =
+        METRICS.iter().map(|metric| (metric.name.to_owned(), metric.kind)).collect();
+    assert_eq!(counted(), described);
+    assert_eq!(described.len(), METRICS.len());
+    let guide = text(&root().join("deploy/README.md"));
+    for word in guide.split(|c: char| !c.is_ascii_lowercase() && c != '_') {
+        let known = !word.starts_with("tongbao_") || METRICS.iter().any(|metric| metric.name == word);
+        assert!(known, "deploy/README.md speaks of {word}");
+    }
+}
+
+/// Alert rules name metrics and labels that are exported, each leads to a page, and no page is left over.
+#[test]
+fn alert_rules_pages_and_metrics_agree() {
+    let mut findings = Findings::new("alerts.yaml");
+    let rules = yaml::parse(&text(&root().join("deploy/alerts.yaml")), &mut findings).unwrap();
+    assert_eq!(findings.into_sorted().len(), 0);
+    let groups = rules.get("groups").unwrap().items();
+    let mut pages = BTreeSet::new();
+    let mut named = BTreeSet::new();
+    for rule in groups.iter().flat_map(|group| group.get("rules").unwrap().items()) {
+        let of = |key: &str| rule.get(key).and_then(Node::text).unwrap_or_default().to_owned();
+        let (alert, expression) = (of("alert"), of("expr"));
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let metrics: Vec<&Metric> = words
+            .filter(|word| word.starts_with("tongbao_"))
+            .map(|word| {
+                let is_it = |metric: &&Metric| {
+                    let parts = ["_sum", "_count"].map(|part| format!("{}{part}", metric.name));
+                    metric.name == word
+                        || (metric.kind == Kind::Histogram && parts.contains(&word.to_owned()))
+                };
+                METRICS.iter().find(is_it).unwrap_or_else(|| panic!("{alert}: nobody exports {word}"))
+            })
+            .collect();
+        assert!(!metrics.is_empty(), "{alert}: {expression}");
+        named.extend(metrics.iter().map(|metric| metric.name));
+        // Labels in `by (…)`, `on (…)` and `{…="…"}`; Prometheus adds `instance`.
+        let known: BTreeSet<&str> =
+            metrics.iter().flat_map(|metric| metric.labels).copied().chain(["instance"]).collect();
+        let grouped = ["by (", "on ("].iter().flat_map(|word| expression.split(word).skip(1));
+        let grouped = grouped.flat_map(|rest| rest.split(')').next().unwrap().split(','));
+        let matched =
+            expression.split('{').skip(1).flat_map(|rest| rest.split('}').next().unwrap().split(','));
+        for label in grouped.chain(matched) {
+            let label = label.split(['=', '!']).next().unwrap().trim();
+            assert!(known.contains(label), "{alert}: no label {label}");
+        }
+        let opened = expression.matches(['(', '[', '{']).count();
+        assert_eq!(opened, expression.matches([')', ']', '}']).count(), "{alert}: {expression}");
+        let annotations = rule.get("annotations").unwrap();
+        let summary = annotations.get("summary").and_then(Node::text).unwrap();
+        assert!(summary.contains(" / "), "{alert}: in two languages");
+        let page = annotations.get("runbook").and_then(Node::text).unwrap();
+        let read = text(&root().join(page));
+        assert_eq!(read.lines().next(), Some(format!("# {alert}").as_str()), "{page}");
+        for part in ["## 含义", "## 先看", "## 怎么办", "## Meaning", "## What to do", "```sh"] {
+            assert!(read.contains(part), "{page}: {part}");
+        }
+        assert!(pages.insert(page.to_owned()), "{page} is of two rules");
+    }
+    let there: BTreeSet<String> = files("deploy/alerts", "md").iter().map(|path| shown(path)).collect();
+    assert_eq!(pages, there);
+    for wanted in [
+        "tongbao_backlog_oldest_seconds",
+        "tongbao_circuit_open",
+        "tongbao_poll_failures_total",
+        "tongbao_publish_failures_total",
+        "tongbao_store_failures_total",
+        "tongbao_outbox_rows",
+        "tongbao_fenced_total",
+        "tongbao_panics_total",
+        "tongbao_refused_total",
+        "tongbao_paused_seconds",
+        "tongbao_disk_free_bytes",
+    ] {
+        assert!(named.contains(wanted), "nobody is told about {wanted}");
+    }
 }
 
 #[test]

@@ -219,8 +219,12 @@ async fn seal(store: &dyn Store, part: Part, before_ms: i64) -> Result<(), Archi
 
 /// Archives at an interval until told to stop.
 pub async fn keep(store: Arc<dyn Store>, retention: Retention, stop: CancellationToken) {
+    repeat(store, retention, FIRST, stop).await;
+}
+
+async fn repeat(store: Arc<dyn Store>, retention: Retention, first: Duration, stop: CancellationToken) {
     let Some(folder) = retention.archive.clone() else { return };
-    let mut pause = FIRST;
+    let mut pause = first;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -240,8 +244,66 @@ pub async fn keep(store: Arc<dyn Store>, retention: Retention, stop: Cancellatio
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::io::Read;
+    use std::os::unix::fs::PermissionsExt;
+    use tongbao_delivery::port::Intake;
+    use tongbao_model::Event;
+
+    fn event(key: &str) -> Intake {
+        let event = Event {
+            id: format!("e-{key}"),
+            kind: "contract.signed".into(),
+            source: "crm".into(),
+            key: key.into(),
+            revision: 1,
+            order_key: key.into(),
+            occurred_at_ms: 1,
+            digest: "d".into(),
+            record: r#"{"amount":0.10}"#.into(),
+            cause: None,
+        };
+        Intake { event, deliveries: Vec::new() }
+    }
+
+    /// What the service does by itself: what is old goes, what is young stays, month by month.
+    #[tokio::test]
+    async fn old_events_move_by_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/store.db", folder.path().display());
+        let store = tongbao_store::open(&url, tongbao_store::StoreOptions::default()).await.unwrap();
+        let now_ms = SystemClock.now_ms();
+        let month_ms = 31 * DAY_MS;
+        for (key, at_ms) in [("january", 1), ("february", month_ms), ("fresh", now_ms - 29 * DAY_MS)] {
+            store.accept(vec![event(key)], None, at_ms).await.unwrap();
+        }
+        // More than a page.
+        store.accept((0..250).map(|n| event(&format!("n{n}"))).collect(), None, 2).await.unwrap();
+        let (archive, stop) = (folder.path().join("archive"), CancellationToken::new());
+        let retention = Retention { keep_days: 30, archive: Some(archive.clone()) };
+        let task = tokio::spawn(repeat(store.clone(), retention, Duration::ZERO, stop.clone()));
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while store.archived("february").await.unwrap().is_empty() {
+            assert!(std::time::Instant::now() < deadline, "nothing was archived");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stop.cancel();
+        task.await.unwrap();
+        let count = |name: &str| {
+            let path = archive.join(name);
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            let mut text = String::new();
+            flate2::read::MultiGzDecoder::new(File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+            text.lines().count()
+        };
+        assert_eq!((count("1970-01.jsonl.gz"), count("1970-02.jsonl.gz")), (251, 1));
+        assert_eq!(store.find("january").await.unwrap(), []);
+        assert_eq!(store.find("n249").await.unwrap(), []);
+        assert_eq!(store.find("fresh").await.unwrap().len(), 1);
+        store.close().await;
+    }
 
     #[test]
     fn months_are_those_of_china() {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -183,10 +184,30 @@ fn number(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
+/// Sets the gauges of the disks. A folder that is not there yet has no number.
+fn measure(disks: &[(&'static str, PathBuf)]) {
+    for (disk, folder) in disks {
+        match rustix::fs::statvfs(folder) {
+            Ok(told) => {
+                let mebibytes = told.f_bavail.saturating_mul(told.f_frsize) / (1 << 20);
+                metrics::gauge!("tongbao_disk_free_bytes", "disk" => *disk)
+                    .set(number(mebibytes) * f64::from(1 << 20));
+            }
+            Err(error) => tracing::debug!(%error, disk, "the disk could not be measured"),
+        }
+    }
+}
+
 /// Sets the gauges at an interval until told to stop.
-pub async fn keep(service: Arc<Service>, stop: CancellationToken) {
+pub async fn keep(service: Arc<Service>, disks: Vec<(&'static str, PathBuf)>, stop: CancellationToken) {
     let mut gauges = Gauges::default();
+    let disks = Arc::new(disks);
     loop {
+        let asked = disks.clone();
+        // A disk of another machine may take its time.
+        if let Err(error) = tokio::task::spawn_blocking(move || measure(&asked)).await {
+            tracing::debug!(%error, "the disks could not be measured");
+        }
         match overview(service.store.as_ref(), &service.targets).await {
             Ok(list) => {
                 let (holds, circuits) = (service.engine.holds(), service.engine.circuits());

@@ -68,6 +68,10 @@ impl Poller {
         let cursor = self.store.cursor(&self.connection, stream).await.map_err(|error| error.to_string())?;
         let Polled { documents, cursor: position, more } =
             self.source.poll(stream, cursor.as_deref()).await.map_err(|failure| failure.fault.to_string())?;
+        // A poll may take longer than anybody who drains waits for it. What it brought comes with the next one.
+        if self.engine.holds().intake().is_some() {
+            return Ok(false);
+        }
         let now_ms = (self.clock)();
         let intakes: Vec<Intake> = documents
             .iter()

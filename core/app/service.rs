@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -138,13 +139,22 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
 }
 
 /// A relative SQLite path counts from the configuration's folder, whatever folder the process was started in.
-fn sqlite_path(url: &str, folder: &std::path::Path) -> String {
+fn sqlite_path(url: &str, folder: &Path) -> String {
     match url.strip_prefix("sqlite://") {
         Some(path) if !path.starts_with('/') && !path.starts_with(':') => {
             format!("sqlite://{}", folder.join(path).display())
         }
         _ => url.to_owned(),
     }
+}
+
+/// Folders whose disk must not fill up: of the database file, if it is one, and of the archive.
+fn disks(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    let url = sqlite_path(config.store.url.expose_secret(), &config.folder);
+    let file = url.strip_prefix("sqlite://").map(|path| path.split('?').next().unwrap_or(path));
+    let database = file.and_then(|file| Some(("database", Path::new(file).parent()?.to_owned())));
+    let archive = config.retention.archive.clone().map(|folder| ("archive", folder));
+    database.into_iter().chain(archive).collect()
 }
 
 /// With the embedded broker one process works on a SQLite file. The lock proves it, goes with the process however it
@@ -181,7 +191,7 @@ pub async fn take_over(
 /// The folder of a SQLite file. What goes wrong here is told by the open that follows.
 fn make_folder(url: &str) {
     let path = url.strip_prefix("sqlite://").map(|path| path.split('?').next().unwrap_or(path));
-    if let Some(parent) = path.and_then(|path| std::path::Path::new(path).parent()) {
+    if let Some(parent) = path.and_then(|path| Path::new(path).parent()) {
         let _ = std::fs::create_dir_all(parent);
     }
 }
@@ -268,6 +278,8 @@ impl Running {
             let (by, reason) = (&hold.who, &hold.why);
             tracing::warn!(by, reason, "draining: nothing is taken in until `tongbao drain --undo`");
         }
+        let polled = loaded.config.connections.iter().filter(|connection| !connection.polls.is_empty());
+        telemetry::zero(&service.targets, polled.map(|connection| &connection.name));
         let mut tasks = JoinSet::new();
         let router = router(service.clone(), loaded.config.server.body_bytes_max);
         let graceful = stopping.clone();
@@ -282,7 +294,7 @@ impl Running {
         tasks.spawn(follow_tables(tables, stopping.clone()));
         let retention = loaded.config.retention.clone();
         tasks.spawn(archive::keep(service.store.clone(), retention, stopping.clone()));
-        tasks.spawn(overview::keep(service.clone(), stopping.clone()));
+        tasks.spawn(overview::keep(service.clone(), disks(&loaded.config), stopping.clone()));
         tasks.spawn(telemetry::keep(stopping));
         Ok(Running { service, address, stop_ms: loaded.config.server.stop_ms, tasks, _lock: lock })
     }

@@ -22,6 +22,135 @@ pub fn json_logs() {
         .try_init();
 }
 
+/// How a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Only rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Samples, exported as quantiles, `_sum` and `_count`.
+    Histogram,
+}
+
+/// A metric this program exports.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Name.
+    pub name: &'static str,
+    /// Kind.
+    pub kind: Kind,
+    /// Labels.
+    pub labels: &'static [&'static str],
+    /// For people.
+    pub help: &'static str,
+}
+
+const fn metric(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric { name, kind, labels, help }
+}
+
+/// Everything that is exported. Alert rules may name these and nothing else.
+pub const METRICS: &[Metric] = &[
+    metric(
+        "tongbao_events_accepted_total",
+        Kind::Counter,
+        &["outcome"],
+        "Events taken in: new, repeat, conflict, late",
+    ),
+    metric(
+        "tongbao_refused_total",
+        Kind::Counter,
+        &["connection", "code"],
+        "Requests refused for their signature",
+    ),
+    metric("tongbao_poll_failures_total", Kind::Counter, &["connection"], "Polls that failed"),
+    metric("tongbao_published_total", Kind::Counter, &["connection"], "Outbox rows confirmed by the broker"),
+    metric(
+        "tongbao_publish_failures_total",
+        Kind::Counter,
+        &["connection"],
+        "Outbox rows the broker did not take",
+    ),
+    metric("tongbao_swept_total", Kind::Counter, &[], "Stalled deliveries put back into the outbox"),
+    metric(
+        "tongbao_attempts_total",
+        Kind::Counter,
+        &["connection", "class", "next"],
+        "Attempts by class and what follows",
+    ),
+    metric("tongbao_call_seconds", Kind::Histogram, &["connection"], "Duration of calls"),
+    metric("tongbao_fenced_total", Kind::Counter, &["connection"], "Outcomes that came after their lease"),
+    metric("tongbao_panics_total", Kind::Counter, &["connection"], "Deliveries on which the program failed"),
+    metric("tongbao_store_failures_total", Kind::Counter, &[], "Failed calls to the database"),
+    metric("tongbao_circuit_open", Kind::Gauge, &["connection"], "1 while a connection is left alone"),
+    metric("tongbao_backlog", Kind::Gauge, &["connection"], "Deliveries pending, waiting or being called"),
+    metric("tongbao_backlog_oldest_seconds", Kind::Gauge, &["connection"], "Age of the oldest of these"),
+    metric("tongbao_parked", Kind::Gauge, &["connection", "class"], "Deliveries that wait for a person"),
+    metric("tongbao_outbox_rows", Kind::Gauge, &["connection"], "Rows that are to be handed to the broker"),
+    metric("tongbao_paused_seconds", Kind::Gauge, &["connection"], "How long a connection has been paused"),
+    metric("tongbao_draining", Kind::Gauge, &[], "1 while nothing is taken in"),
+    metric(
+        "tongbao_disk_free_bytes",
+        Kind::Gauge,
+        &["disk"],
+        "Free space for the database file and the archive",
+    ),
+    metric("tongbao_archived_events_total", Kind::Counter, &[], "Events moved into archive files"),
+    metric("tongbao_archive_failures_total", Kind::Counter, &[], "Runs of the archive that failed"),
+];
+
+/// Tells the recorder what each metric is.
+fn describe() {
+    for Metric { name, kind, help, .. } in METRICS.iter().copied() {
+        match kind {
+            Kind::Counter => metrics::describe_counter!(name, help),
+            Kind::Gauge => metrics::describe_gauge!(name, help),
+            Kind::Histogram => metrics::describe_histogram!(name, help),
+        }
+    }
+}
+
+/// Classes that park.
+const PARKS: [Class; 8] = [
+    Class::Rejected,
+    Class::Conflict,
+    Class::Throttled(None),
+    Class::Unavailable,
+    Class::Unauthorized,
+    Class::Unknown,
+    Class::Misconfigured,
+    Class::Defect,
+];
+
+/// Begins the counters that alerts look at with 0. A series that appears with its first count is no rise to
+/// Prometheus: the first panic would go unnoticed.
+pub fn zero<'a>(targets: &'a [String], polled: impl Iterator<Item = &'a String>) {
+    metrics::counter!("tongbao_store_failures_total").increment(0);
+    metrics::counter!("tongbao_archive_failures_total").increment(0);
+    for target in targets {
+        let connection = || target.clone();
+        metrics::counter!("tongbao_publish_failures_total", "connection" => connection()).increment(0);
+        metrics::counter!("tongbao_fenced_total", "connection" => connection()).increment(0);
+        metrics::counter!("tongbao_panics_total", "connection" => connection()).increment(0);
+        for class in PARKS {
+            metrics::counter!(
+                "tongbao_attempts_total",
+                "connection" => connection(), "class" => class.name(), "next" => "parked"
+            )
+            .increment(0);
+        }
+    }
+    for connection in polled {
+        metrics::counter!("tongbao_poll_failures_total", "connection" => connection.clone()).increment(0);
+    }
+}
+
 /// Installs the process-wide recorder, once.
 pub fn metrics() -> PrometheusHandle {
     static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
@@ -31,6 +160,7 @@ pub fn metrics() -> PrometheusHandle {
             let handle = recorder.handle();
             // Only this function installs one, and only once.
             let _ = metrics::set_global_recorder(recorder);
+            describe();
             handle
         })
         .clone()

@@ -672,7 +672,7 @@ pub trait Store: Send + Sync {
     /// Ends a hold. Answers whether there was one.
     async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool>;
 
-    /// Holds that stand, and those that ended at this time or later, newest first; 1,000 at most.
+    /// Holds that stand, and the latest 1,000 of those that ended at this time or later, newest first.
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>>;
 
     /// Of the next `limit` events accepted before a time, those whose deliveries are all final and unchanged since then.

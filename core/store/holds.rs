@@ -8,13 +8,15 @@ use crate::error::Fail;
 use crate::limits::{self, KEY, NAME};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect,
 };
 use tongbao_delivery::port::{Hold, StoreError, Stored, Subject};
 
-/// Holds in one answer at most, the newest.
+/// Ended holds in one answer at most, the latest.
 const MOST: u64 = 1_000;
+/// Ended holds are kept so long.
+const KEPT_MS: i64 = 400 * 86_400_000;
 /// Characters of a reason.
 const REASON: u32 = 500;
 
@@ -63,6 +65,10 @@ pub async fn hold(txn: &DatabaseTransaction, ask: &Ask) -> Result<bool, Fail> {
         ended_by: Set(None),
     };
     holds::Entity::insert(row).exec_without_returning(txn).await?;
+    holds::Entity::delete_many()
+        .filter(holds::Column::UntilMs.lt(ask.now_ms.saturating_sub(KEPT_MS)))
+        .exec(txn)
+        .await?;
     Ok(true)
 }
 
@@ -99,17 +105,19 @@ async fn last(txn: &DatabaseTransaction, ask: &Ask) -> Result<Option<holds::Mode
     Ok(row)
 }
 
-/// Holds that stand, and those that ended at a time or later; newest first.
+/// Holds that stand, and the latest of those that ended at a time or later; newest first.
 pub async fn list<C: ConnectionTrait>(db: &C, ended_from_ms: i64) -> Result<Vec<Hold>, Fail> {
     use holds::Column as H;
-    let which = Condition::any().add(H::UntilMs.is_null()).add(H::UntilMs.gte(ended_from_ms));
-    let rows = holds::Entity::find()
-        .filter(which)
+    // On their own: however many have come and gone since, one that stands is never left out.
+    let mut rows = holds::Entity::find().filter(H::UntilMs.is_null()).all(db).await?;
+    let ended = holds::Entity::find()
+        .filter(H::UntilMs.gte(ended_from_ms))
         .order_by_desc(H::SinceMs)
-        .order_by_asc(H::Name)
         .limit(MOST)
         .all(db)
         .await?;
+    rows.extend(ended);
+    rows.sort_by(|one, other| other.since_ms.cmp(&one.since_ms).then_with(|| one.name.cmp(&other.name)));
     rows.into_iter().map(shown).collect()
 }
 

@@ -186,12 +186,11 @@ pub async fn counts(db: &DatabaseConnection) -> Result<Vec<Count>, Fail> {
     rows.into_iter().map(count).collect()
 }
 
-/// What is not done, per connection. The index `deliveries_state` holds all that is asked for, and the done are another
-/// part of it: a million posted deliveries cost nothing here.
-pub async fn overview(db: &DatabaseConnection) -> Result<Vec<Overview>, Fail> {
-    use {deliveries::Column as D, outbox::Column as O};
+/// Counts and first sequence numbers of what is not done.
+fn not_done() -> Select<deliveries::Entity> {
+    use deliveries::Column as D;
     let open = [State::Pending, State::Calling, State::Waiting, State::Parked, State::Rejected];
-    let rows: Vec<(String, String, Option<String>, i64, i64)> = deliveries::Entity::find()
+    deliveries::Entity::find()
         .select_only()
         .columns([D::Target, D::State, D::Class])
         .column_as(D::Seq.count(), "count")
@@ -200,9 +199,13 @@ pub async fn overview(db: &DatabaseConnection) -> Result<Vec<Overview>, Fail> {
         .group_by(D::Target)
         .group_by(D::State)
         .group_by(D::Class)
-        .into_tuple()
-        .all(db)
-        .await?;
+}
+
+/// What is not done, per connection. The index `deliveries_state` holds all that is asked for, and the done are another
+/// part of it: a million posted deliveries cost nothing here.
+pub async fn overview(db: &DatabaseConnection) -> Result<Vec<Overview>, Fail> {
+    use {deliveries::Column as D, outbox::Column as O};
+    let rows: Vec<(String, String, Option<String>, i64, i64)> = not_done().into_tuple().all(db).await?;
     let mut of: BTreeMap<String, (Overview, Option<i64>)> = BTreeMap::new();
     for (target, state, class, count, oldest) in rows {
         let (one, first) = of.entry(target).or_default();
@@ -286,4 +289,26 @@ pub async fn table_rows(db: &DatabaseConnection, table: Option<&str>) -> Result<
 pub async fn tables_revision(db: &DatabaseConnection) -> Result<i64, Fail> {
     let row = counters::Entity::find_by_id(counters::TABLES.to_owned()).one(db).await?;
     Ok(row.map_or(0, |row| row.at))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
+
+    /// Asked every few seconds, whatever the size of the table.
+    #[tokio::test]
+    async fn the_overview_reads_an_index_and_no_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/plan.db", folder.path().display());
+        let db = crate::open::connect(&url, crate::StoreOptions::default()).await.unwrap();
+        let sql = not_done().build(DbBackend::Sqlite).to_string();
+        let plan = Statement::from_string(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"));
+        let rows = db.read.query_all_raw(plan).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+        let search = "SEARCH deliveries USING COVERING INDEX deliveries_state (state=?)";
+        assert!(plan.iter().any(|step| step == search), "{plan:?}");
+        db.close().await;
+    }
 }

@@ -692,6 +692,17 @@ pub async fn a_pause_has_one_beginning_and_one_end(combination: Combination) {
     emptied(store, 6_500).await;
     store.hold(erp(), "r", "", 7_000).await.unwrap();
     assert_eq!(store.sweep(90_000, 90_000).await.unwrap(), 2);
+    // Years of others coming and going: what stands is known, what ended long ago is not kept.
+    let crm = || Subject::Connection("crm".into());
+    for round in 1..=1_010 {
+        let now_ms = 86_400_000 * round;
+        assert!(store.hold(crm(), "cron", "", now_ms).await.unwrap());
+        assert!(store.release(crm(), "cron", now_ms + 1).await.unwrap());
+    }
+    let known = store.holds(0).await.unwrap();
+    let standing: Vec<_> = known.iter().filter(|hold| hold.until_ms.is_none()).collect();
+    assert_eq!(standing.iter().map(|hold| hold.since_ms).collect::<Vec<_>>(), [7_000, 1_500]);
+    assert_eq!(known.len() - standing.len(), 401);
     other.close().await;
     store.close().await;
 }

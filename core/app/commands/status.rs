@@ -33,6 +33,9 @@ pub async fn run(config: &Path, as_json: bool) -> Exit {
     if as_json {
         output::json(&status);
     } else {
+        if let Some(hold) = status.get("draining").filter(|hold| !hold.is_null()) {
+            output::line(&format!("排空中，不接收单据 / draining, nothing is taken in: {}", paused(hold)));
+        }
         output::line(table(&status).trim_end());
     }
     Exit::Ok
