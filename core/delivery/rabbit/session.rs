@@ -99,6 +99,11 @@ fn watch_connection(inner: &Arc<Inner>, session: &Arc<Session>) {
 }
 
 impl Session {
+    /// Whether the broker takes no messages for now: publishing waits until its alarm is over.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
     /// Declares the delay ladder and the work queues. On a channel of its own: a declaration that contradicts
     /// what is there closes the channel.
     pub(super) async fn declare(&self, topology: &Topology, specs: &[QueueSpec]) -> Result<(), BrokerError> {
