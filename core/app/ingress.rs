@@ -37,6 +37,16 @@ pub async fn receive(
             .increment(1);
         return refuse(StatusCode::UNAUTHORIZED, &[fault]);
     }
+    if service.engine.is_full() {
+        let fault = Fault::new(
+            Code::BacklogFull,
+            "积压已达上限，请稍后重发",
+            "too much is waiting to be delivered: send again later",
+        );
+        let code = fault.code.as_str();
+        metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => code).increment(1);
+        return come_back(fault);
+    }
     accept(&service, &connection, source.as_ref(), &request, now_ms).await
 }
 
@@ -74,9 +84,7 @@ async fn accept(
                 "数据库暂不可用，请稍后重发",
                 "the database is not available: send again later",
             );
-            let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &[fault]);
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
-            response
+            come_back(fault)
         }
     }
 }
@@ -137,6 +145,13 @@ fn inbound(path: String, query: Option<&str>, headers: &HeaderMap, body: &Bytes)
             .collect(),
         body: body.to_vec(),
     }
+}
+
+/// Not now: nothing was stored, the sender keeps the document and sends it again.
+fn come_back(fault: Fault) -> Response {
+    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &[fault]);
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+    response
 }
 
 fn refuse(status: StatusCode, faults: &[Fault]) -> Response {

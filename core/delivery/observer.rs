@@ -12,6 +12,8 @@ pub trait Observer: Send + Sync {
     fn published(&self, _target: &str, _count: usize) {}
     /// Outbox rows were not taken by the broker and stay.
     fn publish_failed(&self, _target: &str, _count: usize) {}
+    /// So many rows wait in the outbox, counted now and then.
+    fn outbox(&self, _rows: u64) {}
     /// Deliveries were put back into the outbox by the sweeper.
     fn swept(&self, _count: u64) {}
     /// An attempt has ended and is stored.

@@ -429,6 +429,9 @@ pub trait Store: Send + Sync {
     /// [`Store::outbox`] otherwise: each connection has its own relay, so that a full queue stops only its own.
     async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>>;
 
+    /// How many rows wait in the outbox. Counts them: not for every request.
+    async fn outbox_count(&self) -> Stored<u64>;
+
     /// Removes outbox rows that the broker has confirmed and notes on their deliveries when.
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()>;
 

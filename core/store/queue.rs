@@ -10,7 +10,7 @@ use crate::read::selected;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Binding, Filter, OutboxRow, State};
@@ -38,6 +38,11 @@ pub async fn rows(
     };
     let rows = query.order_by_asc(Column::Id).limit(limit).all(db).await?;
     Ok(rows.into_iter().map(shown).collect())
+}
+
+/// How many rows there are.
+pub async fn count(db: &DatabaseConnection) -> Result<u64, Fail> {
+    Ok(outbox::Entity::find().count(db).await?)
 }
 
 /// Removes published rows and notes when on their deliveries.

@@ -14,7 +14,9 @@ const TOP: &[&str] =
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
 const BROKER: &[&str] = &["kind", "url", "prefix", "ca"];
-const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "stalled_ms"];
+/// `outbox_max`: rows that may wait in the outbox (5,000,000 unless set); beyond it the intake answers 503 and polls
+/// pause until there is room. The others as [`RelaySettings`] has them.
+const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "stalled_ms", "outbox_max"];
 const BUILTIN: &[&str] = &["delivery", "retry"];
 const CONNECTION: &[&str] = &["connector", "settings", "receives", "polls", "delivery", "retry"];
 const RECEIVES: &[&str] = &["event", "mapping", "order_by", "on_fault"];
@@ -211,6 +213,7 @@ impl Reader<'_> {
             idle_ms: self.number(node, "idle_ms", default.idle_ms),
             sweep_ms: self.number(node, "sweep_ms", default.sweep_ms),
             stalled_ms: self.number(node, "stalled_ms", default.stalled_ms),
+            outbox_max: self.number(node, "outbox_max", default.outbox_max),
         };
         if let Some(problem) = relay.problem() {
             self.findings.error(
