@@ -33,6 +33,9 @@ use std::sync::Arc;
 type Case = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
 fn main() {
+    if std::env::var_os("TONGBAO_TEST_LOG").is_some() {
+        tracing_subscriber::fmt().with_env_filter("tongbao_delivery=debug,tongbao_store=debug").init();
+    }
     let mut arguments = Arguments::from_args();
     // Cases wait for processes, leases and servers most of the time; more of them would only wait for each other.
     arguments.test_threads.get_or_insert(6);

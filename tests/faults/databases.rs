@@ -1,6 +1,7 @@
 //! PostgreSQL restarted, connections cut in the middle of transactions, a pool that is too small, a disk that is full:
 //! the intake says 503 and when to come back, and nothing that got a 202 is lost.
 
+use super::brokers::on_servers;
 use super::crashing::undisturbed_leaves;
 use super::digest;
 use super::documents::Batch;
@@ -31,10 +32,6 @@ pub fn cases() -> Vec<(String, Case)> {
         cases.push(case("sqlite_disk_full", Box::new(|| Box::pin(sqlite_disk_full()))));
     }
     cases
-}
-
-async fn on_servers<T: Send + 'static>(work: impl FnOnce(&'static Servers) -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(|| work(Servers::get())).await.unwrap()
 }
 
 /// An answer to a contract that is in no batch, as a sender sees it.

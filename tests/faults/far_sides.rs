@@ -44,7 +44,7 @@ async fn serving(name: &str) -> (Household, Life) {
 }
 
 /// The ERP behind a proxy; the service is not started yet.
-async fn behind_a_proxy(name: &str) -> (Household, Proxy) {
+pub async fn behind_a_proxy(name: &str) -> (Household, Proxy) {
     let household = Household::over(name, None, None).await;
     let sandbox = household.sandbox.url();
     let port: u16 = sandbox.rsplit_once(':').unwrap().1.parse().unwrap();

@@ -19,6 +19,8 @@ use tongbao_store::StoreOptions;
 
 /// Longest wait for anything; the machine may be busy with builds.
 pub const PATIENCE: Duration = Duration::from_secs(90);
+/// Pause between polls of the services.
+pub const POLL_MS: u64 = 300;
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(60);
 
@@ -106,7 +108,7 @@ impl Household {
             store,
             rabbit,
             retry_ms: 50,
-            poll_ms: 300,
+            poll_ms: POLL_MS,
             in_flight: 4,
             ..quick
         };
