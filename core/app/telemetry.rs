@@ -72,8 +72,8 @@ impl Observer for Counters {
     }
 
     fn outbox(&self, rows: u64) {
-        // A gauge is a float; what it loses beyond 2^53 rows nobody misses.
-        metrics::gauge!("tongbao_outbox_rows").set(rows as f64);
+        let rows = f64::from(u32::try_from(rows).unwrap_or(u32::MAX));
+        metrics::gauge!("tongbao_outbox_rows").set(rows);
     }
 
     fn swept(&self, count: u64) {
