@@ -59,8 +59,8 @@ impl Poller {
         }
     }
 
-    /// One poll; answers whether more is waiting. None while too much waits to be delivered: what is not fetched stays
-    /// where it is.
+    /// One poll; answers whether more is waiting. None while too much waits to be delivered: what is not
+    /// fetched stays where it is.
     pub async fn once(&self) -> Result<bool, String> {
         if self.engine.is_full() {
             return Err("too much is waiting to be delivered".to_owned());

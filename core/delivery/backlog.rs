@@ -1,8 +1,8 @@
 //! How much waits in the outbox, without asking the database each time.
 //!
-//! Counted exactly at start and with every sweep; in between, what this process accepts and what it publishes is added
-//! and taken off. What other processes do in the meantime is not seen: with several of them the bound is overstepped by
-//! no more than they accept between two sweeps.
+//! Counted exactly at start and with every sweep; in between, what this process accepts and what it publishes
+//! is added and taken off. What other processes do in the meantime is not seen: with several of them the
+//! bound is overstepped by no more than they accept between two sweeps.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

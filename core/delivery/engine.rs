@@ -147,8 +147,8 @@ impl Engine {
         self.shared.accept(intakes, cursor).await
     }
 
-    /// Whether so much waits in the outbox that nothing from outside should be accepted now. Cheap; a caller that has no
-    /// sender to turn away may accept all the same.
+    /// Whether so much waits in the outbox that nothing from outside should be accepted now. Cheap; a caller
+    /// that has no sender to turn away may accept all the same.
     pub fn is_full(&self) -> bool {
         self.shared.backlog.is_full()
     }

@@ -96,8 +96,8 @@ pub struct RelaySettings {
     pub sweep_ms: u32,
     /// A delivery that was published so long ago and has not been taken counts as stalled.
     pub stalled_ms: u32,
-    /// Rows that may wait in the outbox. Beyond it nothing is accepted from outside: senders keep what they have and
-    /// come back. What follows from accepted events is never refused.
+    /// Rows that may wait in the outbox. Beyond it nothing is accepted from outside: senders keep what they
+    /// have and come back. What follows from accepted events is never refused.
     pub outbox_max: u64,
 }
 

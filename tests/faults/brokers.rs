@@ -1,5 +1,5 @@
-//! RabbitMQ restarted, killed, out of memory, without its queues, behind a bad network: everything accepted is
-//! delivered once, with the same engine running all the time.
+//! RabbitMQ restarted, killed, out of memory, without its queues, behind a bad network: everything accepted
+//! is delivered once, with the same engine running all the time.
 
 use crate::Case;
 use crate::proxy::{Mode, Proxy};

@@ -1,5 +1,5 @@
-//! PostgreSQL restarted, connections cut in the middle of transactions, a pool that is too small, a disk that is full:
-//! the intake says 503 and when to come back, and nothing that got a 202 is lost.
+//! PostgreSQL restarted, connections cut in the middle of transactions, a pool that is too small, a disk that
+//! is full: the intake says 503 and when to come back, and nothing that got a 202 is lost.
 
 use super::brokers::on_servers;
 use super::crashing::undisturbed_leaves;
@@ -95,7 +95,8 @@ async fn postgres_restarted_under_load() {
     ends_as_undisturbed(&mut household, life, &mut batch, SOME).await;
 }
 
-/// Cut off at moments that fall between any two bytes: whether a commit took place is then not known to the client.
+/// Cut off at moments that fall between any two bytes: whether a commit took place is then not known to the
+/// client.
 async fn cut_in_mid_transaction(server: &'static str) {
     let database = format!("cut_{server}");
     let url = on_servers(move |servers| match server {
@@ -161,7 +162,8 @@ async fn full_and_room_again(
 
 /// A file system without room: a small one in memory, which only the service sees and which goes with it.
 async fn sqlite_disk_full() {
-    const MOUNT: &str = "mount -t tmpfs -o size=3m tmpfs \"$1/disk\" && cp \"$1/tongbao.db\" \"$1/disk\" && shift && exec \"$@\"";
+    const MOUNT: &str = "mount -t tmpfs -o size=3m tmpfs \"$1/disk\" && \
+        cp \"$1/tongbao.db\" \"$1/disk\" && shift && exec \"$@\"";
     let household = Household::over("disk full", None, None).await;
     household.rewrite(&[("sqlite://tongbao.db", "sqlite://disk/tongbao.db")]);
     std::fs::create_dir(household.folder.path().join("disk")).unwrap();

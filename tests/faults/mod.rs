@@ -11,8 +11,8 @@ mod process;
 
 use crate::Case;
 
-/// Every case with its name. Most of the crash matrix keeps the processors busy and most of the others wait, some of them
-/// for each other, so they are taken by turns.
+/// Every case with its name. Most of the crash matrix keeps the processors busy and most of the others wait,
+/// some of them for each other, so they are taken by turns.
 pub fn all() -> Vec<(String, Case)> {
     let mut others =
         [brokers::cases(), pressure::cases(), databases::cases(), far_sides::cases()].into_iter().flatten();

@@ -1,5 +1,5 @@
-//! More comes in than goes out: beyond the outbox's bound senders are told to come back, nothing is dropped, and it goes on
-//! by itself when there is room.
+//! More comes in than goes out: beyond the outbox's bound senders are told to come back, nothing is dropped,
+//! and it goes on by itself when there is room.
 
 use super::brokers::{FRAIL, on_servers};
 use super::databases::{SOME, assert_comes_back, ends_as_undisturbed, post};
@@ -27,8 +27,8 @@ pub fn cases() -> Vec<(String, Case)> {
 /// Rows the outbox may hold in these cases; a contract brings three.
 const BOUND: &[(&str, &str)] = &[("relay: {", "relay: { outbox_max: 10,")];
 
-/// Sends contracts of the batch and of nobody by turns until one is refused for the backlog. A refused one is not
-/// stored.
+/// Sends contracts of the batch and of nobody by turns until one is refused for the backlog. A refused one is
+/// not stored.
 async fn fill(household: &mut Household, life: &mut Life, batch: &mut Batch) {
     let mut strays = 0;
     until("the intake is full", async || {

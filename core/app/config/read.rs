@@ -14,8 +14,8 @@ const TOP: &[&str] =
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
 const BROKER: &[&str] = &["kind", "url", "prefix", "ca"];
-/// `outbox_max`: rows that may wait in the outbox (5,000,000 unless set); beyond it the intake answers 503 and polls
-/// pause until there is room. The others as [`RelaySettings`] has them.
+/// `outbox_max`: rows that may wait in the outbox (5,000,000 unless set); beyond it the intake answers 503
+/// and polls pause until there is room. The others as [`RelaySettings`] has them.
 const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "stalled_ms", "outbox_max"];
 const BUILTIN: &[&str] = &["delivery", "retry"];
 const CONNECTION: &[&str] = &["connector", "settings", "receives", "polls", "delivery", "retry"];
@@ -230,7 +230,8 @@ impl Reader<'_> {
         refuse_unknown(node, BUILTIN, self.findings);
         let empty = Node { place: node.place, content: Content::Map(Vec::new()) };
         let section = |key: &str| node.get(key).unwrap_or(&empty);
-        // Nothing far is called: what takes longer than this is not coming back, and after a crash nobody waits long.
+        // Nothing far is called: what takes longer than this is not coming back, and after a crash nobody
+        // waits long.
         let usual =
             TargetSettings { call_timeout_ms: 20_000, lease_ms: 30_000, ..TargetSettings::named(LEDGER) };
         self.target(usual, section("delivery"), section("retry"))
