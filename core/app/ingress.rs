@@ -8,9 +8,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tongbao_connect::{Inbound, Incoming, Source};
-use tongbao_delivery::port::{Accepted, Intake};
+use tongbao_delivery::port::{Accepted, Intake, StoreError};
 use tongbao_model::{Code, Fault};
+
+/// Longest wait for the store. Senders commonly give up after ten seconds, and then know neither that nothing
+/// was accepted nor when to come back. Should it be stored after all, what they send again is a repeat.
+const STORE_LIMIT: Duration = Duration::from_secs(8);
 
 /// `POST /in/{connection}` and below: 202 once everything is committed.
 pub async fn receive(
@@ -75,7 +80,8 @@ async fn accept(
         .iter()
         .map(|intake| (intake.event.id.clone(), intake.event.kind.clone(), intake.event.key.clone()))
         .collect();
-    match service.engine.accept(intakes, None).await {
+    let stored = tokio::time::timeout(STORE_LIMIT, service.engine.accept(intakes, None)).await;
+    match stored.unwrap_or_else(|_| Err(StoreError::Unavailable("it takes too long".to_owned()))) {
         Ok(accepted) => outcome(&told, &accepted, decoded.reply),
         Err(error) => {
             tracing::warn!(%error, connection, "nothing accepted: the store failed");

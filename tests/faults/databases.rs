@@ -11,11 +11,15 @@ use crate::proxy::Proxy;
 use crate::servers::{End, Servers};
 use crate::world::until;
 use std::process::Command;
+use std::time::{Duration, Instant};
 use tongbao_app::stage::CRM_SECRET;
 use tongbao_sandbox::crm::WebhookSender;
 
 /// Contracts of a case.
 pub const SOME: usize = 24;
+
+/// How long senders commonly wait for an answer.
+const SENDER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The cases.
 pub fn cases() -> Vec<(String, Case)> {
@@ -87,7 +91,9 @@ async fn postgres_restarted_under_load() {
     batch.send(&household.sender, &household.sandbox, SOME / 2).await;
     until("work is under way", async || household.sandbox.orders().len() > 3).await;
     on_servers(|servers| servers.stop_frail_postgres(End::Quit)).await;
+    let asked = Instant::now();
     assert_comes_back(&post(&household, "HT-nobody").await, "target-unavailable");
+    assert!(asked.elapsed() < SENDER_LIMIT, "answered after {:?}", asked.elapsed());
     let ready = household.client.get(format!("{}/readyz", household.url)).send().await.unwrap();
     assert_eq!(ready.status(), 503);
     life.assert_alive();
