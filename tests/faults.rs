@@ -1,8 +1,8 @@
-//! Crashes and real faults of everything around the service: after each one nothing is lost, nothing is there twice,
-//! and it goes on by itself.
+//! Crashes and real faults of everything around the service: after each one nothing is lost, nothing is there
+//! twice, and it goes on by itself.
 //!
-//! `cargo test -p tongbao-tests --test faults -- crash` runs the crash matrix, `-- sqlite_embedded` one combination of it;
-//! a name runs one case. The binary is taken from beside the test: `cargo build` first.
+//! `cargo test -p tongbao-tests --test faults -- crash` runs the crash matrix, `-- sqlite_embedded` one
+//! combination of it; a name runs one case. The binary is taken from beside the test: `cargo build` first.
 
 #![recursion_limit = "256"]
 #![allow(
@@ -33,8 +33,12 @@ use std::sync::Arc;
 type Case = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
 fn main() {
+    if std::env::var_os("TONGBAO_TEST_LOG").is_some() {
+        tracing_subscriber::fmt().with_env_filter("tongbao_delivery=debug,tongbao_store=debug").init();
+    }
     let mut arguments = Arguments::from_args();
-    // Cases wait for processes, leases and servers most of the time; more of them would only wait for each other.
+    // Cases wait for processes, leases and servers most of the time; more of them would only wait for each
+    // other.
     arguments.test_threads.get_or_insert(6);
     let runtime =
         Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap());

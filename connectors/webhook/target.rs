@@ -159,8 +159,8 @@ impl WebhookTarget {
     }
 }
 
-/// The far side's id where its answer names one. None is made up where it does not, or where the answer cannot be read:
-/// another answer may name it.
+/// The far side's id where its answer names one. None is made up where it does not, or where the answer
+/// cannot be read: another answer may name it.
 fn remote(task: &Task, reply: &Reply) -> Remote {
     let id = reply.json().and_then(|body| match body.get("id") {
         Some(Value::String(text)) => Some(text.clone()),

@@ -8,9 +8,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tongbao_connect::{Inbound, Incoming, Source};
-use tongbao_delivery::port::{Accepted, Intake};
+use tongbao_delivery::port::{Accepted, Intake, StoreError};
 use tongbao_model::{Code, Fault};
+
+/// Longest wait for the store. Senders commonly give up after ten seconds, and then know neither that nothing
+/// was accepted nor when to come back. Should it be stored after all, what they send again is a repeat.
+const STORE_LIMIT: Duration = Duration::from_secs(8);
 
 /// `POST /in/{connection}` and below: 202 once everything is committed.
 pub async fn receive(
@@ -32,17 +37,28 @@ pub async fn receive(
         return refuse(StatusCode::NOT_FOUND, &[fault]);
     };
     if service.is_draining() {
-        return later(
+        let fault = Fault::new(
+            Code::TargetUnavailable,
             "系统维护中，暂不接收，请稍后重发",
             "nothing is taken in during maintenance: send again later",
-            "60",
         );
+        return come_back(fault, "60");
     }
     let now_ms = service.now_ms();
     if let Err(fault) = source.verify(&request, now_ms) {
         metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => fault.code.as_str())
             .increment(1);
         return refuse(StatusCode::UNAUTHORIZED, &[fault]);
+    }
+    if service.engine.is_full() {
+        let fault = Fault::new(
+            Code::BacklogFull,
+            "积压已达上限，请稍后重发",
+            "too much is waiting to be delivered: send again later",
+        );
+        let code = fault.code.as_str();
+        metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => code).increment(1);
+        return come_back(fault, "5");
     }
     accept(&service, &connection, source.as_ref(), &request, now_ms).await
 }
@@ -72,21 +88,19 @@ async fn accept(
         .iter()
         .map(|intake| (intake.event.id.clone(), intake.event.kind.clone(), intake.event.key.clone()))
         .collect();
-    match service.engine.accept(intakes, None).await {
+    let stored = tokio::time::timeout(STORE_LIMIT, service.engine.accept(intakes, None)).await;
+    match stored.unwrap_or_else(|_| Err(StoreError::Unavailable("it takes too long".to_owned()))) {
         Ok(accepted) => outcome(&told, &accepted, decoded.reply),
         Err(error) => {
             tracing::warn!(%error, connection, "nothing accepted: the store failed");
-            later("数据库暂不可用，请稍后重发", "the database is not available: send again later", "5")
+            let fault = Fault::new(
+                Code::TargetUnavailable,
+                "数据库暂不可用，请稍后重发",
+                "the database is not available: send again later",
+            );
+            come_back(fault, "5")
         }
     }
-}
-
-/// 503 with the number of seconds after which to send again.
-fn later(zh: &str, en: &str, after: &'static str) -> Response {
-    let mut response =
-        refuse(StatusCode::SERVICE_UNAVAILABLE, &[Fault::new(Code::TargetUnavailable, zh, en)]);
-    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(after));
-    response
 }
 
 /// Translates a request's documents: all of them, or the faults of those that cannot be.
@@ -145,6 +159,13 @@ fn inbound(path: String, query: Option<&str>, headers: &HeaderMap, body: &Bytes)
             .collect(),
         body: body.to_vec(),
     }
+}
+
+/// Not now: nothing was stored, the sender keeps the document and sends it again after so many seconds.
+fn come_back(fault: Fault, after: &'static str) -> Response {
+    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &[fault]);
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(after));
+    response
 }
 
 fn refuse(status: StatusCode, faults: &[Fault]) -> Response {

@@ -62,8 +62,12 @@ impl Poller {
         }
     }
 
-    /// One poll; answers whether more is waiting.
+    /// One poll; answers whether more is waiting. None while too much waits to be delivered: what is not
+    /// fetched stays where it is.
     pub async fn once(&self) -> Result<bool, String> {
+        if self.engine.is_full() {
+            return Err("too much is waiting to be delivered".to_owned());
+        }
         let stream = &self.polls.receives.kind;
         let cursor = self.store.cursor(&self.connection, stream).await.map_err(|error| error.to_string())?;
         let Polled { documents, cursor: position, more } =

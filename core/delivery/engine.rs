@@ -1,5 +1,6 @@
 //! The running whole: relays, workers and sweeper over one store, one broker and one handler.
 
+use crate::backlog::Backlog;
 use crate::broker::{Broker, BrokerError};
 use crate::circuit::Circuit;
 use crate::clock::Clock;
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) worker_name: String,
     pub(crate) relay: RelaySettings,
+    pub(crate) backlog: Backlog,
     pub(crate) wakes: BTreeMap<String, Arc<Notify>>,
     pub(crate) circuits: BTreeMap<String, Arc<Circuit>>,
     pub(crate) holds: KnownHolds,
@@ -131,6 +133,7 @@ impl Engine {
             clock: parts.clock,
             observer: parts.observer,
             worker_name: parts.worker_name,
+            backlog: Backlog::new(parts.relay.outbox_max),
             relay: parts.relay,
             wakes,
             circuits,
@@ -141,6 +144,7 @@ impl Engine {
         if let Err(error) = shared.follow().await {
             tracing::warn!(%error, "what is paused could not be read");
         }
+        shared.count_backlog().await;
         let stop = Stop::default();
         let mut tasks = Tasks::default();
         tasks.relays.spawn(run_follower(shared.clone(), stop.clone()));
@@ -155,6 +159,12 @@ impl Engine {
     /// Accepts events once each, all or nothing, and wakes the relays. Once this returned, they are kept.
     pub async fn accept(&self, intakes: Vec<Intake>, cursor: Option<Cursor>) -> Stored<Vec<Accepted>> {
         self.shared.accept(intakes, cursor).await
+    }
+
+    /// Whether so much waits in the outbox that nothing from outside should be accepted now. Cheap; a caller
+    /// that has no sender to turn away may accept all the same.
+    pub fn is_full(&self) -> bool {
+        self.shared.backlog.is_full()
     }
 
     /// Parked and rejected deliveries of the filter are tried again.

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 /// Every name, in the order in which a delivery passes them.
 ///
-/// `…-before-commit` lies inside a database transaction whose writes are all made; `cursor-` is passed by polls that
-/// bring news, `swept-` by sweeps that find something, `requeued-` by a broker that keeps delays durably.
+/// `…-before-commit` lies inside a database transaction whose writes are all made; `cursor-` is passed by
+/// polls that bring news, `swept-` by sweeps that find something, `requeued-` by a broker that keeps delays
+/// durably.
 pub const NAMES: [&str; 13] = [
     "accepted-before-commit",
     "cursor-before-commit",
@@ -55,7 +56,8 @@ pub fn arm(name: &str, action: Action) -> bool {
     true
 }
 
-/// Arms what a line of text asks for: `name` dies at the first pass, `name=N` at the N-th. Answers what is wrong with it.
+/// Arms what a line of text asks for: `name` dies at the first pass, `name=N` at the N-th. Answers what is
+/// wrong with it.
 pub fn arm_to_abort(line: &str) -> Result<(), String> {
     let (name, pass) = match line.split_once('=') {
         Some((name, pass)) => (name, pass.parse().ok().filter(|pass| *pass > 0)),

@@ -14,11 +14,13 @@ impl Shared {
             .iter()
             .map(|intake| intake.deliveries.iter().map(|delivery| delivery.target.clone()).collect())
             .collect();
+        let rows: Vec<usize> = intakes.iter().map(|intake| intake.deliveries.len()).collect();
         let accepted = self.store.accept(intakes, cursor, self.clock.now_ms()).await?;
         failpoint("after-accept-commit");
-        for (outcome, targets) in accepted.iter().zip(&targets) {
+        for ((outcome, targets), rows) in accepted.iter().zip(&targets).zip(rows) {
             self.observer.accepted(outcome);
             if *outcome == Accepted::New {
+                self.backlog.added(rows);
                 targets.iter().for_each(|target| self.wake(target));
             }
         }
@@ -56,6 +58,17 @@ impl Shared {
             }
         }
     }
+
+    /// Counts what waits; what was known before stands where that fails.
+    pub(crate) async fn count_backlog(&self) {
+        match self.store.outbox_count().await {
+            Ok(rows) => self.backlog.counted(rows),
+            Err(error) => {
+                self.observer.store_failed();
+                tracing::warn!(%error, "the outbox cannot be counted");
+            }
+        }
+    }
 }
 
 /// Sweeps at start and at an interval until told to stop.
@@ -64,5 +77,6 @@ pub(crate) async fn run_sweeper(shared: Arc<Shared>, stop: Stop) {
     let interval = Duration::from_millis(u64::from(shared.relay.sweep_ms));
     while !stop.within(interval).await {
         shared.sweep(false).await;
+        shared.count_backlog().await;
     }
 }

@@ -591,10 +591,13 @@ pub trait Store: Send + Sync {
     /// [`Store::outbox`] otherwise: each connection has its own relay, so that a full queue stops only its own.
     async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>>;
 
+    /// How many rows wait in the outbox. Counts them: not for every request.
+    async fn outbox_count(&self) -> Stored<u64>;
+
     /// Removes outbox rows that the broker has confirmed and notes on their deliveries when.
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()>;
 
-    /// Puts unfinished deliveries that have no outbox row back into the outbox: those published before
+    /// Puts unfinished deliveries that were published and have no outbox row back into the outbox: those published before
     /// `stalled_before_ms` that are pending with no unfinished predecessor, waiting and due before it, or
     /// calling with a lease that ran out before `now_ms`. What is held back by a pause, or was until then, is not
     /// stalled, unless the time is now or later: then all queues are known to be empty. Answers how many.

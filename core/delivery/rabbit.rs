@@ -301,8 +301,13 @@ impl Broker for Rabbit {
     }
 
     fn health(&self) -> Health {
-        let ready = self.inner.current().is_ok();
-        let detail = if ready { "connected".to_owned() } else { self.inner.trouble() };
+        let (ready, detail) = match self.inner.current() {
+            Ok(session) if session.is_blocked() => {
+                (false, "publishing is blocked by an alarm of the broker (memory or disk)".to_owned())
+            }
+            Ok(_) => (true, "connected".to_owned()),
+            Err(_) => (false, self.inner.trouble()),
+        };
         Health { ready, detail, waiting: BTreeMap::new() }
     }
 

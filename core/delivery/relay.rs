@@ -138,6 +138,7 @@ async fn publish(shared: Arc<Shared>, target: String, rows: Vec<OutboxRow>) -> B
         tracing::warn!(target_name = target, %error, "published rows cannot be removed");
         return Batch { rows: ids, failed: true };
     }
+    shared.backlog.removed(count);
     shared.observer.published(&target, count);
     Batch { rows: ids, failed: failed > 0 }
 }

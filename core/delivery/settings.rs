@@ -103,6 +103,9 @@ pub struct RelaySettings {
     pub follow_ms: u32,
     /// A delivery that was published so long ago and has not been taken counts as stalled.
     pub stalled_ms: u32,
+    /// Rows that may wait in the outbox. Beyond it nothing is accepted from outside: senders keep what they
+    /// have and come back. What follows from accepted events is never refused.
+    pub outbox_max: u64,
 }
 
 impl Default for RelaySettings {
@@ -114,6 +117,7 @@ impl Default for RelaySettings {
             sweep_ms: 15_000,
             follow_ms: 1_000,
             stalled_ms: 600_000,
+            outbox_max: 5_000_000,
         }
     }
 }
@@ -129,6 +133,9 @@ impl RelaySettings {
         }
         if self.idle_ms == 0 || self.sweep_ms == 0 || self.follow_ms == 0 {
             return Some("idle_ms, sweep_ms and follow_ms must be at least 1".into());
+        }
+        if self.outbox_max == 0 {
+            return Some("outbox_max must be at least 1".into());
         }
         None
     }
@@ -146,5 +153,6 @@ mod tests {
         assert!(TargetSettings::default().problem().is_some());
         assert_eq!(RelaySettings::default().problem(), None);
         assert!(RelaySettings { batch: 0, ..RelaySettings::default() }.problem().is_some());
+        assert!(RelaySettings { outbox_max: 0, ..RelaySettings::default() }.problem().is_some());
     }
 }

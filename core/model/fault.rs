@@ -172,6 +172,9 @@ codes! {
     /// The same key and revision came before with other content.
     EventConflict = "event-conflict", Class::Conflict,
         "内容有变更时请提高修订号再发送。", "Raise the revision when the content changes, then send again.";
+    /// So much waits to be delivered that nothing more is accepted for now.
+    BacklogFull = "backlog-full", Class::Unavailable,
+        "发送方无需更改，稍后重发即可；请检查消息中间件与目标系统为何积压。", "Senders need change nothing and send again later; find out why deliveries pile up: the broker, or a far system.";
     /// No connection is configured under this name.
     ConnectionUnknown = "connection-unknown", Class::Misconfigured,
         "核对 tongbao.yaml 中的 connections。", "Compare with `connections` in tongbao.yaml.";

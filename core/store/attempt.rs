@@ -259,7 +259,8 @@ fn retry_at(next: &Next) -> Option<i64> {
     }
 }
 
-/// Stores a binding; another far-side id under the same key is refused, and none does not replace a known one.
+/// Stores a binding; another far-side id under the same key is refused, and none does not replace a known
+/// one.
 pub async fn bind(txn: &DatabaseTransaction, binding: &Binding) -> Result<(), Fail> {
     let key = (binding.target.clone(), binding.kind.clone(), binding.key.clone());
     let stored = bindings::Entity::find_by_id(key.clone()).one(txn).await?;

@@ -220,9 +220,9 @@ fn again(error: &StoreError) -> StoreError {
 
 /// The one writer: takes what waits, commits it together, tells everyone.
 ///
-/// After an error of the database the connection is not used again. On some of them (disk full, failed write) SQLite
-/// rolls the whole transaction back by itself; the driver, which counts transactions by its own statements, then takes
-/// the next one for a savepoint inside of it, and what looks committed never is.
+/// After an error of the database the connection is not used again. On some of them (disk full, failed write)
+/// SQLite rolls the whole transaction back by itself; the driver, which counts transactions by its own
+/// statements, then takes the next one for a savepoint inside of it, and what looks committed never is.
 async fn write_all(write: DatabaseConnection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     let mut doubtful = false;

@@ -259,6 +259,8 @@ async fn indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     // Lists by state and connection in order; with the class, an overview is counted without reading rows.
     let state = [D::State, D::Target, D::Seq, D::Class];
     index(manager, "deliveries_state", deliveries, &state, false).await?;
+    // The sweeper's: what was published and is not done.
+    index(manager, "deliveries_published", deliveries, &[D::State, D::PublishedAtMs], false).await?;
     index(manager, "deliveries_event", deliveries, &[D::EventId], false).await?;
     index(manager, "deliveries_key", deliveries, &[D::BusinessKey], false).await?;
     let outbox = outbox::Entity;

@@ -10,7 +10,7 @@ use crate::lane::{Place, wake_head};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, DatabaseTransaction, EntityTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Binding, OutboxRow, State};
@@ -38,6 +38,11 @@ pub async fn rows(
     };
     let rows = query.order_by_asc(Column::Id).limit(limit).all(db).await?;
     Ok(rows.into_iter().map(shown).collect())
+}
+
+/// How many rows there are.
+pub async fn count(db: &DatabaseConnection) -> Result<u64, Fail> {
+    Ok(outbox::Entity::find().count(db).await?)
 }
 
 /// Removes published rows and notes when on their deliveries.
@@ -79,8 +84,7 @@ pub async fn sweep(
     now_ms: i64,
 ) -> Result<Swept, Fail> {
     use deliveries::Column as D;
-    let stalled =
-        Condition::any().add(D::PublishedAtMs.is_null()).add(D::PublishedAtMs.lt(stalled_before_ms));
+    let stalled = Condition::all().add(D::PublishedAtMs.lt(stalled_before_ms));
     // Published again since the lease ran out: then that message is on its way.
     let not_since = Condition::any()
         .add(stalled.clone())
@@ -120,7 +124,10 @@ pub async fn sweep(
     let open = [State::Pending, State::Waiting, State::Calling].map(State::name);
     let rows = deliveries::Entity::find()
         .filter(D::Seq.gt(after_seq))
+        // What was never published is in the outbox since the transaction that made it; a backlog of millions is not
+        // read here.
         .filter(D::State.is_in(open))
+        .filter(D::PublishedAtMs.gte(0))
         .filter(what)
         .filter(Expr::exists(in_outbox).not())
         .order_by_asc(D::Seq)

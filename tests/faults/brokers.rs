@@ -1,5 +1,5 @@
-//! RabbitMQ restarted, killed, out of memory, without its queues, behind a bad network: everything accepted is
-//! delivered once, with the same engine running all the time.
+//! RabbitMQ restarted, killed, out of memory, without its queues, behind a bad network: everything accepted
+//! is delivered once, with the same engine running all the time.
 
 use crate::Case;
 use crate::proxy::{Mode, Proxy};
@@ -13,14 +13,14 @@ use tongbao_delivery::{Broker, Rabbit, RabbitSettings, RelaySettings, Report, Sy
 use tongbao_model::Class;
 
 /// The frail RabbitMQ is for one case at a time.
-static FRAIL: Mutex<()> = Mutex::const_new(());
+pub static FRAIL: Mutex<()> = Mutex::const_new(());
 
 /// The cases.
 pub fn cases() -> Vec<(String, Case)> {
     let case = |name: &str, case: Case| (format!("broker::{name}"), case);
     vec![
-        case("restarted_under_load", Box::new(|| Box::pin(comes_back_after(End::Term)))),
-        case("killed_under_load", Box::new(|| Box::pin(comes_back_after(End::Kill)))),
+        case("stopped_and_killed_under_load", Box::new(|| Box::pin(stopped_and_killed_under_load()))),
+        case("killed_with_new_queues", Box::new(|| Box::pin(killed_with_new_queues()))),
         case("out_of_memory_under_load", Box::new(|| Box::pin(out_of_memory_under_load()))),
         case("queues_deleted_one_by_one", Box::new(|| Box::pin(queues_deleted_one_by_one()))),
         case("purged_queues_are_filled_again", Box::new(|| Box::pin(purged_queues_are_filled_again()))),
@@ -44,7 +44,7 @@ struct Scene {
 }
 
 /// Blocking work on servers, off the runtime's threads.
-async fn on_servers<T: Send + 'static>(work: impl FnOnce(&'static Servers) -> T + Send + 'static) -> T {
+pub async fn on_servers<T: Send + 'static>(work: impl FnOnce(&'static Servers) -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(|| work(Servers::get())).await.unwrap()
 }
 
@@ -139,14 +139,30 @@ fn slow() -> Arc<Far> {
     Far::slow(Duration::from_millis(5))
 }
 
-async fn comes_back_after(end: End) {
+async fn stopped_and_killed_under_load() {
     let scene = Scene::new(slow()).await;
-    scene.accept(150).await;
+    for end in [End::Term, End::Kill] {
+        let called = scene.far.calls().len();
+        scene.accept(100).await;
+        scene.called(called + 30).await;
+        // Accepting goes on while the node goes down, is away, and comes back.
+        tokio::join!(on_servers(move |servers| servers.stop_frail_rabbit(end)), scene.accept(50));
+        scene.not_ready().await;
+        tokio::join!(on_servers(Servers::resume_frail_rabbit), scene.accept(50));
+        scene.ready().await;
+    }
+    scene.end().await;
+}
+
+/// Killed moments after its queues were made, RabbitMQ 3.10 knows their names afterwards and nothing else: a
+/// consumer of such a queue never gets an answer.
+async fn killed_with_new_queues() {
+    let scene = Scene::new(slow()).await;
+    scene.accept(100).await;
     scene.called(30).await;
-    // Accepting goes on while the node goes down, is away, and comes back.
-    tokio::join!(on_servers(move |servers| servers.stop_frail_rabbit(end)), scene.accept(100));
+    on_servers(|servers| servers.stop_frail_rabbit(End::Kill)).await;
     scene.not_ready().await;
-    tokio::join!(on_servers(Servers::resume_frail_rabbit), scene.accept(100));
+    tokio::join!(on_servers(Servers::resume_frail_rabbit), scene.accept(50));
     scene.end().await;
 }
 
@@ -156,14 +172,11 @@ async fn out_of_memory_under_load() {
     scene.accept(100).await;
     scene.called(20).await;
     ctl(&["set_vm_memory_high_watermark", "0.000001"]).await;
-    let failed = scene.counting.publish_failed.load(Ordering::SeqCst);
     scene.accept(100).await;
-    until("publishing is blocked", async || {
-        scene.counting.publish_failed.load(Ordering::SeqCst) > failed
-            && !scene.world.store.outbox(1).await.unwrap().is_empty()
-    })
-    .await;
+    scene.not_ready().await;
+    assert!(scene.rabbit.health().detail.contains("alarm"), "{}", scene.rabbit.health().detail);
     scene.accept(50).await;
+    assert!(scene.world.store.outbox_count().await.unwrap() >= 50);
     ctl(&["set_vm_memory_high_watermark", "0.4"]).await;
     scene.end().await;
 }
@@ -240,7 +253,7 @@ async fn cut_in_the_middle_of_a_publish() {
         scene.accept(40).await;
         until("the connection is cut", async || proxy.has_cut()).await;
     }
-    assert!(proxy.connections() > 8, "{} connections", proxy.connections());
+    assert!(proxy.connections() >= 8, "{} connections", proxy.connections());
     scene.end().await;
 }
 

@@ -1,5 +1,5 @@
-//! The process dies at every place between two persistence steps, and at moments drawn by lot; started again, it
-//! ends with exactly what an undisturbed run leaves.
+//! The process dies at every place between two persistence steps, and at moments drawn by lot; started again,
+//! it ends with exactly what an undisturbed run leaves.
 
 use super::digest::{self, Digest};
 use super::documents::Batch;
@@ -44,8 +44,8 @@ struct Undisturbed {
     rounds: usize,
 }
 
-/// One household per combination, for all its cells one after the other: numbers never repeat, so that a cell begins
-/// as if the database were empty, and a database is made once.
+/// One household per combination, for all its cells one after the other: numbers never repeat, so that a cell
+/// begins as if the database were empty, and a database is made once.
 static HOUSEHOLDS: [Mutex<Option<Undisturbed>>; 6] = [const { Mutex::const_new(None) }; 6];
 
 /// Of the first combination that is through: all must be equal.
@@ -154,8 +154,8 @@ async fn undisturbed(index: usize, ready: Option<Undisturbed>) -> Undisturbed {
     Undisturbed { household, few, rounds: 0 }
 }
 
-/// What an undisturbed run of so many contracts leaves. On the simplest combination: the short batch has shown that all
-/// are equal.
+/// What an undisturbed run of so many contracts leaves. On the simplest combination: the short batch has
+/// shown that all are equal.
 pub async fn undisturbed_leaves(count: usize) -> Digest {
     static KNOWN: Mutex<BTreeMap<usize, Digest>> = Mutex::const_new(BTreeMap::new());
     let mut known = KNOWN.lock().await;

@@ -1,6 +1,7 @@
-//! PostgreSQL restarted, connections cut in the middle of transactions, a pool that is too small, a disk that is full:
-//! the intake says 503 and when to come back, and nothing that got a 202 is lost.
+//! PostgreSQL restarted, connections cut in the middle of transactions, a pool that is too small, a disk that
+//! is full: the intake says 503 and when to come back, and nothing that got a 202 is lost.
 
+use super::brokers::on_servers;
 use super::crashing::undisturbed_leaves;
 use super::digest;
 use super::documents::Batch;
@@ -10,11 +11,15 @@ use crate::proxy::Proxy;
 use crate::servers::{End, Servers};
 use crate::world::until;
 use std::process::Command;
+use std::time::{Duration, Instant};
 use tongbao_app::stage::CRM_SECRET;
 use tongbao_sandbox::crm::WebhookSender;
 
 /// Contracts of a case.
 pub const SOME: usize = 24;
+
+/// How long senders commonly wait for an answer.
+const SENDER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The cases.
 pub fn cases() -> Vec<(String, Case)> {
@@ -31,10 +36,6 @@ pub fn cases() -> Vec<(String, Case)> {
         cases.push(case("sqlite_disk_full", Box::new(|| Box::pin(sqlite_disk_full()))));
     }
     cases
-}
-
-async fn on_servers<T: Send + 'static>(work: impl FnOnce(&'static Servers) -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(|| work(Servers::get())).await.unwrap()
 }
 
 /// An answer to a contract that is in no batch, as a sender sees it.
@@ -90,7 +91,9 @@ async fn postgres_restarted_under_load() {
     batch.send(&household.sender, &household.sandbox, SOME / 2).await;
     until("work is under way", async || household.sandbox.orders().len() > 3).await;
     on_servers(|servers| servers.stop_frail_postgres(End::Quit)).await;
+    let asked = Instant::now();
     assert_comes_back(&post(&household, "HT-nobody").await, "target-unavailable");
+    assert!(asked.elapsed() < SENDER_LIMIT, "answered after {:?}", asked.elapsed());
     let ready = household.client.get(format!("{}/readyz", household.url)).send().await.unwrap();
     assert_eq!(ready.status(), 503);
     life.assert_alive();
@@ -98,7 +101,8 @@ async fn postgres_restarted_under_load() {
     ends_as_undisturbed(&mut household, life, &mut batch, SOME).await;
 }
 
-/// Cut off at moments that fall between any two bytes: whether a commit took place is then not known to the client.
+/// Cut off at moments that fall between any two bytes: whether a commit took place is then not known to the
+/// client.
 async fn cut_in_mid_transaction(server: &'static str) {
     let database = format!("cut_{server}");
     let url = on_servers(move |servers| match server {
@@ -164,7 +168,8 @@ async fn full_and_room_again(
 
 /// A file system without room: a small one in memory, which only the service sees and which goes with it.
 async fn sqlite_disk_full() {
-    const MOUNT: &str = "mount -t tmpfs -o size=3m tmpfs \"$1/disk\" && cp \"$1/tongbao.db\" \"$1/disk\" && shift && exec \"$@\"";
+    const MOUNT: &str = "mount -t tmpfs -o size=3m tmpfs \"$1/disk\" && \
+        cp \"$1/tongbao.db\" \"$1/disk\" && shift && exec \"$@\"";
     let household = Household::over("disk full", None, None).await;
     household.rewrite(&[("sqlite://tongbao.db", "sqlite://disk/tongbao.db")]);
     std::fs::create_dir(household.folder.path().join("disk")).unwrap();

@@ -1,4 +1,5 @@
-//! What both sides hold after a batch, without what may differ from run to run: ids, times, numbers drawn by lot.
+//! What both sides hold after a batch, without what may differ from run to run: ids, times, numbers drawn by
+//! lot.
 
 use serde_json::{Map, Value, json};
 use tongbao_model::digest::of_record;

@@ -51,8 +51,8 @@ fn contract(number: &str, index: usize, revision: u32, customer: &str) -> String
 }
 
 impl Batch {
-    /// `count` contracts. Of every twelve one has an unknown customer and parks, two are amended later, and three are
-    /// paid: in full, in two parts, and half.
+    /// `count` contracts. Of every twelve one has an unknown customer and parks, two are amended later, and
+    /// three are paid: in full, in two parts, and half.
     pub fn new(prefix: &str, count: usize) -> Batch {
         let mut batch = Batch {
             prefix: format!("{prefix}-"),
@@ -104,8 +104,8 @@ impl Batch {
         self.accepted.iter().all(|accepted| *accepted) && self.booked == self.payments.len()
     }
 
-    /// Sends what has got no 202 yet, at most so many, and books the receipts of orders that stand. Gives up at the first
-    /// failure, as a sender does that comes back later.
+    /// Sends what has got no 202 yet, at most so many, and books the receipts of orders that stand. Gives up
+    /// at the first failure, as a sender does that comes back later.
     pub async fn send(&mut self, sender: &WebhookSender, sandbox: &Sandbox, at_most: usize) {
         let mut sent = 0;
         for index in 0..self.documents.len() {

@@ -1,5 +1,5 @@
-//! The systems at the other end down, crowded, slow, or talking nonsense: no document is lost or sent twice, and what
-//! waits goes on by itself.
+//! The systems at the other end down, crowded, slow, or talking nonsense: no document is lost or sent twice,
+//! and what waits goes on by itself.
 
 use super::databases::{SOME, ends_as_undisturbed};
 use super::documents::Batch;
@@ -44,7 +44,7 @@ async fn serving(name: &str) -> (Household, Life) {
 }
 
 /// The ERP behind a proxy; the service is not started yet.
-async fn behind_a_proxy(name: &str) -> (Household, Proxy) {
+pub async fn behind_a_proxy(name: &str) -> (Household, Proxy) {
     let household = Household::over(name, None, None).await;
     let sandbox = household.sandbox.url();
     let port: u16 = sandbox.rsplit_once(':').unwrap().1.parse().unwrap();
@@ -72,8 +72,8 @@ async fn under(name: &str, faults: &[(System, &str, Fault)], per_million: u32) {
     }
 }
 
-/// Retries and the circuit's cool-down are a thousand times as quick as in earnest, so seconds stand for an hour. What
-/// goes elsewhere does not wait.
+/// Retries and the circuit's cool-down are a thousand times as quick as in earnest, so seconds stand for an
+/// hour. What goes elsewhere does not wait.
 async fn erp_down_for_long() {
     let (mut household, proxy) = behind_a_proxy("erp down").await;
     proxy.set(Mode::Refuse);

@@ -6,14 +6,23 @@ mod databases;
 mod digest;
 mod documents;
 mod far_sides;
+mod pressure;
 mod process;
 
 use crate::Case;
 
-/// Every case with its name.
+/// Every case with its name. Most of the crash matrix keeps the processors busy and most of the others wait,
+/// some of them for each other, so they are taken by turns.
 pub fn all() -> Vec<(String, Case)> {
-    [crashing::cases(), brokers::cases(), databases::cases(), far_sides::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let mut others =
+        [brokers::cases(), pressure::cases(), databases::cases(), far_sides::cases()].into_iter().flatten();
+    let mut all = Vec::new();
+    for (index, case) in crashing::cases().into_iter().enumerate() {
+        all.push(case);
+        if index % 3 == 0 {
+            all.extend(others.next());
+        }
+    }
+    all.extend(others);
+    all
 }

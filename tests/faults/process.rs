@@ -1,4 +1,5 @@
-//! `tongbao serve` as a process of its own, over a database and a broker of its own, against stand-ins that live here.
+//! `tongbao serve` as a process of its own, over a database and a broker of its own, against stand-ins that
+//! live here.
 
 use super::documents::Batch;
 use crate::servers::Servers;
@@ -19,6 +20,8 @@ use tongbao_store::StoreOptions;
 
 /// Longest wait for anything; the machine may be busy with builds.
 pub const PATIENCE: Duration = Duration::from_secs(90);
+/// Pause between polls of the services.
+pub const POLL_MS: u64 = 300;
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(60);
 
@@ -30,8 +33,8 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-/// A port that stays free while a process that listens on it is started again and again: below the range that outgoing
-/// connections take theirs from.
+/// A port that stays free while a process that listens on it is started again and again: below the range that
+/// outgoing connections take theirs from.
 pub fn lasting_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 8_000).unwrap();
@@ -64,7 +67,8 @@ pub struct Household {
 const HURRY: &[(&str, &str)] = &[
     (
         "delivery: { partitions: 8, in_flight: 4 }",
-        "delivery: { partitions: 2, in_flight: 4, lease_ms: 2500, call_timeout_ms: 2000, circuit_cool_down_ms: 300 }",
+        "delivery: { partitions: 2, in_flight: 4, lease_ms: 2500, call_timeout_ms: 2000, \
+         circuit_cool_down_ms: 300 }",
     ),
     ("max_ms: 5000 }", "max_ms: 400 }"),
 ];
@@ -107,7 +111,7 @@ impl Household {
             store,
             rabbit,
             retry_ms: 50,
-            poll_ms: 300,
+            poll_ms: POLL_MS,
             in_flight: 4,
             ..quick
         };
@@ -195,8 +199,8 @@ impl Household {
         serde_json::from_str(&answer.text().await.ok()?).ok()
     }
 
-    /// How many deliveries have come to rest and how many have not, over all batches. Counted in the database: reading
-    /// the rows again and again would be most of the work.
+    /// How many deliveries have come to rest and how many have not, over all batches. Counted in the
+    /// database: reading the rows again and again would be most of the work.
     async fn counts(&self) -> (u64, u64) {
         let (mut resting, mut moving) = (0, 0);
         let answer = self.get("/api/counts").await.unwrap_or_default();

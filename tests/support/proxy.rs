@@ -1,4 +1,5 @@
-//! A TCP proxy that misbehaves on demand: cuts connections, holds bytes back, lets them drip, refuses new ones.
+//! A TCP proxy that misbehaves on demand: cuts connections, holds bytes back, lets them drip, refuses new
+//! ones.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -78,7 +79,8 @@ impl Proxy {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Cuts all connections as soon as clients have sent so many more bytes: in the middle of whatever they say then.
+    /// Cuts all connections as soon as clients have sent so many more bytes: in the middle of whatever they
+    /// say then.
     pub fn cut_after(&self, bytes: u32) {
         self.shared.until_cut.store(i64::from(bytes), Ordering::SeqCst);
     }

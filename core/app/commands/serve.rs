@@ -9,8 +9,8 @@ use tongbao_delivery::failpoints;
 
 /// Runs the service.
 ///
-/// With `TONGBAO_FAILPOINT=name` or `name=N` in the environment the process dies where that failpoint is passed for
-/// the first or the N-th time; tests of crashes use it.
+/// With `TONGBAO_FAILPOINT=name` or `name=N` in the environment the process dies where that failpoint is
+/// passed for the first or the N-th time; tests of crashes use it.
 pub async fn run(config: &Path) -> Exit {
     telemetry::json_logs();
     telemetry::metrics();

@@ -25,7 +25,9 @@ const TOP: &[&str] = &[
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
 const BROKER: &[&str] = &["kind", "url", "prefix", "ca"];
-const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "follow_ms", "stalled_ms"];
+/// `outbox_max`: rows that may wait in the outbox (5,000,000 unless set); beyond it the intake answers 503
+/// and polls pause until there is room. The others as [`RelaySettings`] has them.
+const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "follow_ms", "stalled_ms", "outbox_max"];
 const BUILTIN: &[&str] = &["delivery", "retry"];
 const RETENTION: &[&str] = &["keep_days", "archive"];
 /// Far sides send again and people replay within days; what is younger is no archive.
@@ -228,6 +230,7 @@ impl Reader<'_> {
             sweep_ms: self.number(node, "sweep_ms", default.sweep_ms),
             follow_ms: self.number(node, "follow_ms", default.follow_ms),
             stalled_ms: self.number(node, "stalled_ms", default.stalled_ms),
+            outbox_max: self.number(node, "outbox_max", default.outbox_max),
         };
         if let Some(problem) = relay.problem() {
             self.findings.error(
@@ -244,7 +247,8 @@ impl Reader<'_> {
         refuse_unknown(node, BUILTIN, self.findings);
         let empty = Node { place: node.place, content: Content::Map(Vec::new()) };
         let section = |key: &str| node.get(key).unwrap_or(&empty);
-        // Nothing far is called: what takes longer than this is not coming back, and after a crash nobody waits long.
+        // Nothing far is called: what takes longer than this is not coming back, and after a crash nobody
+        // waits long.
         let usual =
             TargetSettings { call_timeout_ms: 20_000, lease_ms: 30_000, ..TargetSettings::named(LEDGER) };
         self.target(usual, section("delivery"), section("retry"))

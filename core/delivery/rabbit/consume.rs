@@ -16,18 +16,40 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// A queue that takes longer than this to take a consumer is not going to.
+pub(super) const ANSWER: Duration = Duration::from_secs(20);
+
+/// Why consumers did not start.
+pub(super) enum Trouble {
+    /// Channel or connection.
+    Lapin(lapin::Error),
+    /// This queue does not answer.
+    Silent(String),
+}
+
+impl From<lapin::Error> for Trouble {
+    fn from(error: lapin::Error) -> Self {
+        Trouble::Lapin(error)
+    }
+}
+
 /// Starts a consumer per partition, all on one channel.
 pub(super) async fn consume(
     inner: &Arc<Inner>,
     channel: Channel,
     subscriber: &Subscriber,
     session: u64,
-) -> lapin::Result<()> {
+) -> Result<(), Trouble> {
     // Per consumer. A partition that has all the work may fill every slot.
     channel.basic_qos(subscriber.spec.in_flight.max(1), BasicQosOptions::default()).await?;
     for queue in inner.topology.works(&subscriber.spec) {
         let options = BasicConsumeOptions::default();
-        let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
+        let name = queue.as_str().into();
+        let started = channel.basic_consume(name, "".into(), options, FieldTable::default());
+        let consumer = match tokio::time::timeout(ANSWER, started).await {
+            Ok(consumer) => consumer?,
+            Err(_) => return Err(Trouble::Silent(queue)),
+        };
         let (inner, channel, sender) = (inner.clone(), channel.clone(), subscriber.sender.clone());
         tokio::spawn(pump(inner, session, channel, consumer, sender));
     }

@@ -1,6 +1,6 @@
 //! A session: connection, publishing channel in confirm mode, queues, consumers. It breaks as a whole.
 
-use super::consume::consume;
+use super::consume::{ANSWER, Trouble, consume};
 use super::topology::{Route, Topology, delay_arguments, work_arguments};
 use super::{Inner, Subscriber};
 use crate::broker::{BrokerError, QueueSpec};
@@ -99,6 +99,11 @@ fn watch_connection(inner: &Arc<Inner>, session: &Arc<Session>) {
 }
 
 impl Session {
+    /// Whether the broker takes no messages for now: publishing waits until its alarm is over.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
     /// Declares the delay ladder and the work queues. On a channel of its own: a declaration that contradicts
     /// what is there closes the channel.
     pub(super) async fn declare(&self, topology: &Topology, specs: &[QueueSpec]) -> Result<(), BrokerError> {
@@ -149,7 +154,28 @@ impl Session {
         subscriber: &Subscriber,
     ) -> Result<(), BrokerError> {
         let channel = self.connection.create_channel().await.map_err(|error| failed(&error))?;
-        consume(inner, channel, subscriber, self.id).await.map_err(|error| failed(&error))
+        match consume(inner, channel, subscriber, self.id).await {
+            Ok(()) => Ok(()),
+            Err(Trouble::Lapin(error)) => Err(failed(&error)),
+            Err(Trouble::Silent(queue)) => Err(self.give_up(queue).await),
+        }
+    }
+
+    /// Deletes a queue that is declared and does not answer, as a node leaves behind that was killed moments
+    /// after it had made it: it would hold up every target for good. The next session makes it again, and what
+    /// it held, if anything, the sweeper publishes again.
+    async fn give_up(&self, queue: String) -> BrokerError {
+        let deleted = async {
+            let channel = self.connection.create_channel().await?;
+            channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await
+        };
+        let told = match tokio::time::timeout(ANSWER, deleted).await {
+            Ok(Ok(_)) => "it was deleted and is made again".to_owned(),
+            Ok(Err(error)) => format!("it cannot be deleted: {error}"),
+            Err(_) => "it cannot be deleted either".to_owned(),
+        };
+        tracing::error!(queue, told, "a queue does not answer");
+        BrokerError::Unavailable(format!("queue {queue} does not answer; {told}"))
     }
 
     /// Publishes what has a route; all confirms are in flight at once.

@@ -133,6 +133,10 @@ impl Store for StoreDoor {
         self.read(self.memory().outbox_of(target, due_before_ms, limit)).await
     }
 
+    async fn outbox_count(&self) -> Stored<u64> {
+        self.read(self.memory().outbox_count()).await
+    }
+
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()> {
         self.write("outbox-done", self.memory().outbox_done(ids, now_ms)).await
     }

@@ -23,7 +23,7 @@ use crate::{crm, faults::Fault, jdy, kingdee, nuonuo, world::World};
 const HOLD: Duration = Duration::from_secs(5);
 
 /// Pieces of a dripping body.
-const DROPS: u32 = 16;
+const DROPS: u8 = 16;
 
 /// What a broken middlebox sends: no JSON, no UTF-8, no end of line.
 const GARBAGE: &[u8] = b"\x00\xff\xfe{\"\x80\x1b[2J\xc3\x28<?\xf0\x28\x8c\xbc]]>\x00\x01\x02";
@@ -68,7 +68,7 @@ pub(crate) async fn serve(
     }
     let mut response = respond(reply, &conn, fault.as_ref(), accepts_gzip);
     if let Some(Fault::Drip { ms }) = fault {
-        let pause = Duration::from_millis(ms).min(world.config.max_delay / DROPS);
+        let pause = Duration::from_millis(ms).min(world.config.max_delay / u32::from(DROPS));
         let (head, body) = response.into_parts();
         response = Response::from_parts(head, drip(body, pause).await);
     }
@@ -78,7 +78,7 @@ pub(crate) async fn serve(
 /// The same bytes, a few at a time. The length is not told beforehand.
 async fn drip(body: Body, pause: Duration) -> Body {
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let size = bytes.len().div_ceil(DROPS as usize).max(1);
+    let size = bytes.len().div_ceil(usize::from(DROPS)).max(1);
     let drops = stream::unfold(bytes, move |mut rest| async move {
         if rest.is_empty() {
             return None;

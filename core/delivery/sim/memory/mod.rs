@@ -257,6 +257,10 @@ impl Store for MemoryStore {
         Ok(rows)
     }
 
+    async fn outbox_count(&self) -> Stored<u64> {
+        Ok(u64::try_from(self.tables().outbox.len()).unwrap_or(u64::MAX))
+    }
+
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()> {
         let mut tables = self.tables();
         for id in ids {

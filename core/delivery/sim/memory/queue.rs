@@ -18,7 +18,7 @@ impl Tables {
         let waiting: HashSet<&str> = self.outbox.values().map(|row| row.delivery.as_str()).collect();
         let paused = if stalled_before_ms < now_ms { self.quiet(stalled_before_ms) } else { Vec::new() };
         let stalled = |row: &Row| {
-            !paused.contains(&row.target) && row.published_at_ms.is_none_or(|at| at < stalled_before_ms)
+            !paused.contains(&row.target) && row.published_at_ms.is_some_and(|at| at < stalled_before_ms)
         };
         let first =
             |row: &Row| self.lane(row).and_then(|lane| lane.first()).is_none_or(|first| *first >= row.seq);
@@ -31,9 +31,8 @@ impl Tables {
                 State::Waiting => stalled(row) && row.due_at_ms.is_some_and(|due| due < stalled_before_ms),
                 State::Calling => {
                     let ran_out = row.lease_until_ms.is_some_and(|until| until < now_ms);
-                    ran_out
-                        && (row.published_at_ms.is_none_or(|at| at < stalled_before_ms)
-                            || row.published_at_ms <= row.lease_until_ms)
+                    let before_it = |at: i64| at < stalled_before_ms || Some(at) <= row.lease_until_ms;
+                    ran_out && row.published_at_ms.is_some_and(before_it)
                 }
                 _ => false,
             })
