@@ -43,7 +43,14 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Archive(args) => archive::run(args, &cli.config, cli.json).await,
         Command::Explain { number } => explain::run(&number, &cli.config, cli.json).await,
         Command::Schema { record } => schema::run(record.as_deref()),
-        Command::Sim(args) => sim::run(&args, cli.json),
+        // A run has a runtime of its own, which must not begin within this one.
+        Command::Sim(args) => {
+            let ended = tokio::task::spawn_blocking(move || sim::run(&args, cli.json)).await;
+            ended.unwrap_or_else(|error| {
+                output::note(&error.to_string());
+                Exit::Failed
+            })
+        }
         Command::Bench(command) => bench::run(command, cli.json).await,
     }
 }
