@@ -373,7 +373,8 @@ mod tests {
     fn every_cell_of_the_protocol() {
         const END: i64 = 86_400_000;
         // class | within the window | at its end | doubt after none, after some | next begins after none at no step
-        let table: [(Option<Class>, &str, &str, bool, bool, FirstMove); 12] = [
+        type Cell = (Option<Class>, &'static str, &'static str, bool, bool, FirstMove);
+        let table: [Cell; 12] = [
             (Some(Class::Done), "posted", "posted", false, false, FirstMove::LookupFirst),
             (Some(Class::AlreadyThere), "posted", "posted", false, false, FirstMove::LookupFirst),
             (Some(Class::Rejected), "parked", "parked", false, true, FirstMove::Apply),
