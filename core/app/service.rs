@@ -215,8 +215,9 @@ pub async fn probe_broker(config: &Config) -> Result<String, String> {
 fn open_broker(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Broker>, StartError> {
     Ok(match &config.broker {
         BrokerConfig::Embedded => Arc::new(Embedded::new(EmbeddedSettings::default(), clock.clone())),
-        BrokerConfig::Rabbit { url, prefix, ca_pem } => {
+        BrokerConfig::Rabbit { url, more_urls, prefix, ca_pem } => {
             let settings = RabbitSettings {
+                more_urls: more_urls.iter().map(|url| url.expose_secret().to_owned()).collect(),
                 prefix: prefix.clone(),
                 ca_pem: ca_pem.as_ref().map(|pem| pem.expose_secret().to_owned()),
                 ..RabbitSettings::new(url.expose_secret())

@@ -17,7 +17,7 @@ use lapin::uri::AMQPUri;
 use serde::{Deserialize, Serialize};
 use session::Session;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +29,9 @@ use topology::Topology;
 pub struct RabbitSettings {
     /// `amqp://user:password@host:5672/vhost` or `amqps://…`.
     pub url: String,
+    /// The other nodes of a cluster, tried in turn when this one cannot be reached.
+    #[serde(default)]
+    pub more_urls: Vec<String>,
     /// Certificates (PEM) that `amqps` trusts; needed for it.
     #[serde(default)]
     pub ca_pem: Option<String>,
@@ -67,6 +70,7 @@ impl RabbitSettings {
     pub fn new(url: impl Into<String>) -> Self {
         RabbitSettings {
             url: url.into(),
+            more_urls: Vec::new(),
             ca_pem: None,
             prefix: prefix(),
             delays_s: ladder(),
@@ -75,13 +79,18 @@ impl RabbitSettings {
         }
     }
 
+    /// Where to connect, in the order in which it is tried.
+    fn uris(&self) -> Result<Vec<AMQPUri>, String> {
+        std::iter::once(&self.url).chain(&self.more_urls).map(|url| url.parse()).collect()
+    }
+
     /// What is wrong with them, if anything; never shows the URL, which holds a password.
     pub fn problem(&self) -> Option<String> {
-        let scheme = match self.url.parse::<AMQPUri>() {
-            Ok(uri) => uri.scheme,
-            Err(_) => return Some("url is no amqp:// or amqps:// URL".to_owned()),
+        let Ok(uris) = self.uris() else {
+            return Some("url, or one of more_urls, is no amqp:// or amqps:// URL".to_owned());
         };
-        if scheme == lapin::uri::AMQPScheme::AMQPS && self.ca_pem.is_none() {
+        let secure = uris.iter().any(|uri| uri.scheme == lapin::uri::AMQPScheme::AMQPS);
+        if secure && self.ca_pem.is_none() {
             return Some("ca_pem is needed for amqps".to_owned());
         }
         if self.prefix.len() > 100 || self.prefix.contains(char::is_whitespace) {
@@ -115,7 +124,9 @@ struct Subscriber {
 
 struct Inner {
     settings: RabbitSettings,
-    uri: AMQPUri,
+    uris: Vec<AMQPUri>,
+    /// Tries to connect that failed; tells which of the addresses is next.
+    failed: AtomicUsize,
     topology: Topology,
     clock: Arc<dyn Clock>,
     queues: Mutex<BTreeMap<String, QueueSpec>>,
@@ -135,9 +146,9 @@ impl Rabbit {
         if let Some(problem) = settings.problem() {
             return Err(BrokerError::Refused(problem));
         }
-        let uri: AMQPUri = settings.url.parse().map_err(BrokerError::Refused)?;
         let inner = Arc::new(Inner {
-            uri,
+            uris: settings.uris().map_err(BrokerError::Refused)?,
+            failed: AtomicUsize::new(0),
             topology: Topology::new(&settings.prefix, &settings.delays_s),
             settings,
             clock,
@@ -171,6 +182,12 @@ impl Inner {
         }
         let session = self.session.borrow().clone();
         session.ok_or_else(|| BrokerError::Unavailable(self.trouble()))
+    }
+
+    /// The address whose turn it is: the one that worked last until it fails.
+    fn uri(&self) -> Result<AMQPUri, BrokerError> {
+        let turn = self.failed.load(Ordering::Relaxed).checked_rem(self.uris.len()).unwrap_or(0);
+        self.uris.get(turn).cloned().ok_or(BrokerError::Closed)
     }
 
     fn specs(&self) -> Vec<QueueSpec> {
@@ -250,6 +267,8 @@ async fn keep_connected(inner: Arc<Inner>) {
             }
             Err(error) => {
                 tracing::warn!(%error, "RabbitMQ is not available");
+                // Also when it answers and is of no use, as a node without its cluster.
+                inner.failed.fetch_add(1, Ordering::Relaxed);
                 *inner.trouble.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
             }
         }
@@ -333,5 +352,24 @@ impl Broker for Rabbit {
 impl Drop for Rabbit {
     fn drop(&mut self) {
         self.inner.closed.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_looked_at() {
+        let with = |more: &str| RabbitSettings {
+            more_urls: vec![more.to_owned()],
+            ..RabbitSettings::new("amqp://one:secret@127.0.0.1")
+        };
+        assert_eq!(with("amqp://two:secret@127.0.0.1").problem(), None);
+        for (more, told) in [("http://two:secret@127.0.0.1", "more_urls"), ("amqps://two:secret@h", "ca_pem")]
+        {
+            let problem = with(more).problem().unwrap();
+            assert!(problem.contains(told) && !problem.contains("secret"), "{problem}");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod documents;
 mod far_sides;
 mod pressure;
 mod process;
+mod scale;
 
 use crate::Case;
 
@@ -15,7 +16,9 @@ use crate::Case;
 /// some of them for each other, so they are taken by turns.
 pub fn all() -> Vec<(String, Case)> {
     let mut others =
-        [brokers::cases(), pressure::cases(), databases::cases(), far_sides::cases()].into_iter().flatten();
+        [brokers::cases(), pressure::cases(), databases::cases(), far_sides::cases(), scale::cases()]
+            .into_iter()
+            .flatten();
     let mut all = Vec::new();
     for (index, case) in crashing::cases().into_iter().enumerate() {
         all.push(case);

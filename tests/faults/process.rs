@@ -7,7 +7,7 @@ use crate::world::{BrokerKind, Combination, Database};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -46,6 +46,11 @@ pub fn lasting_port() -> u16 {
     }
 }
 
+/// Posts contracts to the process that listens there.
+pub fn sender(listen: &str) -> WebhookSender {
+    WebhookSender::new(&format!("http://{listen}/in/crm/contract"), CRM_SECRET).unwrap()
+}
+
 /// Everything a service needs that outlives its processes.
 pub struct Household {
     pub name: String,
@@ -66,7 +71,7 @@ pub struct Household {
 /// Leases that a dead process leaves behind run out soon, retries come at once.
 const HURRY: &[(&str, &str)] = &[
     (
-        "delivery: { partitions: 8, in_flight: 4 }",
+        "delivery: { partitions: 8, in_flight: 4, call_timeout_ms: 8000, lease_ms: 10000 }",
         "delivery: { partitions: 2, in_flight: 4, lease_ms: 2500, call_timeout_ms: 2000, \
          circuit_cool_down_ms: 300 }",
     ),
@@ -126,7 +131,7 @@ impl Household {
         let household = Household {
             name: name.to_owned(),
             sandbox,
-            sender: WebhookSender::new(&format!("http://{listen}/in/crm/contract"), CRM_SECRET).unwrap(),
+            sender: sender(&listen),
             options,
             config,
             url: format!("http://{listen}"),
@@ -154,7 +159,7 @@ impl Household {
     }
 
     /// URL of the database as another process has to write it.
-    fn store_url(&self) -> String {
+    pub fn store_url(&self) -> String {
         let file = || format!("sqlite://{}", self.folder.path().join("tongbao.db").display());
         self.options.store.clone().unwrap_or_else(file)
     }
@@ -180,12 +185,32 @@ impl Household {
 
     /// Starts a process through a program that ends by running its arguments.
     pub fn start_through(&self, program: &[&str], failpoint: Option<&str>) -> Life {
+        self.launch(&self.config, program, failpoint)
+    }
+
+    /// Starts one more process on the same database and broker; answers it with the address it listens on.
+    pub fn start_beside(&self) -> (Life, String) {
+        let port = lasting_port();
+        let listen = format!("127.0.0.1:{port}");
+        let text = std::fs::read_to_string(&self.config).unwrap().replace(&self.options.listen, &listen);
+        let config = self.folder.path().join(format!("tongbao-{port}.yaml"));
+        std::fs::write(&config, text).unwrap();
+        (self.launch(&config, &[], None), listen)
+    }
+
+    /// From now on the process that listens there is asked and sent to.
+    pub fn face(&mut self, listen: &str) {
+        self.url = format!("http://{listen}");
+        self.sender = sender(listen);
+    }
+
+    fn launch(&self, config: &Path, program: &[&str], failpoint: Option<&str>) -> Life {
         let number = self.lives.fetch_add(1, Ordering::Relaxed);
         let log = self.folder.path().join(format!("life-{number}.log"));
         // Should this test process be killed, the service goes with it.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).args(program);
-        command.arg(binary()).arg("-c").arg(&self.config).arg("serve");
+        command.arg(binary()).arg("-c").arg(config).arg("serve");
         command.current_dir(self.folder.path()).envs(stage::secrets(&self.options, &self.sandbox));
         command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
         if let Some(failpoint) = failpoint {

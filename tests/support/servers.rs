@@ -27,6 +27,7 @@ pub struct Servers {
     mariadb: OnceLock<u16>,
     rabbit: OnceLock<Rabbit>,
     frail_rabbit: OnceLock<Rabbit>,
+    cluster: OnceLock<[Rabbit; 3]>,
     starting: Mutex<()>,
 }
 
@@ -60,6 +61,7 @@ impl End {
 /// The node that cases share, and the one that they may harm.
 const RABBIT: &str = "rabbit";
 const FRAIL_RABBIT: &str = "frail_rabbit";
+const CLUSTER: [&str; 3] = ["cluster_1", "cluster_2", "cluster_3"];
 const FRAIL_POSTGRES: &str = "frail_postgres";
 
 struct Rabbit {
@@ -96,6 +98,7 @@ impl Servers {
                 mariadb: OnceLock::new(),
                 rabbit: OnceLock::new(),
                 frail_rabbit: OnceLock::new(),
+                cluster: OnceLock::new(),
                 starting: Mutex::new(()),
             }
         })
@@ -187,6 +190,44 @@ impl Servers {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "rabbitmqctl {arguments:?}: {told}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Ports of three RabbitMQ nodes that are one cluster. For one case, which may harm them.
+    pub fn cluster_ports(&self) -> [u16; 3] {
+        self.started(&self.cluster, || self.start_cluster()).each_ref().map(|node| node.port)
+    }
+
+    /// Kills a node of the cluster without a word.
+    pub fn kill_cluster_node(&self, node: usize) {
+        self.order(&format!("stop {} {}", CLUSTER[node], End::Kill.signal()));
+    }
+
+    /// Starts it again with what it had stored, and waits until the others have it back.
+    pub fn resume_cluster_node(&self, node: usize) {
+        self.order(&format!("start {}", CLUSTER[node]));
+        let rabbit = &self.cluster.get().unwrap()[node];
+        self.await_rabbit(rabbit);
+        let whole = run(rabbitmqctl(rabbit).args(["await_online_nodes", "3", "--timeout", "60"]));
+        assert!(whole.status.success(), "await_online_nodes: {}", String::from_utf8_lossy(&whole.stderr));
+    }
+
+    /// Whether every quorum queue would keep its majority without this node.
+    pub fn cluster_can_spare(&self, node: usize) -> bool {
+        let mut ask = rabbitmq(&self.cluster.get().unwrap()[node], "rabbitmq-queues");
+        run(ask.arg("check_if_node_is_quorum_critical")).status.success()
+    }
+
+    /// How many members every queue has.
+    pub fn cluster_queue_members(&self, node: usize) -> Vec<(String, usize)> {
+        let mut list = rabbitmqctl(&self.cluster.get().unwrap()[node]);
+        let listed = run(list.args(["--quiet", "list_queues", "--no-table-headers", "name", "members"]));
+        assert!(listed.status.success(), "list_queues: {}", String::from_utf8_lossy(&listed.stderr));
+        let text = String::from_utf8(listed.stdout).unwrap();
+        let queue = |line: &str| {
+            let (name, members) = line.split_once('\t')?;
+            Some((name.to_owned(), members.matches('@').count()))
+        };
+        text.lines().filter_map(queue).collect()
     }
 
     /// Stops the private RabbitMQ and starts it again with what it had stored.
@@ -314,11 +355,54 @@ impl Servers {
 
     fn start_rabbit(&self, name: &'static str) -> Rabbit {
         let folder = self.own_folder(name, "rabbitmq");
-        let script = binary("rabbitmq-server", &["/usr/lib/rabbitmq/bin"]);
-        let (port, dist, epmd) = (free_port(), free_port(), free_port());
+        let (port, epmd) = (free_port(), free_port());
+        let rabbit = self.rabbit_node(name, port, epmd, &folder, "");
+        self.start_names(&rabbit, epmd);
+        self.start(name, "rabbitmq", &rabbit.env, &rabbitmq_server());
+        self.await_rabbit(&rabbit);
+        rabbit
+    }
+
+    /// Three nodes with a cookie and a name server of their own. The first stands before the others look for it.
+    fn start_cluster(&self) -> [Rabbit; 3] {
+        // The cookie lies in the home folder, which the nodes share.
+        let home = self.own_folder("cluster", "rabbitmq");
+        let (ports, epmd) = ([free_port(), free_port(), free_port()], free_port());
+        let mut node = 0;
+        let nodes = CLUSTER.map(|name| {
+            let own = ports[node];
+            let mut discovery = String::new();
+            if node > 0 {
+                discovery.push_str("cluster_formation.peer_discovery_backend = classic_config\n");
+                for (number, port) in [ports[0], own].into_iter().enumerate() {
+                    let line = format!("classic_config.nodes.{number} = {}\n", node_name(port));
+                    discovery.push_str(&format!("cluster_formation.{line}"));
+                }
+            }
+            node += 1;
+            self.rabbit_node(name, own, epmd, &home, &discovery)
+        });
+        self.start_names(&nodes[0], epmd);
+        self.start(nodes[0].name, "rabbitmq", &nodes[0].env, &rabbitmq_server());
+        self.await_rabbit(&nodes[0]);
+        for node in &nodes[1..] {
+            self.start(node.name, "rabbitmq", &node.env, &rabbitmq_server());
+        }
+        for node in &nodes[1..] {
+            self.await_rabbit(node);
+        }
+        let whole = run(rabbitmqctl(&nodes[0]).args(["await_online_nodes", "3", "--timeout", "60"]));
+        assert!(whole.status.success(), "no cluster: {}", String::from_utf8_lossy(&whole.stderr));
+        nodes
+    }
+
+    /// Writes what a node is configured with.
+    fn rabbit_node(&self, name: &'static str, port: u16, epmd: u16, home: &Path, more: &str) -> Rabbit {
+        let folder = self.own_folder(name, "rabbitmq");
+        let dist = free_port();
         let config = folder.join("rabbitmq.conf");
-        fs::write(&config, format!("listeners.tcp.1 = 127.0.0.1:{port}\nlog.file.level = warning\n"))
-            .unwrap();
+        let listen = format!("listeners.tcp.1 = 127.0.0.1:{port}\nlog.file.level = warning\n{more}");
+        fs::write(&config, listen).unwrap();
         fs::write(folder.join("plugins"), "[].\n").unwrap();
         let text = |path: &Path| path.display().to_string();
         let pid = self.folder.join(format!("{name}.pid"));
@@ -327,8 +411,8 @@ impl Servers {
             run(Command::new("chown").arg("rabbitmq:").args([&pid, &config]));
         }
         let env: Vec<(String, String)> = [
-            ("HOME", text(&folder)),
-            ("RABBITMQ_NODENAME", format!("tongbao{port}@localhost")),
+            ("HOME", text(home)),
+            ("RABBITMQ_NODENAME", node_name(port)),
             ("RABBITMQ_NODE_PORT", port.to_string()),
             ("RABBITMQ_DIST_PORT", dist.to_string()),
             ("RABBITMQ_MNESIA_BASE", text(&folder.join("mnesia"))),
@@ -345,15 +429,15 @@ impl Servers {
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .into();
-        // A name server of our own: one that the node starts itself would outlive it.
+        Rabbit { name, port, env }
+    }
+
+    /// A name server of our own: one that the node starts itself would outlive it.
+    fn start_names(&self, rabbit: &Rabbit, epmd: u16) {
         let names = binary("epmd", &["/usr/bin", "/usr/local/bin"]);
-        let names_name = format!("{name}_names");
-        self.start(&names_name, "rabbitmq", &env, &format!("{} -port {epmd}", names.display()));
+        let names_name = format!("{}_names", rabbit.name);
+        self.start(&names_name, "rabbitmq", &rabbit.env, &format!("{} -port {epmd}", names.display()));
         self.await_port(&names_name, epmd, || true);
-        self.start(name, "rabbitmq", &env, &script.display().to_string());
-        let rabbit = Rabbit { name, port, env };
-        self.await_rabbit(&rabbit);
-        rabbit
     }
 
     fn await_rabbit(&self, rabbit: &Rabbit) {
@@ -363,8 +447,22 @@ impl Servers {
     }
 }
 
+fn rabbitmq_server() -> String {
+    binary("rabbitmq-server", &["/usr/lib/rabbitmq/bin"]).display().to_string()
+}
+
+/// Of the node that listens on this port.
+fn node_name(port: u16) -> String {
+    format!("tongbao{port}@localhost")
+}
+
 fn rabbitmqctl(rabbit: &Rabbit) -> Command {
-    let mut command = as_user("rabbitmq", binary("rabbitmqctl", &["/usr/lib/rabbitmq/bin"]));
+    rabbitmq(rabbit, "rabbitmqctl")
+}
+
+/// One of RabbitMQ's tools, for a node.
+fn rabbitmq(rabbit: &Rabbit, tool: &str) -> Command {
+    let mut command = as_user("rabbitmq", binary(tool, &["/usr/lib/rabbitmq/bin"]));
     command.envs(rabbit.env.iter().map(|(key, value)| (key, value)));
     command
 }

@@ -83,6 +83,8 @@ pub enum BrokerConfig {
     Rabbit {
         /// `amqp://…` or `amqps://…`.
         url: secrecy::SecretString,
+        /// The other nodes of a cluster.
+        more_urls: Vec<secrecy::SecretString>,
         /// First part of every queue's and exchange's name.
         prefix: String,
         /// Certificates (PEM) that `amqps` trusts.

@@ -24,7 +24,7 @@ const TOP: &[&str] = &[
 ];
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
-const BROKER: &[&str] = &["kind", "url", "prefix", "ca"];
+const BROKER: &[&str] = &["kind", "url", "more_urls", "prefix", "ca"];
 /// `outbox_max`: rows that may wait in the outbox (5,000,000 unless set); beyond it the intake answers 503
 /// and polls pause until there is room. The others as [`RelaySettings`] has them.
 const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "follow_ms", "stalled_ms", "outbox_max"];
@@ -156,6 +156,19 @@ impl Reader<'_> {
         }
     }
 
+    fn urls(&mut self, node: &Node, name: &str) -> Option<Vec<secrecy::SecretString>> {
+        if !matches!(node.content, Content::List(_)) {
+            self.findings.error(
+                "config-value",
+                node.place,
+                format!("{name} 应为列表"),
+                format!("{name}: a list is expected"),
+            );
+            return None;
+        }
+        node.items().iter().map(|item| self.url(item, name)).collect()
+    }
+
     fn server(&mut self, node: &Node) -> Option<Server> {
         refuse_unknown(node, SERVER, self.findings);
         let listen = match node.get("listen") {
@@ -204,9 +217,13 @@ impl Reader<'_> {
                     return None;
                 };
                 let url = self.url(inner, "url")?;
+                let more_urls = match node.get("more_urls") {
+                    Some(list) => self.urls(list, "more_urls")?,
+                    None => Vec::new(),
+                };
                 let prefix = self.optional(node, "prefix").unwrap_or_else(|| "tongbao.".into());
                 let ca_pem = self.optional(node, "ca");
-                Some(BrokerConfig::Rabbit { url, prefix, ca_pem })
+                Some(BrokerConfig::Rabbit { url, more_urls, prefix, ca_pem })
             }
             _ => {
                 self.findings.error(

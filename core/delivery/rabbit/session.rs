@@ -75,7 +75,7 @@ async fn reach(inner: &Inner) -> Result<Session, BrokerError> {
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("tongbao {}", inner.settings.prefix).into());
     let tls = OwnedTLSConfig { identity: None, cert_chain: inner.settings.ca_pem.clone() };
-    let connection = Connection::connect_uri_with_config(inner.uri.clone(), properties, tls, runtime)
+    let connection = Connection::connect_uri_with_config(inner.uri()?, properties, tls, runtime)
         .await
         .map_err(|error| failed(&error))?;
     let publish = connection.create_channel().await.map_err(|error| failed(&error))?;
