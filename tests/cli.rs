@@ -39,6 +39,16 @@ impl World {
         World { folder, sandbox, options, listen, config }
     }
 
+    /// Rows for the customer and the material that most contracts name.
+    fn know_one_customer(&self) {
+        let tables =
+            [("customers", "source,target\nC1,CUST0001\n"), ("materials", "source,target\nP-100,MAT0001\n")];
+        for (table, text) in tables {
+            let file = write(self.folder.path(), &format!("{table}.csv"), text);
+            assert_eq!(self.run(&["tables", "import", table, &file]).status.code(), Some(0));
+        }
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         self.command_with(&self.config, arguments)
     }
@@ -366,13 +376,7 @@ async fn overviewed(world: &World) {
 #[tokio::test(flavor = "multi_thread")]
 async fn drained_for_maintenance_and_taken_back() {
     let world = World::new().await;
-    let folder = world.folder.path();
-    let tables =
-        [("customers", "source,target\nC1,CUST0001\n"), ("materials", "source,target\nP-100,MAT0001\n")];
-    for (table, text) in tables {
-        let file = write(folder, &format!("{table}.csv"), text);
-        assert_eq!(world.run(&["tables", "import", table, &file]).status.code(), Some(0));
-    }
+    world.know_one_customer();
     let serving = world.serve();
     assert_eq!(world.get("/readyz").await.0, 200);
     assert_eq!(world.run(&["connections", "pause", "erp"]).status.code(), Some(0));
@@ -443,12 +447,7 @@ async fn drained_for_maintenance_and_taken_back() {
 async fn archived_and_still_recognised() {
     let world = World::new().await;
     let folder = world.folder.path();
-    let tables =
-        [("customers", "source,target\nC1,CUST0001\n"), ("materials", "source,target\nP-100,MAT0001\n")];
-    for (table, text) in tables {
-        let file = write(folder, &format!("{table}.csv"), text);
-        assert_eq!(world.run(&["tables", "import", table, &file]).status.code(), Some(0));
-    }
+    world.know_one_customer();
     let everything = ["archive", "--before", "2999-01-01"];
     assert_eq!(world.run(&everything).status.code(), Some(1), "without a folder nothing is removed");
     let text = std::fs::read_to_string(&world.config).unwrap();
@@ -565,13 +564,7 @@ async fn explained(world: &World) {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_and_started_again_nothing_is_lost_or_twice() {
     let world = World::new().await;
-    let folder = world.folder.path();
-    let tables =
-        [("customers", "source,target\nC1,CUST0001\n"), ("materials", "source,target\nP-100,MAT0001\n")];
-    for (table, text) in tables {
-        let file = write(folder, &format!("{table}.csv"), text);
-        assert_eq!(world.run(&["tables", "import", table, &file]).status.code(), Some(0));
-    }
+    world.know_one_customer();
     for operation in ["Save", "Submit", "Audit"] {
         world.sandbox.fault(
             Rule::new(Fault::LostAnswerAfterCommit).on(System::Kingdee, operation).per_million(150_000),

@@ -48,8 +48,11 @@ pub fn contract(event: &Event) -> Option<String> {
     if event.kind == kinds::CONTRACT_SIGNED {
         return Some(event.key.clone());
     }
-    let record: Value = serde_json::from_str(&event.record).ok()?;
-    at(&record, "contract_number").and_then(Value::as_str).map(str::to_owned)
+    contract_named(&serde_json::from_str(&event.record).ok()?)
+}
+
+fn contract_named(record: &Value) -> Option<String> {
+    at(record, "contract_number").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// The movement an event means.
@@ -59,9 +62,9 @@ fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
     let text = |path: &str| at(&record, path).and_then(Value::as_str).map(str::to_owned);
     let (kind, amount, contract) = match event.kind.as_str() {
         kinds::CONTRACT_SIGNED => (MovementKind::Ordered, "total_tax_included", Some(event.key.clone())),
-        kinds::CREDIT_NOTE_SIGNED => (MovementKind::Credited, "total_tax_included", text("contract_number")),
-        kinds::INVOICE_ISSUED => (MovementKind::Invoiced, "total_tax_included", text("contract_number")),
-        kinds::PAYMENT_RECEIVED => (MovementKind::Received, "amount", text("contract_number")),
+        kinds::CREDIT_NOTE_SIGNED => (MovementKind::Credited, "total_tax_included", contract_named(&record)),
+        kinds::INVOICE_ISSUED => (MovementKind::Invoiced, "total_tax_included", contract_named(&record)),
+        kinds::PAYMENT_RECEIVED => (MovementKind::Received, "amount", contract_named(&record)),
         other => {
             return Err(Fault::new(
                 Code::TargetMisconfigured,

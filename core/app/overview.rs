@@ -1,7 +1,7 @@
 //! The overview: what each connection has before it and what stands still, for people and as metrics.
 
-use crate::config::{Config, INTAKE, LEDGER, Loaded};
-use crate::service::Service;
+use crate::config::{Config, Loaded};
+use crate::service::{Service, target_settings};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -23,11 +23,7 @@ const ANSWER_MAX: usize = 4 * 1024 * 1024;
 
 /// The connections that deliveries go to, the built-in ones included.
 pub fn targets(loaded: &Loaded) -> Vec<String> {
-    let configured = loaded.config.connections.iter().map(|connection| &connection.name);
-    let is_target =
-        |name: &&String| loaded.connections.get(*name).is_some_and(|built| built.target.is_some());
-    let built_in = [LEDGER, INTAKE].map(str::to_owned);
-    configured.filter(is_target).cloned().chain(built_in).collect()
+    target_settings(loaded).into_iter().map(|target| target.name).collect()
 }
 
 /// One line per connection: those of the configuration first, then others that still have deliveries.

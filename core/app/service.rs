@@ -332,7 +332,8 @@ pub fn intaker(loaded: &Loaded, tables: Arc<TableCache>) -> Intaker {
     }
 }
 
-fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
+/// How each connection that deliveries go to is served, the built-in ones included.
+pub fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
     let built = |name: &str| loaded.connections.get(name).and_then(|built| built.target.as_ref());
     let mut targets: Vec<TargetSettings> = loaded
         .config

@@ -318,6 +318,28 @@ pub struct Finish {
     pub entries: Vec<LedgerEntry>,
 }
 
+impl Finish {
+    /// The bare outcome of an attempt, with nothing that comes with it.
+    pub fn new(work: &Work, now_ms: i64, next: Next, class: Class) -> Self {
+        Finish {
+            delivery: work.delivery.id.clone(),
+            attempt: work.attempt,
+            now_ms,
+            next,
+            class,
+            fault: None,
+            remote: None,
+            request: None,
+            response: None,
+            mapping: None,
+            tables_revision: None,
+            binding: None,
+            follow_on: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+}
+
 /// What became of a finish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finished {

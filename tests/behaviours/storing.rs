@@ -12,22 +12,7 @@ use tongbao_delivery::port::{
 use tongbao_model::{Class, Code, Fault};
 
 pub fn finish(work: &Work, now_ms: i64, next: Next, class: Class) -> Finish {
-    Finish {
-        delivery: work.delivery.id.clone(),
-        attempt: work.attempt,
-        now_ms,
-        next,
-        class,
-        fault: None,
-        remote: None,
-        request: None,
-        response: None,
-        mapping: None,
-        tables_revision: None,
-        binding: None,
-        follow_on: vec![],
-        entries: vec![],
-    }
+    Finish::new(work, now_ms, next, class)
 }
 
 pub async fn begun(store: &Arc<dyn Store>, delivery: &str, lease_until_ms: i64, now_ms: i64) -> Work {

@@ -3,7 +3,6 @@
 use crate::archive::{self, ArchiveError, Summary};
 use crate::cli::ArchiveArgs;
 use crate::output::{self, Exit, time};
-use crate::service;
 use serde_json::json;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
@@ -32,12 +31,9 @@ pub async fn run(args: ArchiveArgs, config: &Path, as_json: bool) -> Exit {
         );
         return Exit::Failed;
     }
-    let store = match service::open_store(&loaded.config).await {
+    let store = match super::open(&loaded).await {
         Ok(store) => store,
-        Err(error) => {
-            output::note(&error.to_string());
-            return Exit::Unavailable;
-        }
+        Err(exit) => return exit,
     };
     let result = match folder {
         Some(folder) if !args.dry_run => {

@@ -5,7 +5,6 @@ use crate::commands::status::paused;
 use crate::config::{Loaded, operator};
 use crate::output::{self, Exit, time};
 use crate::overview;
-use crate::service;
 use serde_json::{Value, json};
 use std::path::Path;
 use tongbao_delivery::Holds;
@@ -18,12 +17,9 @@ pub async fn run(command: ConnectionsCommand, config: &Path, as_json: bool) -> E
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let store = match service::open_store(&loaded.config).await {
+    let store = match super::open(&loaded).await {
         Ok(store) => store,
-        Err(error) => {
-            output::note(&error.to_string());
-            return Exit::Unavailable;
-        }
+        Err(exit) => return exit,
     };
     let result = match command {
         ConnectionsCommand::List => list(store.as_ref(), &loaded, as_json).await,

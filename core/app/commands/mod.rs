@@ -74,7 +74,11 @@ pub fn load(path: &Path) -> Result<Loaded, Exit> {
 
 /// Opens the store of a configuration, or prints why not.
 pub async fn store(path: &Path) -> Result<Arc<dyn Store>, Exit> {
-    let loaded = load(path)?;
+    open(&load(path)?).await
+}
+
+/// The same of a configuration that is loaded.
+pub async fn open(loaded: &Loaded) -> Result<Arc<dyn Store>, Exit> {
     service::open_store(&loaded.config).await.map_err(|error| {
         output::note(&error.to_string());
         Exit::Unavailable

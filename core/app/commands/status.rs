@@ -2,7 +2,6 @@
 
 use crate::output::{self, Exit, time};
 use crate::overview;
-use crate::service;
 use serde_json::Value;
 use std::path::Path;
 use tongbao_delivery::Holds;
@@ -15,12 +14,9 @@ pub async fn run(config: &Path, as_json: bool) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let store = match service::open_store(&loaded.config).await {
+    let store = match super::open(&loaded).await {
         Ok(store) => store,
-        Err(error) => {
-            output::note(&error.to_string());
-            return Exit::Unavailable;
-        }
+        Err(exit) => return exit,
     };
     let asked = ask(store.as_ref(), &overview::targets(&loaded)).await;
     store.close().await;

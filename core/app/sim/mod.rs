@@ -68,13 +68,16 @@ impl Shipped {
         Ok(Shipped { config, mappings })
     }
 
-    fn targets(&self) -> Vec<TargetSettings> {
-        // As their connectors say of themselves.
+    fn targets(&self, natures: &BTreeMap<(String, String), Nature>) -> Vec<TargetSettings> {
+        // A connection promises what all its kinds of documents keep.
+        let refuses_twice = |name: &str| {
+            natures.iter().filter(|((target, _), _)| target == name).all(|(_, nature)| nature.refuses_twice())
+        };
         let connections = self
             .config
             .connections
             .iter()
-            .map(|one| TargetSettings { refuses_twice: one.connector != "webhook", ..one.target.clone() });
+            .map(|one| TargetSettings { refuses_twice: refuses_twice(&one.name), ..one.target.clone() });
         connections.chain([TargetSettings::named(LEDGER), TargetSettings::named(INTAKE)]).collect()
     }
 
@@ -88,7 +91,8 @@ impl Shipped {
             ("crm", "commission", Nature::Append),
         ];
         let natures = natures.map(|(target, kind, nature)| ((target.to_owned(), kind.to_owned()), nature));
-        Plan { targets: self.targets(), natures: BTreeMap::from(natures), bug, trace }
+        let natures = BTreeMap::from(natures);
+        Plan { targets: self.targets(&natures), natures, bug, trace }
     }
 }
 

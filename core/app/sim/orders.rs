@@ -132,20 +132,9 @@ async fn attempt(store: &Arc<dyn Store>, routes: &Routes, work: &Work, told: &mu
     };
     assert_eq!(report.class, Class::Done, "{:?}", report.fault);
     let finish = Finish {
-        delivery: work.delivery.id.clone(),
-        attempt: work.attempt,
-        now_ms: 0,
-        next: Next::Posted,
-        class: report.class,
-        fault: None,
-        remote: None,
-        request: None,
-        response: None,
-        mapping: None,
-        tables_revision: None,
-        binding: None,
         follow_on: report.follow_on,
         entries: report.entries,
+        ..Finish::new(work, 0, Next::Posted, report.class)
     };
     assert_eq!(store.finish(finish).await.unwrap(), Finished::Stored);
 }

@@ -2,30 +2,22 @@
 //! flight. The limit that benchmarks are held against; nothing of ours is in the way.
 
 use super::RabbitSettings;
-use super::session::failed;
+use super::session::{PERSISTENT, dial, failed};
 use crate::broker::BrokerError;
 use futures::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions};
-use lapin::tcp::OwnedTLSConfig;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection};
 use std::time::{Duration, Instant};
 
 /// Messages in flight at once.
 const WINDOW: u32 = 100;
 /// Size of one, in bytes.
 const SIZE: usize = 1024;
-/// AMQP's "persistent".
-const PERSISTENT: u8 = 2;
 
 /// Confirmed publishes a second, over a queue of its own that is deleted afterwards.
 pub async fn publishes_per_second(settings: &RabbitSettings, time: Duration) -> Result<f64, BrokerError> {
-    let runtime = lapin::runtime::default_runtime().map_err(|error| failed(&error))?;
-    let tls = OwnedTLSConfig { identity: None, cert_chain: settings.ca_pem.clone() };
-    let uri: lapin::uri::AMQPUri = settings.url.parse().map_err(BrokerError::Refused)?;
-    let connection = Connection::connect_uri_with_config(uri, ConnectionProperties::default(), tls, runtime)
-        .await
-        .map_err(|error| failed(&error))?;
+    let connection = dial(settings.url.parse().map_err(BrokerError::Refused)?, settings).await?;
     let rate = measure(&connection, &format!("{}limit", settings.prefix), time).await;
     // What is measured is measured, however the goodbye ends.
     if let Err(error) = connection.close(200, "measured".into()).await {

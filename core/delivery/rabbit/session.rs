@@ -2,7 +2,7 @@
 
 use super::consume::{ANSWER, Trouble, consume};
 use super::topology::{Route, Topology, delay_arguments, work_arguments};
-use super::{Inner, Subscriber};
+use super::{Inner, RabbitSettings, Subscriber};
 use crate::broker::{BrokerError, QueueSpec};
 use crate::failpoints::failpoint;
 use futures::StreamExt;
@@ -13,6 +13,7 @@ use lapin::options::{
 };
 use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
+use lapin::uri::AMQPUri;
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Event, ExchangeKind,
     PublisherConfirm,
@@ -26,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Saying goodbye takes no longer than this.
 const CLOSE: Duration = Duration::from_secs(3);
 /// AMQP's "persistent".
-const PERSISTENT: u8 = 2;
+pub(super) const PERSISTENT: u8 = 2;
 
 pub(super) struct Session {
     /// Rises with every session: trouble with an old one is no news.
@@ -70,14 +71,18 @@ fn slow(_: tokio::time::error::Elapsed) -> BrokerError {
     BrokerError::Unavailable("connecting takes too long".to_owned())
 }
 
-async fn reach(inner: &Inner) -> Result<Session, BrokerError> {
+/// A connection, named for RabbitMQ's own tools.
+pub(super) async fn dial(uri: AMQPUri, settings: &RabbitSettings) -> Result<Connection, BrokerError> {
     let runtime = lapin::runtime::default_runtime().map_err(|error| failed(&error))?;
-    let properties = ConnectionProperties::default()
-        .with_connection_name(format!("tongbao {}", inner.settings.prefix).into());
-    let tls = OwnedTLSConfig { identity: None, cert_chain: inner.settings.ca_pem.clone() };
-    let connection = Connection::connect_uri_with_config(inner.uri()?, properties, tls, runtime)
-        .await
-        .map_err(|error| failed(&error))?;
+    let properties =
+        ConnectionProperties::default().with_connection_name(format!("tongbao {}", settings.prefix).into());
+    let tls = OwnedTLSConfig { identity: None, cert_chain: settings.ca_pem.clone() };
+    let connected = Connection::connect_uri_with_config(uri, properties, tls, runtime).await;
+    connected.map_err(|error| failed(&error))
+}
+
+async fn reach(inner: &Inner) -> Result<Session, BrokerError> {
+    let connection = dial(inner.uri()?, &inner.settings).await?;
     let publish = connection.create_channel().await.map_err(|error| failed(&error))?;
     publish.confirm_select(ConfirmSelectOptions::default()).await.map_err(|error| failed(&error))?;
     let id = inner.sessions.fetch_add(1, Ordering::Relaxed) + 1;

@@ -70,22 +70,7 @@ impl StoreDoor {
     /// The mistake of marking first and acting later: the outcome is stored with the intent.
     async fn mark_early(&self, begun: &Begin) {
         let Begin::Run(work) = begun else { return };
-        let finish = Finish {
-            delivery: work.delivery.id.clone(),
-            attempt: work.attempt,
-            now_ms: self.fate.now_ms(),
-            next: Next::Posted,
-            class: Class::Done,
-            fault: None,
-            remote: None,
-            request: None,
-            response: None,
-            mapping: None,
-            tables_revision: None,
-            binding: None,
-            follow_on: Vec::new(),
-            entries: Vec::new(),
-        };
+        let finish = Finish::new(work, self.fate.now_ms(), Next::Posted, Class::Done);
         drop(self.memory().finish(finish).await);
         self.fate.sim.check_step();
     }

@@ -26,6 +26,13 @@ pub enum Nature {
     Put,
 }
 
+impl Nature {
+    /// Whether a key is refused the second time.
+    pub fn refuses_twice(self) -> bool {
+        matches!(self, Nature::Steps | Nature::Issued)
+    }
+}
+
 /// The last step of a document that takes several.
 pub const STEPS: [&str; 3] = ["saved", "submitted", "audited"];
 
