@@ -183,28 +183,32 @@ impl Session {
         BrokerError::Unavailable(format!("queue {queue} does not answer; {told}"))
     }
 
-    /// Publishes what has a route; all confirms are in flight at once.
+    /// Publishes what has a route; all confirms are in flight at once. Sending counts into the time too: a
+    /// connection whose other end has gone silent may take bytes as little as it gives confirms.
     pub(super) async fn publish(
         &self,
         routes: Vec<Result<Route, BrokerError>>,
         wait: Duration,
     ) -> Vec<Result<(), BrokerError>> {
         let count = routes.len();
-        let mut open = Vec::with_capacity(count);
-        for route in routes {
-            open.push(match route {
-                Ok(route) => self.send(route).await,
-                Err(error) => Err(error),
-            });
-        }
-        failpoint("published-before-confirm");
-        let confirms = join_all(open.into_iter().map(|sent| async {
-            match sent {
-                Ok((key, confirm)) => confirmed(key, confirm).await,
-                Err(error) => Err(error),
+        let published = async {
+            let mut open = Vec::with_capacity(count);
+            for route in routes {
+                open.push(match route {
+                    Ok(route) => self.send(route).await,
+                    Err(error) => Err(error),
+                });
             }
-        }));
-        match tokio::time::timeout(wait, confirms).await {
+            failpoint("published-before-confirm");
+            join_all(open.into_iter().map(|sent| async {
+                match sent {
+                    Ok((key, confirm)) => confirmed(key, confirm).await,
+                    Err(error) => Err(error),
+                }
+            }))
+            .await
+        };
+        match tokio::time::timeout(wait, published).await {
             Ok(results) => results,
             // Which of them were taken is not known; published again, they are harmless.
             Err(_) => vec![Err(BrokerError::Unavailable("no confirm in time".to_owned())); count],
