@@ -7,6 +7,11 @@ use std::process::ExitCode;
 use tongbao_app::cli::Cli;
 use tongbao_app::{commands, output};
 
+/// A delivery is thousands of small allocations, made on one thread and freed on another; with glibc's allocator they were
+/// a quarter of the service's time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     tongbao_app::service::install_crypto();

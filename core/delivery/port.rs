@@ -616,8 +616,9 @@ pub trait Store: Send + Sync {
     /// How many rows wait in the outbox. Counts them: not for every request.
     async fn outbox_count(&self) -> Stored<u64>;
 
-    /// Removes outbox rows that the broker has confirmed and notes on their deliveries when.
-    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()>;
+    /// Removes outbox rows that the broker has confirmed and notes on their deliveries when. Answers those whose
+    /// delivery is being written by somebody else at this moment: they are as they were, and the caller asks again.
+    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>>;
 
     /// Puts unfinished deliveries that were published and have no outbox row back into the outbox: those published before
     /// `stalled_before_ms` that are pending with no unfinished predecessor, waiting and due before it, or

@@ -41,7 +41,10 @@ impl Pause {
 
 /// What came of one batch.
 struct Batch {
+    /// Not under way any more.
     rows: Vec<i64>,
+    /// Confirmed, and still to be noted as such.
+    unmarked: Vec<i64>,
     failed: bool,
 }
 
@@ -64,8 +67,11 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
                     Err(()) => continue,
                 }
             }
-            let Some(batch) = rows.next() else { break };
-            batches.spawn(publish(shared.clone(), target.clone(), batch));
+            let batch = rows.next();
+            if batch.is_empty() && (rows.unmarked.is_empty() || !batches.is_empty()) {
+                break;
+            }
+            batches.spawn(publish(shared.clone(), target.clone(), batch, rows.take_unmarked()));
         }
         tokio::select! {
             biased;
@@ -73,7 +79,7 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
             Some(batch) = batches.join_next() => {
                 look = true;
                 let failed = match batch {
-                    Ok(batch) => rows.end(&batch),
+                    Ok(batch) => rows.end(batch),
                     Err(error) => {
                         tracing::error!(%error, "a batch broke off");
                         rows.forget();
@@ -98,6 +104,9 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
 /// seldom; what has been read and not published yet is out of date if it is much.
 const BATCHES_READ: usize = 8;
 
+/// How long confirmed rows rest that could not be noted because somebody was writing their deliveries.
+const UNMARKED_REST: Duration = Duration::from_millis(20);
+
 /// Rows that were read.
 struct Rows {
     /// In a batch.
@@ -105,29 +114,35 @@ struct Rows {
     read: VecDeque<OutboxRow>,
     /// Read, and not known to be gone from the outbox.
     taken: HashSet<i64>,
+    /// Confirmed, and still to be noted as such.
+    unmarked: Vec<i64>,
 }
 
 impl Rows {
     fn new(shared: &Shared) -> Rows {
         let batch = usize::try_from(shared.relay.batch).unwrap_or(1);
-        Rows { batch, read: VecDeque::new(), taken: HashSet::new() }
+        Rows { batch, read: VecDeque::new(), taken: HashSet::new(), unmarked: Vec::new() }
     }
 
     fn is_used_up(&self) -> bool {
         self.read.is_empty()
     }
 
-    /// The next batch.
-    fn next(&mut self) -> Option<Vec<OutboxRow>> {
-        let batch: Vec<OutboxRow> = self.read.drain(..self.batch.min(self.read.len())).collect();
-        (!batch.is_empty()).then_some(batch)
+    /// The next batch; empty when all that was read is under way.
+    fn next(&mut self) -> Vec<OutboxRow> {
+        self.read.drain(..self.batch.min(self.read.len())).collect()
+    }
+
+    fn take_unmarked(&mut self) -> Vec<i64> {
+        std::mem::take(&mut self.unmarked)
     }
 
     /// What a batch had is not under way any more; answers whether it failed.
-    fn end(&mut self, batch: &Batch) -> bool {
+    fn end(&mut self, batch: Batch) -> bool {
         for id in &batch.rows {
             self.taken.remove(id);
         }
+        self.unmarked.extend(batch.unmarked);
         batch.failed
     }
 
@@ -135,6 +150,7 @@ impl Rows {
     fn forget(&mut self) {
         self.read.clear();
         self.taken.clear();
+        self.unmarked.clear();
     }
 
     /// Reads rows that are not under way yet; answers whether there were any, an error when the store failed.
@@ -159,34 +175,49 @@ impl Rows {
     }
 }
 
-async fn publish(shared: Arc<Shared>, target: String, rows: Vec<OutboxRow>) -> Batch {
-    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let messages = rows.into_iter().map(message).collect();
-    let begun = Instant::now();
-    let results = shared.broker.publish(messages).await;
-    shared.observer.stage(Stage::Publish, begun.elapsed());
-    failpoint("after-publish-before-mark");
-    let confirmed: Vec<i64> =
-        ids.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(id, _)| *id).collect();
-    let failed = ids.len() - confirmed.len();
-    if failed > 0 {
-        shared.observer.publish_failed(&target, failed);
-        let error = results.into_iter().find_map(Result::err).unwrap_or(BrokerError::Closed);
-        tracing::warn!(target_name = target, failed, %error, "not published; the rows stay in the outbox");
+/// Publishes rows, and notes those that were confirmed, with those left over from before.
+async fn publish(shared: Arc<Shared>, target: String, rows: Vec<OutboxRow>, unmarked: Vec<i64>) -> Batch {
+    let mut done: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let mut lost = Vec::new();
+    if rows.is_empty() {
+        // Whoever was writing then has had a moment.
+        tokio::time::sleep(UNMARKED_REST).await;
+    } else {
+        let messages = rows.into_iter().map(message).collect();
+        let begun = Instant::now();
+        let results = shared.broker.publish(messages).await;
+        shared.observer.stage(Stage::Publish, begun.elapsed());
+        failpoint("after-publish-before-mark");
+        let mut outcomes = results.iter();
+        (done, lost) = done.into_iter().partition(|_| outcomes.next().is_some_and(Result::is_ok));
+        if !lost.is_empty() {
+            let failed = lost.len();
+            shared.observer.publish_failed(&target, failed);
+            let error = results.into_iter().find_map(Result::err).unwrap_or(BrokerError::Closed);
+            tracing::warn!(target_name = target, failed, %error, "not published; the rows stay in the outbox");
+        }
     }
-    if confirmed.is_empty() {
-        return Batch { rows: ids, failed: true };
+    let failed = !lost.is_empty();
+    done.extend(unmarked);
+    if done.is_empty() {
+        return Batch { rows: lost, unmarked: Vec::new(), failed };
     }
-    let count = confirmed.len();
-    // A row that cannot be removed is published again later, which is harmless.
-    if let Err(error) = shared.store.outbox_done(confirmed, shared.clock.now_ms()).await {
-        shared.observer.store_failed();
-        tracing::warn!(target_name = target, %error, "published rows cannot be removed");
-        return Batch { rows: ids, failed: true };
+    match shared.store.outbox_done(done.clone(), shared.clock.now_ms()).await {
+        Ok(unmarked) => {
+            done.retain(|id| !unmarked.contains(id));
+            shared.backlog.removed(done.len());
+            shared.observer.published(&target, done.len());
+            lost.extend(done);
+            Batch { rows: lost, unmarked, failed }
+        }
+        Err(error) => {
+            // A row that cannot be removed is published again later, which is harmless.
+            shared.observer.store_failed();
+            tracing::warn!(target_name = target, %error, "published rows cannot be removed");
+            lost.extend(done);
+            Batch { rows: lost, unmarked: Vec::new(), failed: true }
+        }
     }
-    shared.backlog.removed(count);
-    shared.observer.published(&target, count);
-    Batch { rows: ids, failed: failed > 0 }
 }
 
 fn message(row: OutboxRow) -> Message {

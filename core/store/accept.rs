@@ -9,7 +9,8 @@
 //!   is not visible yet.
 //!
 //! Both are settled by locking before looking: each document and each lane hashes to one of a fixed number of
-//! rows in `lane_locks`, which a transaction locks in ascending order in one statement. Whoever holds the lock of a
+//! locks, which a transaction takes in ascending order in one statement. On PostgreSQL they are advisory locks, on MySQL
+//! the rows of `lane_locks`. Whoever holds the lock of a
 //! lane draws its `seq` and commits before the next one draws. Unrelated documents share a slot now and then and
 //! wait for one commit. SQLite has one writer and needs no lock. The unique index on (key, kind, source, revision)
 //! stays as the last word; if it ever speaks, the transaction runs again and finds the row.
@@ -200,18 +201,34 @@ fn delivery_row(event: &Event, delivery: &NewDelivery, late: bool, now_ms: i64) 
     }
 }
 
+/// Names PostgreSQL's locks of lanes; any number nobody else uses.
+const LANE_LOCK: i32 = 0x746f_6e67;
+/// How many of those there are. Well below what its lock table holds by default, for one transaction may take many.
+const LANE_SLOTS: u64 = 4_096;
+
 /// Locks the documents and lanes of these intakes until the transaction ends.
 async fn lock(txn: &DatabaseTransaction, intakes: &[&Intake]) -> Result<(), Fail> {
-    if txn.get_database_backend() == DbBackend::Sqlite {
-        return Ok(());
-    }
+    let count = match txn.get_database_backend() {
+        DbBackend::Sqlite => return Ok(()),
+        DbBackend::Postgres => LANE_SLOTS,
+        _ => lane_locks::SLOTS,
+    };
     let mut slots = BTreeSet::new();
     for intake in intakes {
         let event = &intake.event;
-        slots.insert(slot(&[&event.source, &event.kind, &event.key]));
+        slots.insert(slot(&[&event.source, &event.kind, &event.key], count));
         for delivery in &intake.deliveries {
-            slots.insert(slot(&[&delivery.target, &delivery.order_key]));
+            slots.insert(slot(&[&delivery.target, &delivery.order_key], count));
         }
+    }
+    if txn.get_database_backend() == DbBackend::Postgres {
+        // Locks of its own, which write nothing. Taken in the order of the list.
+        let list: Vec<String> = slots.iter().map(|slot| format!("({slot})")).collect();
+        let list = list.join(",");
+        let sql =
+            format!("SELECT pg_advisory_xact_lock({LANE_LOCK}, slot) FROM (VALUES {list}) AS lanes (slot)");
+        txn.execute_unprepared(&sql).await?;
+        return Ok(());
     }
     let locked: Vec<i32> = lane_locks::Entity::find()
         .filter(lane_locks::Column::Slot.is_in(padded(slots)))
@@ -226,14 +243,14 @@ async fn lock(txn: &DatabaseTransaction, intakes: &[&Intake]) -> Result<(), Fail
     Ok(())
 }
 
-fn slot(parts: &[&str]) -> i32 {
+fn slot(parts: &[&str], count: u64) -> i32 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for part in parts {
         for byte in part.bytes().chain([0]) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    i32::try_from((hash ^ (hash >> 32)) % lane_locks::SLOTS).unwrap_or(0)
+    i32::try_from((hash ^ (hash >> 32)) % count).unwrap_or(0)
 }
 
 async fn stored_revisions(

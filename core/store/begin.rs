@@ -179,6 +179,8 @@ async fn take(
             .col_expr(D::DueAtMs, Expr::value(None::<i64>))
             .col_expr(D::LeaseUntilMs, Expr::value(now_ms.saturating_add(length)))
             .col_expr(D::ChangedAtMs, Expr::value(now_ms))
+            // Whoever begins had the message, whether or not the relay has come to note it.
+            .col_expr(D::PublishedAtMs, Expr::value(now_ms))
             .filter(D::Id.is_in(padded(ids)))
             .exec(txn)
             .await?;

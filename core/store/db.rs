@@ -13,8 +13,8 @@ use crate::error::Fail;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait, sqlx,
+    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    sqlx,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -49,8 +49,6 @@ pub(crate) use task;
 
 /// An open database.
 pub struct Db {
-    /// Which one.
-    pub backend: DbBackend,
     /// Where reading happens.
     pub read: DatabaseConnection,
     writer: Writer,
@@ -67,12 +65,12 @@ impl Db {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let task = tokio::spawn(write_all(write, jobs));
         let writer = Writer::Single { queue: Mutex::new(Some(queue)), task: Mutex::new(Some(task)) };
-        Db { backend: DbBackend::Sqlite, read, writer }
+        Db { read, writer }
     }
 
     /// A database with a pool.
-    pub fn pooled(backend: DbBackend, pool: DatabaseConnection) -> Self {
-        Db { backend, read: pool.clone(), writer: Writer::Pool(pool) }
+    pub fn pooled(pool: DatabaseConnection) -> Self {
+        Db { read: pool.clone(), writer: Writer::Pool(pool) }
     }
 
     /// Runs a task in a transaction.

@@ -10,7 +10,7 @@
 use crate::db::{Db, task};
 use crate::error::Fail;
 use futures::future::{BoxFuture, join_all};
-use sea_orm::{DatabaseTransaction, DbBackend};
+use sea_orm::DatabaseTransaction;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -20,6 +20,10 @@ use tongbao_delivery::port::{StoreError, Stored};
 const QUEUE: usize = 1_024;
 /// Calls that share one transaction.
 const GROUP: usize = 64;
+
+/// Groups under way at once: one commits while the next one gathers. More would be smaller groups that wait for each
+/// other's locks.
+const TAKERS: usize = 2;
 
 /// A call that can be done together with others of its kind.
 pub trait Grouped: Clone + Send + Sync + 'static {
@@ -53,10 +57,8 @@ impl<C: Grouped> Group<C> {
     pub fn start(db: Arc<Db>) -> Self {
         let (queue, calls) = mpsc::channel(QUEUE);
         let calls = Arc::new(tokio::sync::Mutex::new(calls));
-        // One group commits while the next one gathers; on a server a few may commit side by side.
-        let count = if db.backend == DbBackend::Sqlite { 2 } else { 3 };
         let mut takers = JoinSet::new();
-        for _ in 0..count {
+        for _ in 0..TAKERS {
             takers.spawn(take(db.clone(), calls.clone()));
         }
         Group { queue: Mutex::new(Some(queue)), takers: Mutex::new(takers) }

@@ -85,7 +85,7 @@ impl Store for Sql {
         self.db.ask(|db| async move { queue::count(&db).await }).await
     }
 
-    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()> {
+    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>> {
         self.db.write(task!(ids; |txn| queue::done(txn, &ids, now_ms).await)).await
     }
 

@@ -118,7 +118,7 @@ async fn server(url: &str, backend: DbBackend, settings: StoreOptions) -> Result
     }
     let pool = Database::connect(options).await?;
     migrate(&pool, backend).await?;
-    Ok(Db::pooled(backend, pool))
+    Ok(Db::pooled(pool))
 }
 
 async fn migrate(pool: &DatabaseConnection, backend: DbBackend) -> Result<(), DbErr> {

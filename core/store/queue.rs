@@ -6,12 +6,13 @@ use crate::error::Fail;
 use crate::finish::bind;
 use crate::holds::quiet;
 use crate::lane::{Place, wake_head};
-use crate::rows::{insert_all, outbox_row};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use crate::rows::{insert_all, outbox_row, padded};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
     DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
+use std::collections::BTreeSet;
 use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Binding, OutboxRow, State};
 use tongbao_model::Class;
@@ -45,38 +46,64 @@ pub async fn count(db: &DatabaseConnection) -> Result<u64, Fail> {
     Ok(outbox::Entity::find().count(db).await?)
 }
 
-/// Removes published rows and notes when on their deliveries.
-pub async fn done(txn: &DatabaseTransaction, ids: &[i64], now_ms: i64) -> Result<(), Fail> {
-    for chunk in ids.chunks(1_000) {
+/// Removes published rows and notes when on their deliveries; answers those of deliveries that somebody has locked at
+/// this moment, of which nothing was changed.
+///
+/// A message is often with a worker before its publish is noted. To wait for that worker's transaction here, with the
+/// locks of a whole batch held meanwhile, would make everyone wait for everyone.
+pub async fn done(txn: &DatabaseTransaction, ids: &[i64], now_ms: i64) -> Result<Vec<i64>, Fail> {
+    let mut left = Vec::new();
+    for chunk in ids.chunks(512) {
+        let mut ids = padded(chunk.iter().copied());
+        if txn.get_database_backend() != DbBackend::Sqlite {
+            let held = held_by_others(txn, &ids).await?;
+            ids.retain(|id| !held.contains(id));
+            left.extend(held);
+            if ids.is_empty() {
+                continue;
+            }
+            ids = padded(ids);
+        }
         let published = Query::select()
             .column(outbox::Column::Delivery)
             .from(outbox::Entity)
-            .and_where(outbox::Column::Id.is_in(chunk.iter().copied()))
+            .and_where(outbox::Column::Id.is_in(ids.iter().copied()))
             .to_owned();
-        // In the order of ids, as everyone who locks several.
-        if txn.get_database_backend() != DbBackend::Sqlite {
-            let query = deliveries::Entity::find().select_only().column(deliveries::Column::Id);
-            let ids: Vec<String> = query
-                .filter(deliveries::Column::Id.in_subquery(published.clone()))
-                .order_by_asc(deliveries::Column::Id)
-                .lock_exclusive()
-                .into_tuple()
-                .all(txn)
-                .await?;
-            tracing::trace!(deliveries = ids.len(), "locked");
-        }
         deliveries::Entity::update_many()
             .col_expr(deliveries::Column::PublishedAtMs, Expr::value(now_ms))
             .filter(deliveries::Column::Id.in_subquery(published))
             .exec(txn)
             .await?;
-        outbox::Entity::delete_many()
-            .filter(outbox::Column::Id.is_in(chunk.iter().copied()))
-            .exec(txn)
-            .await?;
+        outbox::Entity::delete_many().filter(outbox::Column::Id.is_in(ids)).exec(txn).await?;
     }
     failpoint("marked-before-commit");
-    Ok(())
+    Ok(left)
+}
+
+/// Locks the deliveries of outbox rows, and tells those rows whose delivery another transaction has locked.
+async fn held_by_others(txn: &DatabaseTransaction, ids: &[i64]) -> Result<BTreeSet<i64>, Fail> {
+    use deliveries::Column as D;
+    let rows: Vec<(i64, String)> = outbox::Entity::find()
+        .select_only()
+        .columns([outbox::Column::Id, outbox::Column::Delivery])
+        .filter(outbox::Column::Id.is_in(ids.iter().copied()))
+        .into_tuple()
+        .all(txn)
+        .await?;
+    let wanted: BTreeSet<&str> = rows.iter().map(|(_, delivery)| delivery.as_str()).collect();
+    let known = |ids: &BTreeSet<&str>| {
+        let ids = padded(ids.iter().copied());
+        deliveries::Entity::find().select_only().column(D::Id).filter(D::Id.is_in(ids)).order_by_asc(D::Id)
+    };
+    let locked = known(&wanted).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let locked: BTreeSet<String> = locked.into_tuple().all(txn).await?.into_iter().collect();
+    let skipped: BTreeSet<&str> = wanted.into_iter().filter(|id| !locked.contains(*id)).collect();
+    if skipped.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    // A delivery that is not there at all keeps nothing waiting.
+    let held: BTreeSet<String> = known(&skipped).into_tuple().all(txn).await?.into_iter().collect();
+    Ok(rows.into_iter().filter(|(_, delivery)| held.contains(delivery)).map(|(id, _)| id).collect())
 }
 
 /// One page of a sweep.

@@ -122,7 +122,7 @@ impl Store for StoreDoor {
         self.read(self.memory().outbox_count()).await
     }
 
-    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()> {
+    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>> {
         self.write("outbox-done", self.memory().outbox_done(ids, now_ms)).await
     }
 

@@ -56,6 +56,7 @@ impl Tables {
         row.tries += 1;
         row.due_at_ms = None;
         row.lease_until_ms = Some(lease_until_ms);
+        row.published_at_ms = Some(now_ms);
         row.in_doubt |= lost;
         row.changed_at_ms = now_ms;
         let row = row.clone();

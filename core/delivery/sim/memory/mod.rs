@@ -261,7 +261,7 @@ impl Store for MemoryStore {
         Ok(u64::try_from(self.tables().outbox.len()).unwrap_or(u64::MAX))
     }
 
-    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()> {
+    async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>> {
         let mut tables = self.tables();
         for id in ids {
             let Some(row) = tables.outbox.remove(&id) else { continue };
@@ -269,7 +269,7 @@ impl Store for MemoryStore {
                 delivery.published_at_ms = Some(now_ms);
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
