@@ -3,6 +3,7 @@
 //! A broker may lose messages or hand them out twice; both are repaired by the store. It must not say that a
 //! message is taken when it is not.
 
+use crate::sharing::Sharing;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -80,6 +81,13 @@ pub trait Broker: Send + Sync {
 
     /// Whether queues survive this process. If not, the store's backlog is published again at start.
     fn durable(&self) -> bool;
+
+    /// Whether other processes may take from the same queues and it matters which one does.
+    fn is_shared(&self) -> bool;
+
+    /// Tells who shares the queues, whenever that has changed: each process leaves to the others what is theirs, as
+    /// long as these take it.
+    fn share(&self, sharing: &Sharing);
 
     /// Closes; subscriptions end.
     async fn close(&self);

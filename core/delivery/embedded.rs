@@ -9,6 +9,7 @@ use crate::broker::{
 };
 use crate::clock::Clock;
 use crate::failpoints::failpoint;
+use crate::sharing::Sharing;
 use async_trait::async_trait;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -244,6 +245,12 @@ impl Broker for Embedded {
     fn durable(&self) -> bool {
         false
     }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn share(&self, _: &Sharing) {}
 
     async fn close(&self) {
         self.closed.store(true, Ordering::Release);

@@ -11,6 +11,7 @@ use crate::outbox::run_sweeper;
 use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Store, Stored, Subject};
 use crate::relay::run_relay;
 use crate::settings::{RelaySettings, TargetSettings};
+use crate::sharing::run_sharing;
 use crate::worker::run_worker;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -149,6 +150,9 @@ impl Engine {
         let mut tasks = Tasks::default();
         tasks.relays.spawn(run_follower(shared.clone(), stop.clone()));
         tasks.relays.spawn(run_sweeper(shared.clone(), stop.clone()));
+        if shared.broker.is_shared() {
+            tasks.relays.spawn(run_sharing(shared.clone(), stop.clone()));
+        }
         for target in parts.targets {
             tasks.relays.spawn(run_relay(shared.clone(), target.name.clone(), stop.clone()));
             tasks.workers.spawn(run_worker(shared.clone(), target, stop.clone()));

@@ -26,6 +26,7 @@ pub mod port;
 pub mod rabbit;
 mod relay;
 pub mod settings;
+pub mod sharing;
 pub mod sim;
 mod worker;
 
@@ -39,3 +40,4 @@ pub use observer::{NoObserver, Observer};
 pub use policy::{FirstMove, Schedule, first_move};
 pub use rabbit::{Rabbit, RabbitSettings};
 pub use settings::{RelaySettings, TargetSettings};
+pub use sharing::Sharing;

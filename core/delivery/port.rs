@@ -503,6 +503,15 @@ pub struct Hold {
     pub ended_by: Option<String>,
 }
 
+/// The note of a process that takes from the queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// The process, as named in its attempts.
+    pub process: String,
+    /// When it was last noted, by its own clock.
+    pub seen_ms: i64,
+}
+
 /// How far looking for what can be archived has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivePlace {
@@ -699,6 +708,15 @@ pub trait Store: Send + Sync {
 
     /// Holds that stand, and the latest 1,000 of those that ended at this time or later, newest first.
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>>;
+
+    /// Notes that a process is at work; removes notes made before `forgotten_ms`.
+    async fn attend(&self, process: &str, now_ms: i64, forgotten_ms: i64) -> Stored<()>;
+
+    /// Removes the note of a process that ends.
+    async fn depart(&self, process: &str) -> Stored<()>;
+
+    /// The processes that are noted, by name.
+    async fn present(&self) -> Stored<Vec<Presence>>;
 
     /// Of the next `limit` events accepted before a time, those whose deliveries are all final and unchanged since then.
     async fn archivable(&self, before_ms: i64, after: Option<ArchivePlace>, limit: u64)

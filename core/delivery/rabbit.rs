@@ -9,9 +9,11 @@ mod consume;
 pub mod limit;
 mod session;
 mod topology;
+mod turn;
 
 use crate::broker::{Broker, BrokerError, Health, Message, QueueSpec, Received, Subscription};
 use crate::clock::Clock;
+use crate::sharing::Sharing;
 use async_trait::async_trait;
 use lapin::uri::AMQPUri;
 use serde::{Deserialize, Serialize};
@@ -133,6 +135,7 @@ struct Inner {
     /// Held while a session connects its subscribers, so that none is connected twice or not at all.
     subscribers: tokio::sync::Mutex<Vec<Subscriber>>,
     session: watch::Sender<Option<Arc<Session>>>,
+    sharing: watch::Sender<Option<Sharing>>,
     trouble: Mutex<String>,
     /// How many sessions there were, and the last one that broke.
     sessions: AtomicU64,
@@ -155,6 +158,7 @@ impl Rabbit {
             queues: Mutex::default(),
             subscribers: tokio::sync::Mutex::default(),
             session: watch::channel(None).0,
+            sharing: watch::channel(None).0,
             trouble: Mutex::new("not connected yet".to_owned()),
             sessions: AtomicU64::new(0),
             broken: watch::channel(0).0,
@@ -336,6 +340,14 @@ impl Broker for Rabbit {
 
     fn durable(&self) -> bool {
         true
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn share(&self, sharing: &Sharing) {
+        self.inner.sharing.send_replace(Some(sharing.clone()));
     }
 
     async fn close(&self) {

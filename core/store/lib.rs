@@ -18,6 +18,7 @@ pub mod limit;
 mod limits;
 mod migration;
 mod open;
+mod presence;
 mod queue;
 mod read;
 mod replay;
@@ -31,8 +32,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Replayable, Replayed,
-    Store, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Presence, Replayable,
+    Replayed, Store, Stored, Subject, TableRow, Tombstone,
 };
 use tongbao_model::Event;
 
@@ -226,6 +227,21 @@ impl Store for Sql {
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
         self.db.ask(|db| async move { holds::list(&db, ended_from_ms).await }).await
+    }
+
+    async fn attend(&self, process: &str, now_ms: i64, forgotten_ms: i64) -> Stored<()> {
+        limits::fits("process", process, limits::KEY)?;
+        let process = process.to_owned();
+        self.db.write(task!(process; |txn| presence::attend(txn, &process, now_ms, forgotten_ms).await)).await
+    }
+
+    async fn depart(&self, process: &str) -> Stored<()> {
+        let process = process.to_owned();
+        self.db.write(task!(process; |txn| presence::depart(txn, &process).await)).await
+    }
+
+    async fn present(&self) -> Stored<Vec<Presence>> {
+        self.db.ask(|db| async move { presence::list(&db).await }).await
     }
 
     async fn archivable(

@@ -7,8 +7,8 @@ use super::process::Fate;
 use crate::clock::Clock;
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, Next, OutboxRow, Overview, Replayable, Replayed,
-    Store, StoreError, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, Next, OutboxRow, Overview, Presence, Replayable,
+    Replayed, Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -184,6 +184,18 @@ impl Store for StoreDoor {
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
         self.read(self.memory().holds(ended_from_ms)).await
+    }
+
+    async fn attend(&self, process: &str, now_ms: i64, forgotten_ms: i64) -> Stored<()> {
+        self.write("attend", self.memory().attend(process, now_ms, forgotten_ms)).await
+    }
+
+    async fn depart(&self, process: &str) -> Stored<()> {
+        self.write("depart", self.memory().depart(process)).await
+    }
+
+    async fn present(&self) -> Stored<Vec<Presence>> {
+        self.read(self.memory().present()).await
     }
 
     async fn archivable(

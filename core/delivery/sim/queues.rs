@@ -4,6 +4,7 @@ use super::Sim;
 use super::process::Fate;
 use crate::broker::{Broker, BrokerError, Health, Message, QueueSpec, Received, Settle, Subscription};
 use crate::clock::Clock;
+use crate::sharing::Sharing;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -144,6 +145,14 @@ impl Broker for BrokerDoor {
     fn durable(&self) -> bool {
         true
     }
+
+    // Every process takes what it can get, which is worse than anything sharing could do.
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn share(&self, _: &Sharing) {}
 
     async fn close(&self) {}
 }
