@@ -7,11 +7,11 @@ use crate::clock::Clock;
 use crate::handler::Handler;
 use crate::holds::{Holds, KnownHolds, REMEMBERED_MS, run_follower};
 use crate::observer::Observer;
-use crate::outbox::run_sweeper;
 use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Store, Stored, Subject};
 use crate::relay::run_relay;
 use crate::settings::{RelaySettings, TargetSettings};
 use crate::sharing::run_sharing;
+use crate::sweeper::run_sweeper;
 use crate::worker::run_worker;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +47,9 @@ pub enum EngineError {
     /// Settings contradict each other; every mistake at once.
     #[error("settings: {}", .0.join("; "))]
     Settings(Vec<String>),
+    /// What an earlier process left behind cannot be put back.
+    #[error("what an earlier process left behind cannot be put back: {0}")]
+    Store(String),
     /// The broker cannot take the queues.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -144,6 +147,10 @@ impl Engine {
         // So that a caller knows from the start. If it fails, the follower goes on asking, and workers wait for it.
         if let Err(error) = shared.follow().await {
             tracing::warn!(%error, "what is paused could not be read");
+        }
+        if !shared.broker.durable() {
+            // Before anything is taken: the queues of an earlier process went with it.
+            shared.put_everything_back().await.map_err(|error| EngineError::Store(error.to_string()))?;
         }
         shared.count_backlog().await;
         let stop = Stop::default();

@@ -28,6 +28,8 @@ mod relay;
 pub mod settings;
 pub mod sharing;
 pub mod sim;
+pub mod stalled;
+mod sweeper;
 mod worker;
 
 pub use broker::{Broker, BrokerError, Message, QueueSpec};
@@ -41,3 +43,4 @@ pub use policy::{FirstMove, Schedule, first_move};
 pub use rabbit::{Rabbit, RabbitSettings};
 pub use settings::{RelaySettings, TargetSettings};
 pub use sharing::Sharing;
+pub use stalled::Stalled;

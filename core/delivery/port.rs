@@ -3,6 +3,7 @@
 //! All writes of one method happen in one transaction. All times are milliseconds since 1970 UTC and come
 //! from the caller. Texts named `record` hold JSON with numbers as they were written.
 
+use crate::stalled::Stalled;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -628,11 +629,11 @@ pub trait Store: Send + Sync {
     /// Removes outbox rows that the broker has confirmed and notes on their deliveries when.
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<()>;
 
-    /// Puts unfinished deliveries that were published and have no outbox row back into the outbox: those published before
-    /// `stalled_before_ms` that are pending with no unfinished predecessor, waiting and due before it, or
-    /// calling with a lease that ran out before `now_ms`. What is held back by a pause, or was until then, is not
-    /// stalled, unless the time is now or later: then all queues are known to be empty. Answers how many.
-    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64>;
+    /// Puts unfinished deliveries that were published and have no outbox row back into the outbox: those published
+    /// before the time given for their order key that are pending with no unfinished predecessor, waiting and due before
+    /// it, or calling with a lease that ran out before `now_ms`. What is held back by a pause, or was until then, is not
+    /// stalled, unless the usual time is now or later: then all queues are known to be empty. Answers how many.
+    async fn sweep(&self, stalled: &Stalled, now_ms: i64) -> Stored<u64>;
 
     /// Lets every lease on deliveries to these connections run out now. Only for a caller that knows that no other
     /// process works on this store (then whoever held one is gone), and for far sides that refuse a key twice (what

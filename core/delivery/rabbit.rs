@@ -7,15 +7,17 @@
 
 mod consume;
 pub mod limit;
+mod line;
 mod session;
 mod topology;
 mod turn;
 
-use crate::broker::{Broker, BrokerError, Health, Message, QueueSpec, Received, Subscription};
+use crate::broker::{Broker, BrokerError, Health, Line, Message, QueueSpec, Received, Subscription};
 use crate::clock::Clock;
 use crate::sharing::Sharing;
 use async_trait::async_trait;
 use lapin::uri::AMQPUri;
+use line::Heads;
 use serde::{Deserialize, Serialize};
 use session::Session;
 use std::collections::BTreeMap;
@@ -137,6 +139,7 @@ struct Inner {
     session: watch::Sender<Option<Arc<Session>>>,
     sharing: watch::Sender<Option<Sharing>>,
     trouble: Mutex<String>,
+    heads: Heads,
     /// How many sessions there were, and the last one that broke.
     sessions: AtomicU64,
     broken: watch::Sender<u64>,
@@ -159,6 +162,7 @@ impl Rabbit {
             subscribers: tokio::sync::Mutex::default(),
             session: watch::channel(None).0,
             sharing: watch::channel(None).0,
+            heads: Heads::default(),
             trouble: Mutex::new("not connected yet".to_owned()),
             sessions: AtomicU64::new(0),
             broken: watch::channel(0).0,
@@ -336,6 +340,10 @@ impl Broker for Rabbit {
 
     fn horizon_ms(&self) -> Option<i64> {
         None
+    }
+
+    async fn line(&self, target: &str) -> Line {
+        self.inner.line(target).await
     }
 
     fn durable(&self) -> bool {

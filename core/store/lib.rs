@@ -22,6 +22,7 @@ mod presence;
 mod queue;
 mod read;
 mod replay;
+mod stalled;
 mod tables;
 
 pub use open::StoreOptions;
@@ -35,6 +36,7 @@ use tongbao_delivery::port::{
     Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Presence, Replayable,
     Replayed, Store, Stored, Subject, TableRow, Tombstone,
 };
+use tongbao_delivery::stalled::Stalled;
 use tongbao_model::Event;
 
 /// Opens the database of a URL (`sqlite://file`, `postgres://…`, `mysql://…`, `mariadb://…`) and brings its
@@ -84,11 +86,13 @@ impl Store for Sql {
         self.db.write(task!(ids; |txn| queue::done(txn, &ids, now_ms).await)).await
     }
 
-    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
+    async fn sweep(&self, stalled: &Stalled, now_ms: i64) -> Stored<u64> {
+        let stalled = Arc::new(stalled.clone());
         // Forward only: what was put back and published meanwhile is not met again.
         let (mut total, mut after) = (0, Some(0));
         while let Some(seq) = after {
-            let page: Task<_> = task!(; |txn| queue::sweep(txn, seq, stalled_before_ms, now_ms).await);
+            let stalled = stalled.clone();
+            let page: Task<_> = task!(stalled; |txn| queue::sweep(txn, seq, &stalled, now_ms).await);
             let swept = self.db.write(page).await?;
             total += swept.count;
             after = swept.next;

@@ -7,6 +7,7 @@ use crate::entity::{attempts, deliveries, outbox};
 use crate::error::Fail;
 use crate::holds::quiet;
 use crate::lane::{Place, wake_head};
+use crate::stalled::{before, holds_for};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, DatabaseTransaction, EntityTrait,
@@ -14,6 +15,7 @@ use sea_orm::{
 };
 use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Binding, OutboxRow, State};
+use tongbao_delivery::stalled::Stalled;
 use tongbao_model::Class;
 
 /// Deliveries that one transaction of a sweep puts back; in between, others get their turn.
@@ -80,18 +82,18 @@ pub struct Swept {
 pub async fn sweep(
     txn: &DatabaseTransaction,
     after_seq: i64,
-    stalled_before_ms: i64,
+    times: &Stalled,
     now_ms: i64,
 ) -> Result<Swept, Fail> {
     use deliveries::Column as D;
-    let stalled = Condition::all().add(D::PublishedAtMs.lt(stalled_before_ms));
+    let stalled = before(D::PublishedAtMs, times);
     // Published again since the lease ran out: then that message is on its way.
     let not_since = Condition::any()
         .add(stalled.clone())
         .add(Expr::col(D::PublishedAtMs).lte(Expr::col(D::LeaseUntilMs)));
     // Queues that nobody takes from for a while are full, not stalled: hours of a pause must not fill them again and
     // again with the same.
-    let paused = if stalled_before_ms < now_ms { quiet(txn, stalled_before_ms).await? } else { Vec::new() };
+    let paused = if times.usual_ms() < now_ms { quiet(txn, times.usual_ms()).await? } else { Vec::new() };
     let stalled = if paused.is_empty() {
         Condition::all().add(stalled)
     } else {
@@ -107,7 +109,7 @@ pub async fn sweep(
         .add(
             Condition::all()
                 .add(D::State.eq(State::Waiting.name()))
-                .add(D::DueAtMs.lt(stalled_before_ms))
+                .add(before(D::DueAtMs, times))
                 .add(stalled),
         )
         .add(
@@ -134,16 +136,17 @@ pub async fn sweep(
         .limit(PAGE)
         .all(txn)
         .await?;
-    let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-    let back = rows
+    let back: Vec<_> = rows
         .iter()
+        .filter(|row| holds_for(times, row))
         .map(|row| outbox_row(&row.id, &row.target, &row.order_key, row.due_at_ms.unwrap_or(now_ms)))
         .collect();
+    let (read, count) = (rows.len(), u64::try_from(back.len()).unwrap_or(u64::MAX));
     insert_all::<outbox::Entity, _>(txn, back).await?;
     if count > 0 {
         failpoint("swept-before-commit");
     }
-    let next = rows.last().filter(|_| count == PAGE).map(|row| row.seq);
+    let next = rows.last().filter(|_| u64::try_from(read) == Ok(PAGE)).map(|row| row.seq);
     Ok(Swept { count, next })
 }
 

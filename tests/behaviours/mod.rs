@@ -92,5 +92,6 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::the_overview_counts_what_is_not_done,
     storing::sweep_finds_what_stalled_and_nothing_else,
     sharing::processes_are_noted_until_they_leave,
+    sharing::what_waits_in_line_has_not_stalled,
     sharing::a_process_has_a_name_that_fits,
 ];

@@ -1,11 +1,13 @@
 //! Processes that share the queues.
 
-use super::world::{AnyBroker, Combination, Far, Running, World, intake, open, target, until};
+use super::storing::{begun, emptied, finish};
+use super::world::{AnyBroker, Combination, Far, Running, World, intake, intake_to, open, target, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tongbao_delivery::port::{Presence, Store, StoreError};
 use tongbao_delivery::sharing::owners;
-use tongbao_delivery::{RelaySettings, TargetSettings};
+use tongbao_delivery::{RelaySettings, Stalled, TargetSettings};
+use tongbao_model::Class;
 
 /// Notes come, change, leave, and are forgotten; several processes write them at once.
 pub async fn processes_are_noted_until_they_leave(combination: Combination) {
@@ -27,6 +29,50 @@ pub async fn processes_are_noted_until_they_leave(combination: Combination) {
     store.depart("p5").await.unwrap();
     store.depart("nobody").await.unwrap();
     assert_eq!(store.present().await.unwrap(), [note("p6", 2_000)]);
+    store.close().await;
+}
+
+/// With lines that tell how far they have come, each partition has its own time, and the other connections keep
+/// theirs; a call whose worker is gone waits in no line.
+pub async fn what_waits_in_line_has_not_stalled(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let keys: Vec<String> = (0..2_400).map(|number| format!("K{number:04}")).collect();
+    let in_first = |key: &str| tongbao_delivery::broker::partition(key, 2) == 0;
+    store.accept(keys.iter().map(|key| intake(key, 1)).collect(), None, 1_000).await.unwrap();
+    store.accept(vec![intake_to("crm", "C", 1), intake_to("tax", "T", 1)], None, 1_000).await.unwrap();
+    emptied(store, 2_000).await;
+    let swept = async |stalled: Stalled| {
+        let count = store.sweep(&stalled, 90_000).await.unwrap();
+        let mut keys: Vec<String> =
+            store.outbox(10_000).await.unwrap().into_iter().map(|row| row.order_key).collect();
+        assert_eq!(u64::try_from(keys.len()).unwrap(), count);
+        emptied(store, 2_000).await;
+        keys.sort();
+        keys
+    };
+    let lines = |first_ms, second_ms| {
+        let stalled = Stalled::before(50_000).with_line("erp", vec![first_ms, second_ms]);
+        stalled.with_line("tax", vec![i64::MIN])
+    };
+    assert_eq!(swept(lines(i64::MIN, i64::MIN)).await, ["C"]);
+    assert_eq!(swept(lines(2_000, 2_000)).await, ["C"], "the line has not passed them");
+    // The other partition's, which stand in between, are read and left.
+    let first = ["C".to_owned()].into_iter().chain(keys.iter().filter(|key| in_first(key)).cloned());
+    assert_eq!(swept(lines(2_001, 2_000)).await, first.collect::<Vec<_>>());
+    let key = keys.iter().find(|key| in_first(key)).unwrap();
+    let all = store.deliveries(Default::default()).await.unwrap();
+    let delivery = all.iter().find(|one| one.order_key == *key).unwrap();
+    // Its next attempt is due at 3,000: the line has to have come that far as well.
+    let work = begun(store, &delivery.id, 9_000, 2_500).await;
+    let retry =
+        finish(&work, 2_600, tongbao_delivery::port::Next::Retry { at_ms: 3_000 }, Class::Unavailable);
+    store.finish(retry).await.unwrap();
+    emptied(store, 2_000).await;
+    assert!(!swept(lines(2_900, i64::MIN)).await.contains(key));
+    assert!(swept(lines(3_001, i64::MIN)).await.contains(key));
+    begun(store, &delivery.id, 9_000, 3_500).await;
+    assert_eq!(swept(lines(i64::MIN, i64::MIN)).await, ["C".to_owned(), key.clone()]);
     store.close().await;
 }
 

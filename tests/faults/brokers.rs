@@ -35,14 +35,14 @@ pub fn cases() -> Vec<(String, Case)> {
 }
 
 /// An engine over the frail RabbitMQ and a database of its own.
-struct Scene {
-    world: World,
-    far: Arc<Far>,
-    rabbit: Arc<Rabbit>,
-    counting: Arc<Counting>,
+pub struct Scene {
+    pub world: World,
+    pub far: Arc<Far>,
+    pub rabbit: Arc<Rabbit>,
+    pub counting: Arc<Counting>,
+    settings: RabbitSettings,
     running: crate::world::Running,
-    prefix: String,
-    accepted: AtomicU32,
+    pub accepted: AtomicU32,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -51,7 +51,7 @@ pub async fn on_servers<T: Send + 'static>(work: impl FnOnce(&'static Servers) -
     tokio::task::spawn_blocking(|| work(Servers::get())).await.unwrap()
 }
 
-async fn ctl(arguments: &[&str]) -> String {
+pub async fn ctl(arguments: &[&str]) -> String {
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     on_servers(move |servers| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -61,7 +61,7 @@ async fn ctl(arguments: &[&str]) -> String {
 }
 
 /// Of a queue of the frail RabbitMQ, by its tool; nothing where there is no such queue.
-async fn listed(queue: &str, column: &str) -> Option<u64> {
+pub async fn listed(queue: &str, column: &str) -> Option<u64> {
     let list = ctl(&["list_queues", "--no-table-headers", "name", column]).await;
     let row = list.lines().find_map(|line| line.strip_prefix(queue)?.strip_prefix('\t'));
     row.map(|value| value.trim().parse().unwrap())
@@ -69,7 +69,7 @@ async fn listed(queue: &str, column: &str) -> Option<u64> {
 
 impl Scene {
     /// Straight to the node.
-    async fn new(far: Arc<Far>) -> Scene {
+    pub async fn new(far: Arc<Far>) -> Scene {
         let alone = FRAIL.lock().await;
         let port = on_servers(Servers::frail_rabbit_port).await;
         Scene::at(port, far, alone).await
@@ -86,20 +86,19 @@ impl Scene {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("scene{}.", NUMBER.fetch_add(1, Ordering::Relaxed));
         let settings = RabbitSettings {
-            prefix: prefix.clone(),
+            prefix,
             delays_s: vec![1, 2],
             reconnect_max_ms: 1_000,
             confirm_ms: 1_500,
             ..RabbitSettings::new(format!("amqp://guest:guest@127.0.0.1:{port}/%2f"))
         };
-        let rabbit = Arc::new(Rabbit::start(settings, Arc::new(SystemClock)).unwrap());
+        let rabbit = Arc::new(Rabbit::start(settings.clone(), Arc::new(SystemClock)).unwrap());
         let world =
             World::new(Combination { database: Database::Sqlite, broker: BrokerKind::Embedded }).await;
         let counting = Arc::new(Counting::default());
         let (broker, observer) = (rabbit.clone(), counting.clone());
-        let settings = TargetSettings { circuit_after: 1_000, ..target("erp") };
         let running = world
-            .start_with(&far, vec![settings], |parts| {
+            .start_with(&far, vec![erp()], |parts| {
                 parts.broker = broker;
                 parts.observer = observer;
                 parts.relay =
@@ -107,11 +106,18 @@ impl Scene {
             })
             .await;
         let accepted = AtomicU32::new(0);
-        Scene { world, far, rabbit, counting, running, prefix, accepted, _alone: alone }
+        Scene { world, far, rabbit, counting, settings, running, accepted, _alone: alone }
+    }
+
+    /// The broker as another process has it that takes nothing.
+    pub async fn beside(&self) -> Rabbit {
+        let other = Rabbit::start(self.settings.clone(), Arc::new(SystemClock)).unwrap();
+        other.declare(&[erp().queue()]).await.unwrap();
+        other
     }
 
     /// Accepts so many more.
-    async fn accept(&self, count: u32) {
+    pub async fn accept(&self, count: u32) {
         let first = self.accepted.fetch_add(count, Ordering::SeqCst);
         for chunk in (first..first + count).collect::<Vec<_>>().chunks(10) {
             let intakes = chunk.iter().map(|number| intake(&format!("HT-{number}"), 1)).collect();
@@ -119,11 +125,11 @@ impl Scene {
         }
     }
 
-    async fn called(&self, count: usize) {
+    pub async fn called(&self, count: usize) {
         until("calls are made", async || self.far.calls().len() >= count).await;
     }
 
-    async fn ready(&self) {
+    pub async fn ready(&self) {
         until("the broker is connected", async || self.rabbit.health().ready).await;
     }
 
@@ -131,18 +137,22 @@ impl Scene {
         until("the loss is noticed", async || !self.rabbit.health().ready).await;
     }
 
-    fn queue(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+    pub fn queue(&self, name: &str) -> String {
+        format!("{}{name}", self.settings.prefix)
     }
 
     /// Everything accepted is posted; `once` says that the far side was called once for each.
-    async fn end(self) {
+    pub async fn end(self) {
         let count = usize::try_from(self.accepted.load(Ordering::SeqCst)).unwrap();
         self.world.posted(count).await;
         self.far.assert_once_each(count);
         drop(self.rabbit.delete_queues().await);
         self.world.end(self.running).await;
     }
+}
+
+fn erp() -> TargetSettings {
+    TargetSettings { circuit_after: 1_000, ..target("erp") }
 }
 
 fn slow() -> Arc<Far> {
@@ -229,8 +239,8 @@ async fn unroutable_comes_back() {
     });
     let scene = Scene::new(far).await;
     scene.ready().await;
-    let erp = || Subject::Connection("erp".to_owned());
-    scene.running.engine.hold(erp(), "ops", "").await.unwrap();
+    let paused = || Subject::Connection("erp".to_owned());
+    scene.running.engine.hold(paused(), "ops", "").await.unwrap();
     let works = [scene.queue("work.erp.0"), scene.queue("work.erp.1")];
     for queue in &works {
         until("nobody consumes", async || listed(queue, "consumers").await == Some(0)).await;
@@ -245,7 +255,7 @@ async fn unroutable_comes_back() {
 
     ctl(&["delete_queue", &scene.queue("delay.1s")]).await;
     let before = failed();
-    scene.running.engine.release(erp(), "ops").await.unwrap();
+    scene.running.engine.release(paused(), "ops").await.unwrap();
     scene.world.posted(20).await;
     assert!(failed() > before, "no retry has met the missing delay queue");
     let calls = scene.far.calls();

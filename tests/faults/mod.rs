@@ -10,6 +10,7 @@ mod joining;
 mod pressure;
 mod process;
 mod scale;
+mod waiting;
 
 use crate::Case;
 
@@ -18,6 +19,7 @@ use crate::Case;
 pub fn all() -> Vec<(String, Case)> {
     let mut others = [
         brokers::cases(),
+        waiting::cases(),
         pressure::cases(),
         databases::cases(),
         far_sides::cases(),

@@ -166,10 +166,13 @@ impl Pump {
 }
 
 async fn hand_on(inner: &Arc<Inner>, delivery: Delivery, sender: &mpsc::Sender<Received>) {
-    let Some(message) = decode(&delivery.data) else {
+    let Some((message, queued_ms)) = decode(&delivery.data) else {
         tracing::error!(queue = %delivery.routing_key, "a message that is not ours was dropped");
         return settle(delivery.acker.ack(BasicAckOptions::default()).await);
     };
+    if let Some(queued_ms) = queued_ms {
+        inner.heads.handed_out(delivery.routing_key.as_str(), queued_ms);
+    }
     let left_ms = message.not_before_ms.saturating_sub(inner.clock.now_ms());
     let settler = Box::new(Settler { inner: inner.clone(), message: message.clone(), acker: delivery.acker });
     if left_ms >= inner.topology.shortest_ms() {

@@ -10,6 +10,7 @@ use crate::port::{
     Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, Next, OutboxRow, Overview, Presence, Replayable,
     Replayed, Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
+use crate::stalled::Stalled;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -126,11 +127,11 @@ impl Store for StoreDoor {
         self.write("outbox-done", self.memory().outbox_done(ids, now_ms)).await
     }
 
-    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
+    async fn sweep(&self, stalled: &Stalled, now_ms: i64) -> Stored<u64> {
         if self.fate.sim.bug == Some(Bug::NoSweeper) {
             return Ok(0);
         }
-        self.write("sweep", self.memory().sweep(stalled_before_ms, now_ms)).await
+        self.write("sweep", self.memory().sweep(stalled, now_ms)).await
     }
 
     async fn expire_leases(&self, targets: Vec<String>, now_ms: i64) -> Stored<u64> {

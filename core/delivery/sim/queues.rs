@@ -2,7 +2,7 @@
 
 use super::Sim;
 use super::process::Fate;
-use crate::broker::{Broker, BrokerError, Health, Message, QueueSpec, Received, Settle, Subscription};
+use crate::broker::{Broker, BrokerError, Health, Line, Message, QueueSpec, Received, Settle, Subscription};
 use crate::clock::Clock;
 use crate::sharing::Sharing;
 use async_trait::async_trait;
@@ -140,6 +140,19 @@ impl Broker for BrokerDoor {
 
     fn horizon_ms(&self) -> Option<i64> {
         None
+    }
+
+    /// As far as the oldest message that could be taken.
+    async fn line(&self, target: &str) -> Line {
+        self.fate.gate().await;
+        let (sim, now) = (&self.fate.sim, Instant::now());
+        if sim.dice.per_mille(sim.chaos().publish_refused) {
+            return Line::HandedOut(vec![None]);
+        }
+        let due = sim.queues.next_due(target).filter(|due| *due <= now);
+        let waits = due.map_or(Duration::ZERO, |due| now.duration_since(due));
+        let waits_ms = i64::try_from(waits.as_millis()).unwrap_or(i64::MAX);
+        Line::HandedOut(vec![Some(self.fate.now_ms().saturating_sub(waits_ms))])
     }
 
     fn durable(&self) -> bool {

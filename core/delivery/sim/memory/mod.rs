@@ -14,6 +14,7 @@ use crate::port::{
     Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Presence, RemoteRef,
     Replayable, Replayed, State, Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
+use crate::stalled::Stalled;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -273,8 +274,8 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
-        Ok(self.tables().sweep(stalled_before_ms, now_ms))
+    async fn sweep(&self, stalled: &Stalled, now_ms: i64) -> Stored<u64> {
+        Ok(self.tables().sweep(stalled, now_ms))
     }
 
     async fn expire_leases(&self, targets: Vec<String>, now_ms: i64) -> Stored<u64> {

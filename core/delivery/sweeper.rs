@@ -1,0 +1,86 @@
+//! Putting back what stalled: deliveries whose message was lost, or whose worker is gone.
+
+use crate::broker::Line;
+use crate::engine::{Shared, Stop};
+use crate::port::Stored;
+use crate::stalled::Stalled;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+impl Shared {
+    /// What counts as stalled now. A message that waits in line behind others is late and not lost: where the broker
+    /// tells how far a line has come, the time is counted in the line, by when that was published which it has handed
+    /// out last.
+    ///
+    /// Not `closely`, a connection is judged by the partition that is furthest behind. Otherwise a long line in one of
+    /// them would be read from the database for the sake of the others with every sweep.
+    async fn stalled(&self, now_ms: i64, closely: bool) -> Stalled {
+        let patience_ms = i64::from(self.relay.stalled_ms);
+        let mut stalled = Stalled::before(now_ms.saturating_sub(patience_ms));
+        for target in self.wakes.keys() {
+            let Line::HandedOut(partitions) = self.broker.line(target).await else { continue };
+            let before =
+                |at: Option<i64>| at.map_or(i64::MIN, |at| at.min(now_ms).saturating_sub(patience_ms));
+            let mut partitions: Vec<i64> = partitions.into_iter().map(before).collect();
+            if !closely {
+                let furthest = partitions.iter().copied().min().unwrap_or(i64::MIN);
+                partitions.fill(furthest);
+            }
+            stalled = stalled.with_line(target, partitions);
+        }
+        stalled
+    }
+
+    async fn put_back(&self, stalled: Stalled, now_ms: i64) -> Stored<()> {
+        let count = self.store.sweep(&stalled, now_ms).await?;
+        if count > 0 {
+            tracing::info!(count, "put back into the outbox");
+            self.observer.swept(count);
+            self.wake_all();
+        }
+        Ok(())
+    }
+
+    /// Puts back whatever an earlier process had in its queues.
+    pub(crate) async fn put_everything_back(&self) -> Stored<()> {
+        self.put_back(Stalled::everything(), self.clock.now_ms()).await
+    }
+
+    async fn sweep(&self, closely: bool) {
+        let now_ms = self.clock.now_ms();
+        let stalled = self.stalled(now_ms, closely).await;
+        if let Err(error) = self.put_back(stalled, now_ms).await {
+            self.observer.store_failed();
+            tracing::warn!(%error, "sweep failed");
+        }
+    }
+}
+
+/// Sweeps at an interval until told to stop.
+pub(crate) async fn run_sweeper(shared: Arc<Shared>, stop: Stop) {
+    let interval = Duration::from_millis(u64::from(shared.relay.sweep_ms));
+    // Often enough beside the time after which a delivery counts as stalled.
+    let close_interval = Duration::from_millis(u64::from(shared.relay.stalled_ms) / 4);
+    let mut closely: Option<Instant> = None;
+    // What is not durable has just been filled with everything there is.
+    if !shared.broker.durable() && stop.within(interval).await {
+        return;
+    }
+    loop {
+        let is_time = closely.is_none_or(|last| last.elapsed() >= close_interval);
+        if is_time {
+            closely = Some(Instant::now());
+        }
+        // A broker that does not answer must not hold up a stop.
+        tokio::select! {
+            biased;
+            () = stop.told() => return,
+            () = shared.sweep(is_time) => {}
+        }
+        if stop.within(interval).await {
+            return;
+        }
+        shared.count_backlog().await;
+    }
+}
