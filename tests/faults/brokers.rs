@@ -152,7 +152,8 @@ impl Scene {
 }
 
 fn erp() -> TargetSettings {
-    TargetSettings { circuit_after: 1_000, ..target("erp") }
+    // A call that is held up on purpose is not given up.
+    TargetSettings { circuit_after: 1_000, call_timeout_ms: 800_000, lease_ms: 900_000, ..target("erp") }
 }
 
 fn slow() -> Arc<Far> {

@@ -3,6 +3,7 @@
 mod backlog;
 mod delivery;
 mod mapping;
+mod poison;
 
 use crate::cli::BenchCommand;
 use crate::output::{self, Exit};
@@ -29,6 +30,9 @@ pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
         BenchCommand::Backlog { rows, store } => backlog::run(rows, store).await,
         BenchCommand::Delivery { contracts, clients, store, broker } => {
             delivery::run(contracts, clients, store, broker).await
+        }
+        BenchCommand::Poison { contracts, rounds, clients, kinds, store, broker } => {
+            poison::run(poison::Load { contracts, rounds, clients, kinds, store, broker }).await
         }
     };
     match result {
