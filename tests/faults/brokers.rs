@@ -4,14 +4,17 @@
 use crate::Case;
 use crate::proxy::{Mode, Proxy};
 use crate::servers::{End, Servers};
-use crate::world::{BrokerKind, Combination, Counting, Database, Far, World, intake, target, until};
+use crate::world::{BrokerKind, Combination, Counting, Database, Far, Running, World, intake, target, until};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
-use tongbao_delivery::port::Subject;
+use tongbao_delivery::port::{Filter, State, Subject};
 use tongbao_delivery::{Broker, Rabbit, RabbitSettings, RelaySettings, Report, SystemClock, TargetSettings};
 use tongbao_model::Class;
+
+/// The time an engine has to stop.
+const STOP: Duration = Duration::from_secs(20);
 
 /// The frail RabbitMQ is for one case at a time.
 pub static FRAIL: Mutex<()> = Mutex::const_new(());
@@ -30,6 +33,7 @@ pub fn cases() -> Vec<(String, Case)> {
         case("connections_closed_by_the_broker", Box::new(|| Box::pin(connections_closed_by_the_broker()))),
         case("cut_in_the_middle_of_a_publish", Box::new(|| Box::pin(cut_in_the_middle_of_a_publish()))),
         case("a_network_that_hangs", Box::new(|| Box::pin(a_network_that_hangs()))),
+        case("stopped_while_the_network_hangs", Box::new(|| Box::pin(stopped_while_the_network_hangs()))),
         case("a_network_that_drips", Box::new(|| Box::pin(a_network_that_drips()))),
     ]
 }
@@ -41,7 +45,7 @@ pub struct Scene {
     pub rabbit: Arc<Rabbit>,
     pub counting: Arc<Counting>,
     settings: RabbitSettings,
-    running: crate::world::Running,
+    running: Running,
     pub accepted: AtomicU32,
     _alone: MutexGuard<'static, ()>,
 }
@@ -96,15 +100,7 @@ impl Scene {
         let world =
             World::new(Combination { database: Database::Sqlite, broker: BrokerKind::Embedded }).await;
         let counting = Arc::new(Counting::default());
-        let (broker, observer) = (rabbit.clone(), counting.clone());
-        let running = world
-            .start_with(&far, vec![erp()], |parts| {
-                parts.broker = broker;
-                parts.observer = observer;
-                parts.relay =
-                    RelaySettings { idle_ms: 200, sweep_ms: 300, stalled_ms: 2_000, ..parts.relay.clone() };
-            })
-            .await;
+        let running = run(&world, &far, &rabbit, &counting).await;
         let accepted = AtomicU32::new(0);
         Scene { world, far, rabbit, counting, settings, running, accepted, _alone: alone }
     }
@@ -149,6 +145,19 @@ impl Scene {
         drop(self.rabbit.delete_queues().await);
         self.world.end(self.running).await;
     }
+}
+
+/// An engine over these.
+async fn run(world: &World, far: &Arc<Far>, rabbit: &Arc<Rabbit>, counting: &Arc<Counting>) -> Running {
+    let (broker, observer) = (rabbit.clone(), counting.clone());
+    world
+        .start_with(far, vec![erp()], |parts| {
+            parts.broker = broker;
+            parts.observer = observer;
+            parts.relay =
+                RelaySettings { idle_ms: 200, sweep_ms: 300, stalled_ms: 2_000, ..parts.relay.clone() };
+        })
+        .await
 }
 
 fn erp() -> TargetSettings {
@@ -355,6 +364,27 @@ async fn a_network_that_hangs() {
     scene.not_ready().await;
     proxy.set(Mode::Pass);
     scene.accept(30).await;
+    scene.end().await;
+}
+
+/// A stop in good order needs nothing from a broker that says nothing: calls end and are stored, messages that
+/// nobody settled come again.
+async fn stopped_while_the_network_hangs() {
+    let (mut scene, proxy) = Scene::behind_a_proxy(slow()).await;
+    scene.accept(60).await;
+    scene.called(10).await;
+    proxy.set(Mode::Stall);
+    scene.accept(20).await;
+    let begun = Instant::now();
+    assert!(scene.running.engine.stop(STOP).await.clean);
+    let took = begun.elapsed();
+    println!("stopped after {took:?}");
+    assert!(took < STOP, "{took:?}");
+    let calling = Filter { states: vec![State::Calling], ..Filter::default() };
+    assert_eq!(scene.world.store.deliveries(calling).await.unwrap(), []);
+    proxy.set(Mode::Pass);
+    scene.rabbit = Arc::new(scene.beside().await);
+    scene.running = run(&scene.world, &scene.far, &scene.rabbit, &scene.counting).await;
     scene.end().await;
 }
 

@@ -263,7 +263,9 @@ async fn a_cluster_loses_nodes() {
     println!("digest {} {}", found.short, household.name);
     digest::assert_same(&undisturbed_leaves(MANY).await, &found, &household.name);
     store.close().await;
+    let begun = Instant::now();
     life.stop();
+    println!("stopped after {:?}", begun.elapsed());
 }
 
 /// Documents of the healthy connection, and how many of them there are to a bad one.
