@@ -300,8 +300,26 @@ pub enum BenchCommand {
         #[arg(long)]
         store: Option<String>,
     },
-    /// 投递 / delivery: end to end against the store's single-row commits
+    /// 投递 / delivery: intake, publishing, end to end, slow far side, latency and memory, by turns in one run
     Delivery {
+        /// 每轮单据数 / documents a round
+        #[arg(long, default_value_t = 2000)]
+        documents: u64,
+        /// 轮数 / rounds
+        #[arg(long, default_value_t = 3)]
+        rounds: u64,
+        /// 并发客户端 / clients
+        #[arg(long, default_value_t = 32)]
+        clients: u64,
+        /// 空数据库地址，默认临时 SQLite / an empty database; a temporary SQLite file by default
+        #[arg(long)]
+        store: Option<String>,
+        /// RabbitMQ 地址，默认内嵌 / RabbitMQ; embedded by default
+        #[arg(long)]
+        broker: Option<String>,
+    },
+    /// 合同 / contracts: the main job end to end, with the stand-ins in the same process
+    Contracts {
         /// 合同数 / contracts
         #[arg(long, default_value_t = 2000)]
         contracts: u64,

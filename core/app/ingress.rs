@@ -2,13 +2,14 @@
 
 use crate::intake::Intaker;
 use crate::service::Service;
+use crate::telemetry;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tongbao_connect::{Inbound, Incoming, Source};
 use tongbao_delivery::port::{Accepted, Intake, StoreError};
 use tongbao_model::{Code, Fault};
@@ -45,7 +46,10 @@ pub async fn receive(
         return come_back(fault, "60");
     }
     let now_ms = service.now_ms();
-    if let Err(fault) = source.verify(&request, now_ms) {
+    let begun = Instant::now();
+    let verified = source.verify(&request, now_ms);
+    telemetry::stage("verify", begun.elapsed());
+    if let Err(fault) = verified {
         metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => fault.code.as_str())
             .increment(1);
         return refuse(StatusCode::UNAUTHORIZED, &[fault]);
@@ -70,6 +74,7 @@ async fn accept(
     request: &Inbound,
     now_ms: i64,
 ) -> Response {
+    let begun = Instant::now();
     let decoded = match source.decode(request) {
         Ok(decoded) => decoded,
         Err(fault) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, &[fault]),
@@ -81,6 +86,7 @@ async fn accept(
         Ok(intakes) => intakes,
         Err(faults) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, &faults),
     };
+    telemetry::stage("translate", begun.elapsed());
     if intakes.is_empty() {
         return answer(StatusCode::OK, decoded.reply.unwrap_or_else(|| json!({"accepted": []})));
     }

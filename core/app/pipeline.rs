@@ -6,11 +6,13 @@ use crate::config::{INTAKE, LEDGER};
 use crate::emit;
 use crate::intake::{Intaker, unknown_mapping};
 use crate::ledger;
+use crate::telemetry;
 use async_trait::async_trait;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 use tongbao_connect::{Expected, Failure, Lookup, Outcome, Receipt, Remote, Target, Task};
 use tongbao_delivery::handler::{Handler, Report};
 use tongbao_delivery::policy::{FirstMove, first_move};
@@ -58,7 +60,9 @@ impl Pipeline {
             return Report::fault(unknown_mapping(name));
         };
         let version = format!("{}@{}", mapping.name, mapping.version);
+        let begun = Instant::now();
         let (mapped, revision) = self.map(mapping, &work.event).await;
+        telemetry::stage("map", begun.elapsed());
         let mapped = match mapped {
             Ok(mapped) => mapped,
             Err(stop) => {

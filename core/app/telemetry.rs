@@ -3,7 +3,7 @@
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tongbao_delivery::observer::Observer;
+use tongbao_delivery::observer::{Observer, Stage};
 use tongbao_delivery::port::{Accepted, Next};
 use tongbao_model::Class;
 use tracing_subscriber::EnvFilter;
@@ -84,7 +84,13 @@ pub const METRICS: &[Metric] = &[
         &["connection", "class", "next"],
         "Attempts by class and what follows",
     ),
-    metric("tongbao_call_seconds", Kind::Histogram, &["connection"], "Duration of calls"),
+    metric("tongbao_call_seconds", Kind::Histogram, &["connection"], "Duration of calls, with their mapping"),
+    metric(
+        "tongbao_stage_seconds",
+        Kind::Histogram,
+        &["stage"],
+        "Where time goes: verify and translate (a request), accept, publish (a batch), begin, map, finish",
+    ),
     metric("tongbao_fenced_total", Kind::Counter, &["connection"], "Outcomes that came after their lease"),
     metric("tongbao_panics_total", Kind::Counter, &["connection"], "Deliveries on which the program failed"),
     metric("tongbao_store_failures_total", Kind::Counter, &[], "Failed calls to the database"),
@@ -176,6 +182,11 @@ pub async fn keep(stop: CancellationToken) {
     }
 }
 
+/// Notes that so much time went into a stage of the application's.
+pub fn stage(name: &'static str, took: Duration) {
+    metrics::histogram!("tongbao_stage_seconds", "stage" => name).record(took.as_secs_f64());
+}
+
 /// Counts what the engine tells.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counters;
@@ -219,6 +230,10 @@ impl Observer for Counters {
         .increment(1);
         metrics::histogram!("tongbao_call_seconds", "connection" => target.to_owned())
             .record(call.as_secs_f64());
+    }
+
+    fn stage(&self, of: Stage, took: Duration) {
+        stage(of.name(), took);
     }
 
     fn fenced(&self, target: &str) {

@@ -2,8 +2,10 @@
 
 use crate::engine::Shared;
 use crate::failpoints::failpoint;
+use crate::observer::Stage;
 use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Stored};
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 impl Shared {
     /// Stores, then wakes the relays of the targets concerned.
@@ -13,7 +15,9 @@ impl Shared {
             .map(|intake| intake.deliveries.iter().map(|delivery| delivery.target.clone()).collect())
             .collect();
         let rows: Vec<usize> = intakes.iter().map(|intake| intake.deliveries.len()).collect();
+        let begun = Instant::now();
         let accepted = self.store.accept(intakes, cursor, self.clock.now_ms()).await?;
+        self.observer.stage(Stage::Accept, begun.elapsed());
         failpoint("after-accept-commit");
         for ((outcome, targets), rows) in accepted.iter().zip(&targets).zip(rows) {
             self.observer.accepted(outcome);

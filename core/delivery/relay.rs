@@ -8,10 +8,11 @@
 use crate::broker::{BrokerError, Message};
 use crate::engine::{Shared, Stop};
 use crate::failpoints::failpoint;
+use crate::observer::Stage;
 use crate::port::OutboxRow;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Pause after a failure, doubled up to a limit while it lasts: a dead broker is not asked in a loop.
@@ -51,35 +52,35 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
     // Tasks, not futures polled here: while this loop waits for a database connection, a batch must be able to
     // finish the transaction in which it holds one.
     let mut batches: JoinSet<Batch> = JoinSet::new();
-    let mut under_way: HashSet<i64> = HashSet::new();
+    let mut rows = Rows::new(&shared);
     let mut pause = Pause::new();
     let mut look = true;
     loop {
-        while look && batches.len() < usize::from(shared.relay.batches) {
-            match next_rows(&shared, &target, &under_way).await {
-                Some(rows) if rows.is_empty() => look = false,
-                Some(rows) => {
-                    under_way.extend(rows.iter().map(|row| row.id));
-                    batches.spawn(publish(shared.clone(), target.clone(), rows));
+        while batches.len() < usize::from(shared.relay.batches) {
+            if look && rows.is_used_up() {
+                match rows.read(&shared, &target).await {
+                    Ok(found) => look = found,
+                    Err(()) if stop.within(pause.longer()).await => return,
+                    Err(()) => continue,
                 }
-                None if stop.within(pause.longer()).await => return,
-                None => {}
             }
+            let Some(batch) = rows.next() else { break };
+            batches.spawn(publish(shared.clone(), target.clone(), batch));
         }
         tokio::select! {
             biased;
             () = stop.told() => break,
             Some(batch) = batches.join_next() => {
                 look = true;
-                let batch = batch.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a batch broke off");
-                    // Which rows it had is lost with it; those of other batches are at worst published twice.
-                    Batch { rows: under_way.iter().copied().collect(), failed: true }
-                });
-                for id in &batch.rows {
-                    under_way.remove(id);
-                }
-                if !batch.failed {
+                let failed = match batch {
+                    Ok(batch) => rows.end(&batch),
+                    Err(error) => {
+                        tracing::error!(%error, "a batch broke off");
+                        rows.forget();
+                        true
+                    }
+                };
+                if !failed {
                     pause.reset();
                 } else if stop.within(pause.longer()).await {
                     break;
@@ -93,24 +94,67 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
     while shared.broker.durable() && batches.join_next().await.is_some() {}
 }
 
-/// Rows that are not under way yet; `None` when the store failed.
-async fn next_rows(shared: &Shared, target: &str, under_way: &HashSet<i64>) -> Option<Vec<OutboxRow>> {
-    let batch = usize::try_from(shared.relay.batch).unwrap_or(1);
-    let limit = u64::try_from(under_way.len() + batch).unwrap_or(u64::MAX);
-    let due_before_ms = match shared.broker.horizon_ms() {
-        Some(horizon) => shared.clock.now_ms().saturating_add(horizon),
-        None => i64::MAX,
-    };
-    match shared.store.outbox_of(target, due_before_ms, limit).await {
-        Ok(mut rows) => {
-            rows.retain(|row| !under_way.contains(&row.id));
-            rows.truncate(batch);
-            Some(rows)
+/// Batches to one read of the outbox. Those under way stand in it still and are read along, so reading should be
+/// seldom; what has been read and not published yet is out of date if it is much.
+const BATCHES_READ: usize = 8;
+
+/// Rows that were read.
+struct Rows {
+    /// In a batch.
+    batch: usize,
+    read: VecDeque<OutboxRow>,
+    /// Read, and not known to be gone from the outbox.
+    taken: HashSet<i64>,
+}
+
+impl Rows {
+    fn new(shared: &Shared) -> Rows {
+        let batch = usize::try_from(shared.relay.batch).unwrap_or(1);
+        Rows { batch, read: VecDeque::new(), taken: HashSet::new() }
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.read.is_empty()
+    }
+
+    /// The next batch.
+    fn next(&mut self) -> Option<Vec<OutboxRow>> {
+        let batch: Vec<OutboxRow> = self.read.drain(..self.batch.min(self.read.len())).collect();
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// What a batch had is not under way any more; answers whether it failed.
+    fn end(&mut self, batch: &Batch) -> bool {
+        for id in &batch.rows {
+            self.taken.remove(id);
         }
-        Err(error) => {
-            shared.observer.store_failed();
-            tracing::warn!(target_name = target, %error, "outbox cannot be read");
-            None
+        batch.failed
+    }
+
+    /// Which rows a batch had that broke off is lost with it: all are read again, and at worst published twice.
+    fn forget(&mut self) {
+        self.read.clear();
+        self.taken.clear();
+    }
+
+    /// Reads rows that are not under way yet; answers whether there were any, an error when the store failed.
+    async fn read(&mut self, shared: &Shared, target: &str) -> Result<bool, ()> {
+        let limit = u64::try_from(self.taken.len() + self.batch * BATCHES_READ).unwrap_or(u64::MAX);
+        let due_before_ms = match shared.broker.horizon_ms() {
+            Some(horizon) => shared.clock.now_ms().saturating_add(horizon),
+            None => i64::MAX,
+        };
+        match shared.store.outbox_of(target, due_before_ms, limit).await {
+            Ok(rows) => {
+                let new = rows.into_iter().filter(|row| self.taken.insert(row.id));
+                self.read.extend(new);
+                Ok(!self.read.is_empty())
+            }
+            Err(error) => {
+                shared.observer.store_failed();
+                tracing::warn!(target_name = target, %error, "outbox cannot be read");
+                Err(())
+            }
         }
     }
 }
@@ -118,7 +162,9 @@ async fn next_rows(shared: &Shared, target: &str, under_way: &HashSet<i64>) -> O
 async fn publish(shared: Arc<Shared>, target: String, rows: Vec<OutboxRow>) -> Batch {
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let messages = rows.into_iter().map(message).collect();
+    let begun = Instant::now();
     let results = shared.broker.publish(messages).await;
+    shared.observer.stage(Stage::Publish, begun.elapsed());
     failpoint("after-publish-before-mark");
     let confirmed: Vec<i64> =
         ids.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(id, _)| *id).collect();

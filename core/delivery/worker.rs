@@ -5,6 +5,7 @@ use crate::circuit::{Change, Pass};
 use crate::engine::{Shared, Stop};
 use crate::failpoints::failpoint;
 use crate::handler::Report;
+use crate::observer::Stage;
 use crate::policy::{Moment, decide, trips_circuit};
 use crate::port::{Begin, Finish, Finished, Next, StoreError, Work};
 use crate::relay::Pause;
@@ -92,7 +93,10 @@ async fn one(shared: &Shared, target: &TargetSettings, pass: Pass, received: Rec
         return received.requeue(not_before_ms).await;
     }
     let lease_until_ms = now_ms.saturating_add(i64::from(target.lease_ms));
-    match shared.store.begin(&delivery, &shared.worker_name, lease_until_ms, now_ms).await {
+    let asked = Instant::now();
+    let begun = shared.store.begin(&delivery, &shared.worker_name, lease_until_ms, now_ms).await;
+    shared.observer.stage(Stage::Begin, asked.elapsed());
+    match begun {
         Ok(Begin::Run(work)) => {
             let span = tracing::info_span!(
                 "attempt",
@@ -183,7 +187,10 @@ async fn run(
         .iter()
         .flat_map(|intake| intake.deliveries.iter().map(|delivery| delivery.target.clone()))
         .collect();
-    match store_outcome(shared, finish).await {
+    let ended = Instant::now();
+    let stored = store_outcome(shared, finish).await;
+    shared.observer.stage(Stage::Finish, ended.elapsed());
+    match stored {
         Some(Finished::Stored) => {
             failpoint("after-finish-before-ack");
             tracing::info!(class = class.name(), ?next, "attempt ended");

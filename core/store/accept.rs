@@ -16,7 +16,10 @@
 
 use crate::entity::{archived, cursors, deliveries, events, lane_locks, outbox};
 use crate::error::Fail;
+use crate::group::Grouped;
 use crate::lane::{Place, wake_head};
+use crate::rows::{insert_all, outbox_row, padded};
+use futures::future::BoxFuture;
 use sea_orm::sea_query::{OnConflict, UnionType};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -24,11 +27,12 @@ use sea_orm::{
     QuerySelect, QueryTrait,
 };
 use std::collections::{BTreeSet, HashMap};
+use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Accepted, Cursor, Intake, NewDelivery, State};
 use tongbao_model::Event;
 
-/// Rows per statement: well below every database's limit on parameters.
-const CHUNK: usize = 500;
+/// Keys per statement: well below every database's limit on parameters.
+const CHUNK: usize = 512;
 
 /// One call of `Store::accept`.
 #[derive(Debug, Clone)]
@@ -36,6 +40,35 @@ pub struct Call {
     pub intakes: Vec<Intake>,
     pub cursor: Option<Cursor>,
     pub now_ms: i64,
+}
+
+impl Grouped for Call {
+    type Answer = Vec<Accepted>;
+
+    fn together<'t>(
+        txn: &'t DatabaseTransaction,
+        calls: &'t [Call],
+    ) -> BoxFuture<'t, Result<Vec<Option<Vec<Accepted>>>, Fail>> {
+        Box::pin(async move { Ok(accept_from_outside(txn, calls).await?.into_iter().map(Some).collect()) })
+    }
+
+    fn alone<'t>(&'t self, txn: &'t DatabaseTransaction) -> BoxFuture<'t, Result<Vec<Accepted>, Fail>> {
+        Box::pin(async move {
+            let answers = accept_from_outside(txn, std::slice::from_ref(self)).await?;
+            Ok(answers.into_iter().next().unwrap_or_default())
+        })
+    }
+}
+
+/// Accepts what came from outside; what follows from an outcome is accepted within the outcome's transaction.
+async fn accept_from_outside(txn: &DatabaseTransaction, calls: &[Call]) -> Result<Vec<Vec<Accepted>>, Fail> {
+    let answers = accept(txn, calls).await?;
+    let mut polled = calls.iter().zip(&answers).filter(|(call, _)| call.cursor.is_some());
+    if polled.any(|(_, answers)| answers.contains(&Accepted::New)) {
+        failpoint("cursor-before-commit");
+    }
+    failpoint("accepted-before-commit");
+    Ok(answers)
 }
 
 /// Events of one document that are stored or about to be: revision → (event, digest).
@@ -167,31 +200,6 @@ fn delivery_row(event: &Event, delivery: &NewDelivery, late: bool, now_ms: i64) 
     }
 }
 
-/// A row of the outbox.
-pub fn outbox_row(delivery: &str, target: &str, order_key: &str, due_at_ms: i64) -> outbox::ActiveModel {
-    outbox::ActiveModel {
-        id: NotSet,
-        delivery: Set(delivery.to_owned()),
-        target: Set(target.to_owned()),
-        order_key: Set(order_key.to_owned()),
-        due_at_ms: Set(due_at_ms),
-    }
-}
-
-/// Inserts any number of rows.
-pub async fn insert_all<E, A>(txn: &DatabaseTransaction, rows: Vec<A>) -> Result<(), Fail>
-where
-    E: EntityTrait,
-    A: sea_orm::ActiveModelTrait<Entity = E> + Send,
-{
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let chunk: Vec<A> = rows.by_ref().take(CHUNK).collect();
-        E::insert_many(chunk).exec_without_returning(txn).await?;
-    }
-    Ok(())
-}
-
 /// Locks the documents and lanes of these intakes until the transaction ends.
 async fn lock(txn: &DatabaseTransaction, intakes: &[&Intake]) -> Result<(), Fail> {
     if txn.get_database_backend() == DbBackend::Sqlite {
@@ -206,7 +214,7 @@ async fn lock(txn: &DatabaseTransaction, intakes: &[&Intake]) -> Result<(), Fail
         }
     }
     let locked: Vec<i32> = lane_locks::Entity::find()
-        .filter(lane_locks::Column::Slot.is_in(slots))
+        .filter(lane_locks::Column::Slot.is_in(padded(slots)))
         .order_by_asc(lane_locks::Column::Slot)
         .lock_exclusive()
         .select_only()
@@ -241,7 +249,7 @@ async fn stored_revisions(
         let archived = archived::Entity::find()
             .select_only()
             .columns([A::Source, A::Kind, A::BusinessKey, A::Revision, A::EventId, A::Digest])
-            .filter(A::BusinessKey.is_in(chunk.iter().copied()))
+            .filter(A::BusinessKey.is_in(padded(chunk.iter().copied())))
             .into_query();
         // One statement: an event that is being archived is seen in one place or the other.
         let mut query = events::Entity::find()
@@ -254,7 +262,7 @@ async fn stored_revisions(
                 Column::Id,
                 Column::Digest,
             ])
-            .filter(Column::BusinessKey.is_in(chunk.iter().copied()));
+            .filter(Column::BusinessKey.is_in(padded(chunk.iter().copied())));
         QueryTrait::query(&mut query).union(UnionType::All, archived);
         let rows: Vec<(String, String, String, i64, String, String)> = query.into_tuple().all(txn).await?;
         for (source, kind, key, revision, id, digest) in rows {
@@ -271,7 +279,7 @@ async fn supersede(txn: &DatabaseTransaction, outdated: &[String], now_ms: i64) 
     use deliveries::Column as D;
     for chunk in outdated.chunks(CHUNK) {
         let rows = deliveries::Entity::find()
-            .filter(D::EventId.is_in(chunk))
+            .filter(D::EventId.is_in(padded(chunk.iter().map(String::as_str))))
             .filter(D::State.eq(State::Parked.name()))
             .filter(D::InDoubt.eq(0))
             .filter(D::Remote.is_null())
@@ -291,7 +299,7 @@ async fn supersede(txn: &DatabaseTransaction, outdated: &[String], now_ms: i64) 
                 .exec(txn)
                 .await?;
             if updated.rows_affected == 1 {
-                wake_head(txn, &Place::from(&row), None, now_ms).await?;
+                wake_head(txn, &Place::from(&row), now_ms).await?;
             }
         }
     }

@@ -3,11 +3,11 @@
 //! What stays of an event is a row in `archived` under the same key: enough to recognise a repeat, a conflict or old
 //! news for ever after. Bindings and accounts stay as they are.
 
-use crate::accept::insert_all;
 use crate::convert;
 use crate::entity::{archived, attempts, bindings, deliveries, events, outbox};
 use crate::error::Fail;
 use crate::limits::{KEY, fits};
+use crate::rows::insert_all;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
     DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,

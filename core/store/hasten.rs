@@ -1,8 +1,8 @@
 //! Deliveries that need not wait as long as they were to: somebody hinted at them, or their worker is gone.
 
-use crate::accept::{insert_all, outbox_row};
 use crate::entity::{deliveries, outbox};
 use crate::error::Fail;
+use crate::rows::{insert_all, outbox_row};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,

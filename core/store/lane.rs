@@ -7,14 +7,16 @@
 //! committed and therefore seen. Accepting keeps `seq` and commit in the same order per lane (see `accept.rs`), so
 //! there is no earlier delivery that becomes visible later. The sweeper is a backstop, not a part of this.
 
-use crate::accept::{insert_all, outbox_row};
 use crate::convert::state;
 use crate::entity::{deliveries, outbox};
 use crate::error::Fail;
+use crate::rows::{insert_all, outbox_row, padded};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect,
 };
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tongbao_delivery::port::State;
 
 /// Where a delivery stands.
@@ -61,7 +63,7 @@ fn goes_first(row: &deliveries::Model, place: &Place) -> bool {
 }
 
 /// A delivery of the lane that goes first, by a plain read.
-pub async fn ahead(txn: &DatabaseTransaction, place: &Place) -> Result<Option<deliveries::Model>, Fail> {
+async fn ahead(txn: &DatabaseTransaction, place: &Place) -> Result<Option<deliveries::Model>, Fail> {
     use deliveries::Column;
     let first = Condition::any().add(Column::Seq.lt(place.seq)).add(Column::State.eq(State::Calling.name()));
     let row = deliveries::Entity::find()
@@ -77,31 +79,99 @@ pub async fn ahead(txn: &DatabaseTransaction, place: &Place) -> Result<Option<de
     Ok(row)
 }
 
-/// Puts the lane's head into the outbox if it waits for its turn and is not `but`.
+/// What goes first in one lane.
+#[derive(Debug, Clone, Copy)]
+struct Front {
+    /// The earliest that is not final.
+    first: i64,
+    /// The earliest and the latest that are being called.
+    calling: Option<(i64, i64)>,
+}
+
+/// The fronts of some lanes, by a plain read.
+#[derive(Debug, Default)]
+pub struct Fronts(HashMap<(String, String), Front>);
+
+impl Fronts {
+    /// Of the lanes that these places are in.
+    pub async fn of(txn: &DatabaseTransaction, places: &[Place]) -> Result<Fronts, Fail> {
+        use deliveries::Column as D;
+        let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for place in places {
+            keys.entry(&place.target).or_default().insert(&place.order_key);
+        }
+        let mut fronts = HashMap::new();
+        for (target, keys) in keys {
+            let called = || {
+                Expr::expr(CaseStatement::new().case(D::State.eq(State::Calling.name()), Expr::col(D::Seq)))
+            };
+            let rows: Vec<(String, i64, Option<i64>, Option<i64>)> = deliveries::Entity::find()
+                .select_only()
+                .column(D::OrderKey)
+                .column_as(D::Seq.min(), "first")
+                .column_as(called().min(), "called_first")
+                .column_as(called().max(), "called_last")
+                .filter(D::Target.eq(target))
+                .filter(D::OrderKey.is_in(padded(keys)))
+                .filter(D::Unfinished.eq(1))
+                .group_by(D::OrderKey)
+                .into_tuple()
+                .all(txn)
+                .await?;
+            for (key, first, called_first, called_last) in rows {
+                let front = Front { first, calling: called_first.zip(called_last) };
+                fronts.insert((target.to_owned(), key), front);
+            }
+        }
+        Ok(Fronts(fronts))
+    }
+
+    /// Whether a place that is not final has nothing before it: no earlier one that is not final, and none that is
+    /// being called.
+    pub fn is_clear(&self, place: &Place) -> bool {
+        let lane = (place.target.clone(), place.order_key.clone());
+        self.0.get(&lane).is_some_and(|front| {
+            front.first == place.seq && front.calling.is_none_or(|both| both == (place.seq, place.seq))
+        })
+    }
+
+    /// Who is first in each.
+    fn firsts(&self) -> impl Iterator<Item = i64> {
+        self.0.values().map(|front| front.first)
+    }
+}
+
+/// Puts the heads of the lanes that these places are in into the outbox where they wait for their turn, except those
+/// of `but`.
 ///
 /// An outbox row that is there already is no reason to do without: it may have been published, found its
 /// delivery behind, and be about to be removed.
-pub async fn wake_head(
+pub async fn wake_heads(
     txn: &DatabaseTransaction,
-    place: &Place,
-    but: Option<&str>,
+    places: &[Place],
+    but: &BTreeSet<i64>,
     now_ms: i64,
 ) -> Result<(), Fail> {
-    use deliveries::Column;
-    let head = deliveries::Entity::find()
-        .filter(Column::Target.eq(&place.target))
-        .filter(Column::OrderKey.eq(&place.order_key))
-        .filter(Column::Unfinished.eq(1))
-        .order_by_asc(Column::Seq)
-        .limit(1)
-        .one(txn)
-        .await?;
-    let Some(head) = head.filter(|head| but != Some(head.id.as_str())) else { return Ok(()) };
-    let due_at_ms = match state(&head.state)? {
-        State::Pending => now_ms,
-        State::Waiting => head.due_at_ms.unwrap_or(now_ms),
-        State::Calling | State::Parked | State::Posted | State::Rejected | State::Superseded => return Ok(()),
-    };
-    let row = outbox_row(&head.id, &head.target, &head.order_key, due_at_ms);
-    insert_all::<outbox::Entity, _>(txn, vec![row]).await
+    let fronts = Fronts::of(txn, places).await?;
+    let heads: BTreeSet<i64> = fronts.firsts().filter(|seq| !but.contains(seq)).collect();
+    if heads.is_empty() {
+        return Ok(());
+    }
+    let heads =
+        deliveries::Entity::find().filter(deliveries::Column::Seq.is_in(padded(heads))).all(txn).await?;
+    let mut rows = Vec::new();
+    for head in heads {
+        let due_at_ms = match state(&head.state)? {
+            State::Pending => now_ms,
+            State::Waiting => head.due_at_ms.unwrap_or(now_ms),
+            State::Calling | State::Parked | State::Posted | State::Rejected | State::Superseded => continue,
+        };
+        rows.push(outbox_row(&head.id, &head.target, &head.order_key, due_at_ms));
+    }
+    insert_all::<outbox::Entity, _>(txn, rows).await
+}
+
+/// The same for one lane whose head has just become final.
+pub async fn wake_head(txn: &DatabaseTransaction, place: &Place, now_ms: i64) -> Result<(), Fail> {
+    wake_heads(txn, std::slice::from_ref(place), &BTreeSet::new(), now_ms).await
 }

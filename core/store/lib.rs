@@ -5,14 +5,15 @@
 
 mod accept;
 mod archive;
-mod attempt;
+mod begin;
 mod convert;
 mod db;
 mod entity;
 mod error;
+mod finish;
+mod group;
 mod hasten;
 mod holds;
-mod intake;
 mod lane;
 pub mod limit;
 mod limits;
@@ -22,6 +23,7 @@ mod presence;
 mod queue;
 mod read;
 mod replay;
+mod rows;
 mod stalled;
 mod tables;
 
@@ -29,6 +31,7 @@ pub use open::StoreOptions;
 
 use async_trait::async_trait;
 use db::{Db, Task, task};
+use group::Group;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::port::{
@@ -43,13 +46,16 @@ use tongbao_model::Event;
 /// schema up to date; several processes may do so at once. A SQLite file is made if it is not there.
 pub async fn open(url: &str, options: StoreOptions) -> Stored<Arc<dyn Store>> {
     let db = Arc::new(open::connect(url, options).await?);
-    let intake = intake::Intakes::start(db.clone());
-    Ok(Arc::new(Sql { db, intake }))
+    let (accepts, begins, finishes) =
+        (Group::start(db.clone()), Group::start(db.clone()), Group::start(db.clone()));
+    Ok(Arc::new(Sql { db, accepts, begins, finishes }))
 }
 
 struct Sql {
     db: Arc<Db>,
-    intake: intake::Intakes,
+    accepts: Group<accept::Call>,
+    begins: Group<begin::Ask>,
+    finishes: Group<Arc<Finish>>,
 }
 
 #[async_trait]
@@ -66,7 +72,7 @@ impl Store for Sql {
             limits::fits("cursor stream", &cursor.stream, limits::KEY)?;
             limits::whole("cursor position", &cursor.position)?;
         }
-        self.intake.accept(accept::Call { intakes, cursor, now_ms }).await
+        self.accepts.call(accept::Call { intakes, cursor, now_ms }).await
     }
 
     async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>> {
@@ -107,8 +113,7 @@ impl Store for Sql {
     async fn begin(&self, delivery: &str, worker: &str, lease_until_ms: i64, now_ms: i64) -> Stored<Begin> {
         limits::fits("worker", worker, limits::KEY)?;
         let (delivery, worker) = (delivery.to_owned(), worker.to_owned());
-        let ask = Arc::new(attempt::Ask { delivery, worker, lease_until_ms, now_ms });
-        self.db.write(task!(ask; |txn| attempt::begin(txn, &ask).await)).await
+        self.begins.call(begin::Ask { delivery, worker, lease_until_ms, now_ms }).await
     }
 
     async fn finish(&self, finish: Finish) -> Stored<Finished> {
@@ -120,8 +125,7 @@ impl Store for Sql {
         {
             limits::whole(what, text.as_deref().unwrap_or_default())?;
         }
-        let finish = Arc::new(finish);
-        self.db.write(task!(finish; |txn| attempt::finish(txn, &finish).await)).await
+        self.finishes.call(Arc::new(finish)).await
     }
 
     async fn replay(&self, filter: Filter, now_ms: i64) -> Stored<Replayed> {
@@ -291,7 +295,9 @@ impl Store for Sql {
     }
 
     async fn close(&self) {
-        self.intake.close().await;
+        self.accepts.close().await;
+        self.begins.close().await;
+        self.finishes.close().await;
         self.db.close().await;
     }
 }

@@ -1,17 +1,17 @@
 //! The outbox, what stalled, and what people put back.
 
-use crate::accept::{insert_all, outbox_row};
-use crate::attempt::bind;
 use crate::convert::{json, outbox_row as shown};
 use crate::entity::{attempts, deliveries, outbox};
 use crate::error::Fail;
+use crate::finish::bind;
 use crate::holds::quiet;
 use crate::lane::{Place, wake_head};
+use crate::rows::{insert_all, outbox_row};
 use crate::stalled::{before, holds_for};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, DatabaseTransaction, EntityTrait,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Binding, OutboxRow, State};
@@ -55,6 +55,18 @@ pub async fn done(txn: &DatabaseTransaction, ids: &[i64], now_ms: i64) -> Result
             .from(outbox::Entity)
             .and_where(outbox::Column::Id.is_in(chunk.iter().copied()))
             .to_owned();
+        // In the order of ids, as everyone who locks several.
+        if txn.get_database_backend() != DbBackend::Sqlite {
+            let query = deliveries::Entity::find().select_only().column(deliveries::Column::Id);
+            let ids: Vec<String> = query
+                .filter(deliveries::Column::Id.in_subquery(published.clone()))
+                .order_by_asc(deliveries::Column::Id)
+                .lock_exclusive()
+                .into_tuple()
+                .all(txn)
+                .await?;
+            tracing::trace!(deliveries = ids.len(), "locked");
+        }
         deliveries::Entity::update_many()
             .col_expr(deliveries::Column::PublishedAtMs, Expr::value(now_ms))
             .filter(deliveries::Column::Id.in_subquery(published))
@@ -215,6 +227,6 @@ pub async fn bind_by_hand(
         tables_revision: Set(None),
     };
     insert_all::<attempts::Entity, _>(txn, vec![made]).await?;
-    wake_head(txn, &Place::from(&row), None, now_ms).await?;
+    wake_head(txn, &Place::from(&row), now_ms).await?;
     Ok(true)
 }

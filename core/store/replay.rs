@@ -1,10 +1,10 @@
 //! Putting back what stopped.
 
-use crate::accept::{insert_all, outbox_row};
 use crate::convert;
 use crate::entity::{archived, deliveries, events, outbox};
 use crate::error::Fail;
 use crate::read::{matching, selected};
+use crate::rows::{insert_all, outbox_row};
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, JoinType, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,

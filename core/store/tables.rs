@@ -1,8 +1,8 @@
 //! Importing code tables.
 
-use crate::accept::insert_all;
 use crate::entity::{code_rows, counters};
 use crate::error::Fail;
+use crate::rows::insert_all;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,13 +1,15 @@
 //! `tongbao bench …`: each figure beside a limit measured in the same run, interleaved.
 
 mod backlog;
+mod contracts;
 mod delivery;
+mod limits;
 mod mapping;
 mod poison;
 
 use crate::cli::BenchCommand;
 use crate::output::{self, Exit};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A measured ratio.
 pub struct Figure {
@@ -23,21 +25,37 @@ pub struct Figure {
     pub goal: Option<f64>,
 }
 
+/// What explains figures.
+pub struct Table {
+    /// Its name in JSON.
+    pub name: &'static str,
+    /// Its title.
+    pub title: String,
+    /// Column heads.
+    pub head: Vec<&'static str>,
+    /// Rows.
+    pub rows: Vec<Vec<String>>,
+}
+
 /// Runs a benchmark.
 pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
+    let plain = |figures: Vec<Figure>| (figures, Vec::new());
     let result = match command {
-        BenchCommand::Mapping { seconds } => mapping::run(seconds),
-        BenchCommand::Backlog { rows, store } => backlog::run(rows, store).await,
-        BenchCommand::Delivery { contracts, clients, store, broker } => {
-            delivery::run(contracts, clients, store, broker).await
+        BenchCommand::Mapping { seconds } => mapping::run(seconds).map(plain),
+        BenchCommand::Backlog { rows, store } => backlog::run(rows, store).await.map(plain),
+        BenchCommand::Contracts { contracts, clients, store, broker } => {
+            contracts::run(contracts, clients, store, broker).await.map(plain)
+        }
+        BenchCommand::Delivery { documents, rounds, clients, store, broker } => {
+            delivery::run(delivery::Options { documents, rounds, clients, store, broker }).await
         }
         BenchCommand::Poison { contracts, rounds, clients, kinds, store, broker } => {
             poison::run(poison::Load { contracts, rounds, clients, kinds, store, broker }).await
         }
     };
     match result {
-        Ok(figures) => {
-            show(&figures, as_json);
+        Ok((figures, tables)) => {
+            show(&figures, &tables, as_json);
             Exit::Ok
         }
         Err(why) => {
@@ -47,20 +65,14 @@ pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
     }
 }
 
-fn show(figures: &[Figure], as_json: bool) {
+fn show(figures: &[Figure], tables: &[Table], as_json: bool) {
     if as_json {
-        let list: Vec<Value> = figures
-            .iter()
-            .map(|figure| {
-                json!({
-                    "what": figure.what, "per_second": format!("{:.1}", figure.rate), "limit": figure.limit_what,
-                    "limit_per_second": format!("{:.1}", figure.limit),
-                    "ratio": format!("{:.3}", figure.rate / figure.limit), "goal": figure.goal.map(|goal| format!("{goal:.2}")),
-                })
-            })
-            .collect();
-        output::json(&Value::Array(list));
-        return;
+        let list: Vec<Value> = figures.iter().map(shown).collect();
+        let mut all = Map::from_iter([("figures".to_owned(), Value::Array(list))]);
+        for table in tables {
+            all.insert(table.name.to_owned(), json!({"head": table.head, "rows": table.rows}));
+        }
+        return output::json(&Value::Object(all));
     }
     let rows: Vec<Vec<String>> = figures
         .iter()
@@ -77,6 +89,19 @@ fn show(figures: &[Figure], as_json: bool) {
         .collect();
     let head = ["测量 / measured", "每秒 /s", "对照 / limit", "每秒 /s", "比值 / ratio", "目标 / goal"];
     output::line(output::table(&head, &rows).trim_end());
+    for table in tables {
+        output::line(&format!("\n{}", table.title));
+        output::line(output::table(&table.head, &table.rows).trim_end());
+    }
+}
+
+fn shown(figure: &Figure) -> Value {
+    json!({
+        "what": figure.what, "per_second": format!("{:.1}", figure.rate), "limit": figure.limit_what,
+        "limit_per_second": format!("{:.1}", figure.limit),
+        "ratio": format!("{:.3}", figure.rate / figure.limit),
+        "goal": figure.goal.map(|goal| format!("{goal:.2}")),
+    })
 }
 
 /// The median of some rates.

@@ -1,6 +1,7 @@
 //! Contracts posted over HTTP until their orders stand audited in a stand-in with zero latency, against what the
 //! same database commits and the same broker confirms in the same run, whichever is less.
 
+use super::limits::Limits;
 use super::{Figure, median};
 use crate::stage::{CRM_SECRET, Stage, StageOptions};
 use serde_json::json;
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tongbao_delivery::RabbitSettings;
-use tongbao_delivery::rabbit::limit::publishes_per_second;
 use tongbao_sandbox::crm::WebhookSender;
 use tongbao_sandbox::{Lifecycle, NuonuoConfig, SandboxConfig};
 
@@ -84,31 +84,6 @@ pub async fn run(
         figures.push(figure(what, deliveries, commit, commits, Some(0.2)));
     }
     Ok(figures)
-}
-
-/// What database and broker manage at most, measured several times.
-#[derive(Default)]
-struct Limits {
-    commits: Vec<f64>,
-    confirms: Vec<f64>,
-}
-
-impl Limits {
-    async fn measure(
-        &mut self,
-        store: &str,
-        clients: u64,
-        rabbit: Option<&RabbitSettings>,
-    ) -> Result<(), String> {
-        let time = Duration::from_secs(2);
-        let commits = tongbao_store::limit::commits_per_second(store, clients, time).await;
-        self.commits.push(commits.map_err(|error| error.to_string())?);
-        if let Some(settings) = rabbit {
-            let confirms = publishes_per_second(settings, time).await;
-            self.confirms.push(confirms.map_err(|error| error.to_string())?);
-        }
-        Ok(())
-    }
 }
 
 fn seconds(count: u64) -> f64 {
