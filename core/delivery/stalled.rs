@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stalled {
     usual_ms: i64,
+    others_ms: i64,
     lines: BTreeMap<String, Vec<i64>>,
 }
 
 impl Stalled {
     /// Whatever was published before a time.
     pub fn before(ms: i64) -> Self {
-        Stalled { usual_ms: ms, lines: BTreeMap::new() }
+        Stalled { usual_ms: ms, others_ms: ms, lines: BTreeMap::new() }
     }
 
     /// All queues are known to be empty.
@@ -29,9 +30,26 @@ impl Stalled {
         self
     }
 
-    /// The time for connections without a line.
+    /// Nothing of connections without a line counts as stalled.
+    #[must_use]
+    pub fn only_lines(mut self) -> Self {
+        self.others_ms = i64::MIN;
+        self
+    }
+
+    /// The time without regard to lines.
     pub fn usual_ms(&self) -> i64 {
         self.usual_ms
+    }
+
+    /// The time for connections without a line.
+    pub fn others_ms(&self) -> i64 {
+        self.others_ms
+    }
+
+    /// The latest of all times: nothing published later has stalled.
+    pub fn latest_ms(&self) -> i64 {
+        self.lines().map(|(_, ms)| ms).chain([self.others_ms]).max().unwrap_or(i64::MIN)
     }
 
     /// Connections with a line, each with the latest time of its partitions.
@@ -42,7 +60,7 @@ impl Stalled {
 
     /// The time for an order key of a connection.
     pub fn before_ms(&self, target: &str, order_key: &str) -> i64 {
-        let Some(partitions) = self.lines.get(target) else { return self.usual_ms };
+        let Some(partitions) = self.lines.get(target) else { return self.others_ms };
         let count = u16::try_from(partitions.len()).unwrap_or(u16::MAX);
         partitions.get(usize::from(partition(order_key, count))).copied().unwrap_or(i64::MIN)
     }
@@ -62,6 +80,12 @@ mod tests {
             assert_eq!((stalled.before_ms("crm", key), stalled.before_ms("tax", key)), (500, i64::MIN));
         }
         assert_eq!(stalled.lines().collect::<Vec<_>>(), [("erp", 10), ("tax", i64::MIN)]);
+        assert_eq!((stalled.latest_ms(), stalled.usual_ms()), (500, 500));
+        let stalled = stalled.only_lines();
+        assert_eq!(
+            (stalled.latest_ms(), stalled.usual_ms(), stalled.before_ms("crm", "k")),
+            (10, 500, i64::MIN)
+        );
         assert_eq!(Stalled::everything().before_ms("erp", "k"), i64::MAX);
     }
 }

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Between two sweeps lies so many times what the first one took, up to the time after which something counts as stalled.
+const REST: u32 = 20;
+
 impl Shared {
     /// What counts as stalled now. A message that waits in line behind others is late and not lost: where the broker
     /// tells how far a line has come, the time is counted in the line, by when that was published which it has handed
@@ -18,8 +21,12 @@ impl Shared {
     async fn stalled(&self, now_ms: i64, closely: bool) -> Stalled {
         let patience_ms = i64::from(self.relay.stalled_ms);
         let mut stalled = Stalled::before(now_ms.saturating_sub(patience_ms));
+        let mut all_tell = true;
         for target in self.wakes.keys() {
-            let Line::HandedOut(partitions) = self.broker.line(target).await else { continue };
+            let Line::HandedOut(partitions) = self.broker.line(target).await else {
+                all_tell = false;
+                continue;
+            };
             let before =
                 |at: Option<i64>| at.map_or(i64::MIN, |at| at.min(now_ms).saturating_sub(patience_ms));
             let mut partitions: Vec<i64> = partitions.into_iter().map(before).collect();
@@ -29,7 +36,8 @@ impl Shared {
             }
             stalled = stalled.with_line(target, partitions);
         }
-        stalled
+        // What goes to connections that are not configured here is for processes where they are.
+        if all_tell { stalled.only_lines() } else { stalled }
     }
 
     async fn put_back(&self, stalled: Stalled, now_ms: i64) -> Stored<()> {
@@ -60,8 +68,9 @@ impl Shared {
 /// Sweeps at an interval until told to stop.
 pub(crate) async fn run_sweeper(shared: Arc<Shared>, stop: Stop) {
     let interval = Duration::from_millis(u64::from(shared.relay.sweep_ms));
+    let patience = Duration::from_millis(u64::from(shared.relay.stalled_ms));
     // Often enough beside the time after which a delivery counts as stalled.
-    let close_interval = Duration::from_millis(u64::from(shared.relay.stalled_ms) / 4);
+    let close_interval = patience / 4;
     let mut closely: Option<Instant> = None;
     // What is not durable has just been filled with everything there is.
     if !shared.broker.durable() && stop.within(interval).await {
@@ -73,12 +82,14 @@ pub(crate) async fn run_sweeper(shared: Arc<Shared>, stop: Stop) {
             closely = Some(Instant::now());
         }
         // A broker that does not answer must not hold up a stop.
+        let begun = Instant::now();
         tokio::select! {
             biased;
             () = stop.told() => return,
             () = shared.sweep(is_time) => {}
         }
-        if stop.within(interval).await {
+        // A long one is not repeated at once: other work needs the database more.
+        if stop.within(interval.max((begun.elapsed() * REST).min(patience))).await {
             return;
         }
         shared.count_backlog().await;

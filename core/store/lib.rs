@@ -24,7 +24,7 @@ mod queue;
 mod read;
 mod replay;
 mod rows;
-mod stalled;
+mod sweep;
 mod tables;
 
 pub use open::StoreOptions;
@@ -94,14 +94,13 @@ impl Store for Sql {
 
     async fn sweep(&self, stalled: &Stalled, now_ms: i64) -> Stored<u64> {
         let stalled = Arc::new(stalled.clone());
-        // Forward only: what was put back and published meanwhile is not met again.
-        let (mut total, mut after) = (0, Some(0));
-        while let Some(seq) = after {
+        let (mut total, mut from) = (0, Some(sweep::Place::first()));
+        while let Some(place) = from {
             let stalled = stalled.clone();
-            let page: Task<_> = task!(stalled; |txn| queue::sweep(txn, seq, &stalled, now_ms).await);
+            let page: Task<_> = task!(stalled; |txn| sweep::page(txn, place, &stalled, now_ms).await);
             let swept = self.db.write(page).await?;
             total += swept.count;
-            after = swept.next;
+            from = swept.next;
         }
         Ok(total)
     }

@@ -50,7 +50,7 @@ pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
             delivery::run(delivery::Options { documents, rounds, clients, store, broker }).await
         }
         BenchCommand::Poison { contracts, rounds, clients, kinds, store, broker } => {
-            poison::run(poison::Load { contracts, rounds, clients, kinds, store, broker }).await
+            poison::run(poison::Load { contracts, rounds, clients, kinds, store, broker }).await.map(plain)
         }
     };
     match result {

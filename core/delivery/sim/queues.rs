@@ -1,7 +1,7 @@
 //! The simulated broker: one for all processes, durable, and not to be trusted.
 
-use super::Sim;
 use super::process::Fate;
+use super::{Bug, Sim};
 use crate::broker::{Broker, BrokerError, Health, Line, Message, QueueSpec, Received, Settle, Subscription};
 use crate::clock::Clock;
 use crate::sharing::Sharing;
@@ -146,7 +146,7 @@ impl Broker for BrokerDoor {
     async fn line(&self, target: &str) -> Line {
         self.fate.gate().await;
         let (sim, now) = (&self.fate.sim, Instant::now());
-        if sim.dice.per_mille(sim.chaos().publish_refused) {
+        if sim.bug == Some(Bug::EndlessLine) || sim.dice.per_mille(sim.chaos().publish_refused) {
             return Line::HandedOut(vec![None]);
         }
         let due = sim.queues.next_due(target).filter(|due| *due <= now);
