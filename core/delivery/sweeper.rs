@@ -4,6 +4,7 @@ use crate::broker::Line;
 use crate::engine::{Shared, Stop};
 use crate::port::Stored;
 use crate::stalled::Stalled;
+use futures::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,8 +23,10 @@ impl Shared {
         let patience_ms = i64::from(self.relay.stalled_ms);
         let mut stalled = Stalled::before(now_ms.saturating_sub(patience_ms));
         let mut all_tell = true;
-        for target in self.wakes.keys() {
-            let Line::HandedOut(partitions) = self.broker.line(target).await else {
+        // All at once: a broker that is slow to answer is so for each of them.
+        let lines = join_all(self.wakes.keys().map(|target| self.broker.line(target))).await;
+        for (target, line) in self.wakes.keys().zip(lines) {
+            let Line::HandedOut(partitions) = line else {
                 all_tell = false;
                 continue;
             };
@@ -55,13 +58,16 @@ impl Shared {
         self.put_back(Stalled::everything(), self.clock.now_ms()).await
     }
 
-    async fn sweep(&self, closely: bool) {
+    /// Sweeps; answers how long the database was busy with it.
+    async fn sweep(&self, closely: bool) -> Duration {
         let now_ms = self.clock.now_ms();
         let stalled = self.stalled(now_ms, closely).await;
+        let begun = Instant::now();
         if let Err(error) = self.put_back(stalled, now_ms).await {
             self.observer.store_failed();
             tracing::warn!(%error, "sweep failed");
         }
+        begun.elapsed()
     }
 }
 
@@ -82,16 +88,15 @@ pub(crate) async fn run_sweeper(shared: Arc<Shared>, stop: Stop) {
             closely = Some(Instant::now());
         }
         // A broker that does not answer must not hold up a stop.
-        let begun = Instant::now();
-        tokio::select! {
+        let took = tokio::select! {
             biased;
             () = stop.told() => return,
-            () = shared.sweep(is_time) => {}
-        }
+            took = shared.sweep(is_time) => took,
+        };
+        shared.count_backlog().await;
         // A long one is not repeated at once: other work needs the database more.
-        if stop.within(interval.max((begun.elapsed() * REST).min(patience))).await {
+        if stop.within(interval.max((took * REST).min(patience))).await {
             return;
         }
-        shared.count_backlog().await;
     }
 }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
-use tongbao_delivery::port::{Filter, State, Subject};
+use tongbao_delivery::port::{Filter, State};
 use tongbao_delivery::{Broker, Rabbit, RabbitSettings, RelaySettings, Report, SystemClock, TargetSettings};
 use tongbao_model::Class;
 
 /// The time an engine has to stop.
 const STOP: Duration = Duration::from_secs(20);
+/// Milliseconds between two sweeps.
+const OFTEN: u32 = 300;
 
 /// The frail RabbitMQ is for one case at a time.
 pub static FRAIL: Mutex<()> = Mutex::const_new(());
@@ -27,8 +29,6 @@ pub fn cases() -> Vec<(String, Case)> {
         case("killed_with_new_queues", Box::new(|| Box::pin(killed_with_new_queues()))),
         case("out_of_memory_under_load", Box::new(|| Box::pin(out_of_memory_under_load()))),
         case("queues_deleted_one_by_one", Box::new(|| Box::pin(queues_deleted_one_by_one()))),
-        case("unroutable_comes_back", Box::new(|| Box::pin(unroutable_comes_back()))),
-        case("consumers_cancelled_by_the_broker", Box::new(|| Box::pin(consumers_cancelled_by_the_broker()))),
         case("purged_queues_are_filled_again", Box::new(|| Box::pin(purged_queues_are_filled_again()))),
         case("connections_closed_by_the_broker", Box::new(|| Box::pin(connections_closed_by_the_broker()))),
         case("cut_in_the_middle_of_a_publish", Box::new(|| Box::pin(cut_in_the_middle_of_a_publish()))),
@@ -45,7 +45,7 @@ pub struct Scene {
     pub rabbit: Arc<Rabbit>,
     pub counting: Arc<Counting>,
     settings: RabbitSettings,
-    running: Running,
+    pub running: Running,
     pub accepted: AtomicU32,
     _alone: MutexGuard<'static, ()>,
 }
@@ -76,17 +76,24 @@ impl Scene {
     pub async fn new(far: Arc<Far>) -> Scene {
         let alone = FRAIL.lock().await;
         let port = on_servers(Servers::frail_rabbit_port).await;
-        Scene::at(port, far, alone).await
+        Scene::at(port, far, alone, OFTEN).await
+    }
+
+    /// The same without the sweeper, which looks at the queues as well.
+    pub async fn unswept(far: Arc<Far>) -> Scene {
+        let alone = FRAIL.lock().await;
+        let port = on_servers(Servers::frail_rabbit_port).await;
+        Scene::at(port, far, alone, u32::MAX).await
     }
 
     /// Through a proxy.
     async fn behind_a_proxy(far: Arc<Far>) -> (Scene, Proxy) {
         let alone = FRAIL.lock().await;
         let proxy = Proxy::start(on_servers(Servers::frail_rabbit_port).await).await;
-        (Scene::at(proxy.port(), far, alone).await, proxy)
+        (Scene::at(proxy.port(), far, alone, OFTEN).await, proxy)
     }
 
-    async fn at(port: u16, far: Arc<Far>, alone: MutexGuard<'static, ()>) -> Scene {
+    async fn at(port: u16, far: Arc<Far>, alone: MutexGuard<'static, ()>, sweep_ms: u32) -> Scene {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("scene{}.", NUMBER.fetch_add(1, Ordering::Relaxed));
         let settings = RabbitSettings {
@@ -100,7 +107,7 @@ impl Scene {
         let world =
             World::new(Combination { database: Database::Sqlite, broker: BrokerKind::Embedded }).await;
         let counting = Arc::new(Counting::default());
-        let running = run(&world, &far, &rabbit, &counting).await;
+        let running = run(&world, &far, &rabbit, &counting, sweep_ms).await;
         let accepted = AtomicU32::new(0);
         Scene { world, far, rabbit, counting, settings, running, accepted, _alone: alone }
     }
@@ -148,14 +155,19 @@ impl Scene {
 }
 
 /// An engine over these.
-async fn run(world: &World, far: &Arc<Far>, rabbit: &Arc<Rabbit>, counting: &Arc<Counting>) -> Running {
+async fn run(
+    world: &World,
+    far: &Arc<Far>,
+    rabbit: &Arc<Rabbit>,
+    counting: &Arc<Counting>,
+    sweep_ms: u32,
+) -> Running {
     let (broker, observer) = (rabbit.clone(), counting.clone());
     world
         .start_with(far, vec![erp()], |parts| {
             parts.broker = broker;
             parts.observer = observer;
-            parts.relay =
-                RelaySettings { idle_ms: 200, sweep_ms: 300, stalled_ms: 2_000, ..parts.relay.clone() };
+            parts.relay = RelaySettings { idle_ms: 200, sweep_ms, stalled_ms: 2_000, ..parts.relay.clone() };
         })
         .await
 }
@@ -239,73 +251,6 @@ async fn queues_deleted_one_by_one() {
     scene.world.end(scene.running).await;
 }
 
-/// A message whose queue is not there at that moment comes back to the publisher, is kept, and goes out again once
-/// the queue is made. Nobody consumes from these queues, so that only the publish can find out: a connection that is
-/// paused has no consumers, a delay queue never has any.
-async fn unroutable_comes_back() {
-    let far = Far::new(|seen| async move {
-        let late = seen.attempt == 1;
-        Report::new(if late { Class::Throttled(Some(Duration::from_millis(1_300))) } else { Class::Done })
-    });
-    let scene = Scene::new(far).await;
-    scene.ready().await;
-    let paused = || Subject::Connection("erp".to_owned());
-    scene.running.engine.hold(paused(), "ops", "").await.unwrap();
-    let works = [scene.queue("work.erp.0"), scene.queue("work.erp.1")];
-    for queue in &works {
-        until("nobody consumes", async || listed(queue, "consumers").await == Some(0)).await;
-        ctl(&["delete_queue", queue]).await;
-    }
-    let failed = || scene.counting.publish_failed.load(Ordering::SeqCst);
-    assert!(scene.rabbit.health().ready && failed() == 0);
-    scene.accept(20).await;
-    until("messages have come back", async || failed() > 0).await;
-    until("all are with the broker", async || scene.world.store.outbox(1).await.unwrap().is_empty()).await;
-    assert_eq!(scene.far.calls().len(), 0, "it was paused");
-
-    ctl(&["delete_queue", &scene.queue("delay.1s")]).await;
-    let before = failed();
-    scene.running.engine.release(paused(), "ops").await.unwrap();
-    scene.world.posted(20).await;
-    assert!(failed() > before, "no retry has met the missing delay queue");
-    let calls = scene.far.calls();
-    assert!(calls.len() == 40 && calls.iter().all(|seen| seen.attempt <= 2), "{} calls", calls.len());
-    drop(scene.rabbit.delete_queues().await);
-    scene.world.end(scene.running).await;
-}
-
-/// The broker ends single consumers while the connection stays: one at rest, of which nobody would notice anything
-/// for hours, and one with calls under way.
-async fn consumers_cancelled_by_the_broker() {
-    let gate = Arc::new(Semaphore::new(0));
-    let open = gate.clone();
-    let far = Far::new(move |_| {
-        let gate = open.clone();
-        async move {
-            let _pass = gate.acquire().await.unwrap();
-            Report::new(Class::Done)
-        }
-    });
-    let scene = Scene::new(far).await;
-    let works = [scene.queue("work.erp.0"), scene.queue("work.erp.1")];
-    let consumed = async || {
-        for queue in &works {
-            until("somebody consumes", async || listed(queue, "consumers").await == Some(1)).await;
-        }
-    };
-    consumed().await;
-    ctl(&["delete_queue", &works[1]]).await;
-    // By itself: nothing is published that could miss the queue.
-    consumed().await;
-    scene.accept(40).await;
-    scene.called(8).await;
-    ctl(&["delete_queue", &works[0]]).await;
-    consumed().await;
-    gate.add_permits(1_000);
-    scene.accept(20).await;
-    scene.end().await;
-}
-
 async fn purged_queues_are_filled_again() {
     let gate = Arc::new(Semaphore::new(0));
     let open = gate.clone();
@@ -384,7 +329,7 @@ async fn stopped_while_the_network_hangs() {
     assert_eq!(scene.world.store.deliveries(calling).await.unwrap(), []);
     proxy.set(Mode::Pass);
     scene.rabbit = Arc::new(scene.beside().await);
-    scene.running = run(&scene.world, &scene.far, &scene.rabbit, &scene.counting).await;
+    scene.running = run(&scene.world, &scene.far, &scene.rabbit, &scene.counting, OFTEN).await;
     scene.end().await;
 }
 

@@ -9,6 +9,7 @@ mod far_sides;
 mod joining;
 mod pressure;
 mod process;
+mod routing;
 mod scale;
 mod waiting;
 
@@ -19,6 +20,7 @@ use crate::Case;
 pub fn all() -> Vec<(String, Case)> {
     let mut others = [
         brokers::cases(),
+        routing::cases(),
         waiting::cases(),
         pressure::cases(),
         databases::cases(),
