@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// 通宝：CRM 与 ERP、税务、银行之间的财务集成中间件。
@@ -333,4 +333,46 @@ pub enum BenchCommand {
         #[arg(long)]
         broker: Option<String>,
     },
+    /// 坏单据 / poison: what 1 % bad documents cost the healthy ones, with and without them by turns
+    Poison {
+        /// 每批健康合同数 / healthy contracts of a batch
+        #[arg(long, default_value_t = 1000)]
+        contracts: usize,
+        /// 轮数，每轮两批 / rounds of two batches
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// 并发客户端 / clients
+        #[arg(long, default_value_t = 32)]
+        clients: usize,
+        /// 怎样的坏单据，轮流 / how they are bad, by turns
+        #[arg(long, value_delimiter = ',', default_values_t = [PoisonKind::Refused, PoisonKind::Garbage, PoisonKind::Hanging])]
+        kinds: Vec<PoisonKind>,
+        /// 数据库地址，默认临时 SQLite / database; a temporary SQLite file by default
+        #[arg(long)]
+        store: Option<String>,
+        /// RabbitMQ 地址，默认内嵌 / RabbitMQ; embedded by default
+        #[arg(long)]
+        broker: Option<String>,
+    },
+}
+
+/// How a document is bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PoisonKind {
+    /// 被拒绝 / the far side refuses it
+    Refused,
+    /// 回答无法读懂 / the answers cannot be read
+    Garbage,
+    /// 没有回答 / there is no answer
+    Hanging,
+}
+
+impl std::fmt::Display for PoisonKind {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            PoisonKind::Refused => "refused",
+            PoisonKind::Garbage => "garbage",
+            PoisonKind::Hanging => "hanging",
+        })
+    }
 }

@@ -172,19 +172,11 @@ fn lock_file(config: &Config) -> Result<Option<std::fs::File>, StartError> {
     Ok(Some(file))
 }
 
-/// What an earlier process had in memory is put back into the outbox before anything is taken from it. Leases are not
-/// waited for when their holder is surely gone, and nothing it had sent can do harm any more.
-pub async fn take_over(
-    store: &dyn Store,
-    is_alone: bool,
-    targets: &[TargetSettings],
-    now_ms: i64,
-) -> Result<(), StartError> {
-    if is_alone {
-        let safe = targets.iter().filter(|target| target.refuses_twice);
-        store.expire_leases(safe.map(|target| target.name.clone()).collect(), now_ms).await?;
-    }
-    store.sweep(now_ms, now_ms).await?;
+/// Leases are not waited for when their holder is surely gone, and nothing it had sent can do harm any more. Before the
+/// engine starts, which puts back what the earlier process had in memory.
+async fn take_over(store: &dyn Store, targets: &[TargetSettings], now_ms: i64) -> Result<(), StartError> {
+    let safe = targets.iter().filter(|target| target.refuses_twice);
+    store.expire_leases(safe.map(|target| target.name.clone()).collect(), now_ms).await?;
     Ok(())
 }
 
@@ -241,8 +233,8 @@ impl Running {
             Pipeline { store: store.clone(), intaker: intaker.clone(), targets: targets.collect() };
         let broker = open_broker(&loaded.config, &clock)?;
         let settings = target_settings(&loaded);
-        if matches!(loaded.config.broker, BrokerConfig::Embedded) {
-            take_over(store.as_ref(), lock.is_some(), &settings, clock.now_ms()).await?;
+        if lock.is_some() {
+            take_over(store.as_ref(), &settings, clock.now_ms()).await?;
         }
         let engine = Engine::start(EngineParts {
             store: store.clone(),

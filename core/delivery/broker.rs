@@ -3,6 +3,7 @@
 //! A broker may lose messages or hand them out twice; both are repaired by the store. It must not say that a
 //! message is taken when it is not.
 
+use crate::sharing::Sharing;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -59,6 +60,16 @@ pub struct Health {
     pub waiting: BTreeMap<String, u64>,
 }
 
+/// How far the waiting line of a target has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// The broker does not tell.
+    Unknown,
+    /// By partition: what was published before this time waits there no more. `None` where that is not known here,
+    /// because another process takes from it or the broker is away.
+    HandedOut(Vec<Option<i64>>),
+}
+
 /// Transport of messages to workers.
 #[async_trait]
 pub trait Broker: Send + Sync {
@@ -78,8 +89,18 @@ pub trait Broker: Send + Sync {
     /// How far ahead of its time a message may be published; `None` when the broker keeps delays durably.
     fn horizon_ms(&self) -> Option<i64>;
 
+    /// How far the waiting line of a target has come, so that what only waits can be told from what was lost.
+    async fn line(&self, target: &str) -> Line;
+
     /// Whether queues survive this process. If not, the store's backlog is published again at start.
     fn durable(&self) -> bool;
+
+    /// Whether other processes may take from the same queues and it matters which one does.
+    fn is_shared(&self) -> bool;
+
+    /// Tells who shares the queues, whenever that has changed: each process leaves to the others what is theirs, as
+    /// long as these take it.
+    fn share(&self, sharing: &Sharing);
 
     /// Closes; subscriptions end.
     async fn close(&self);

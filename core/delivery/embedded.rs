@@ -5,10 +5,11 @@
 //! keeps its place until it is settled, and `publish` waits for one.
 
 use crate::broker::{
-    Broker, BrokerError, Health, Message, QueueSpec, Received, Settle, Subscription, partition,
+    Broker, BrokerError, Health, Line, Message, QueueSpec, Received, Settle, Subscription, partition,
 };
 use crate::clock::Clock;
 use crate::failpoints::failpoint;
+use crate::sharing::Sharing;
 use async_trait::async_trait;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -241,9 +242,20 @@ impl Broker for Embedded {
         Some(self.settings.horizon_ms)
     }
 
+    // Nothing gets lost in here, and a message that waits already is not taken twice.
+    async fn line(&self, _: &str) -> Line {
+        Line::Unknown
+    }
+
     fn durable(&self) -> bool {
         false
     }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn share(&self, _: &Sharing) {}
 
     async fn close(&self) {
         self.closed.store(true, Ordering::Release);

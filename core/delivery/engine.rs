@@ -7,10 +7,11 @@ use crate::clock::Clock;
 use crate::handler::Handler;
 use crate::holds::{Holds, KnownHolds, REMEMBERED_MS, run_follower};
 use crate::observer::Observer;
-use crate::outbox::run_sweeper;
 use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Store, Stored, Subject};
 use crate::relay::run_relay;
 use crate::settings::{RelaySettings, TargetSettings};
+use crate::sharing::run_sharing;
+use crate::sweeper::run_sweeper;
 use crate::worker::run_worker;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +47,9 @@ pub enum EngineError {
     /// Settings contradict each other; every mistake at once.
     #[error("settings: {}", .0.join("; "))]
     Settings(Vec<String>),
+    /// What an earlier process left behind cannot be put back.
+    #[error("what an earlier process left behind cannot be put back: {0}")]
+    Store(String),
     /// The broker cannot take the queues.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -144,11 +148,18 @@ impl Engine {
         if let Err(error) = shared.follow().await {
             tracing::warn!(%error, "what is paused could not be read");
         }
+        if !shared.broker.durable() {
+            // Before anything is taken: the queues of an earlier process went with it.
+            shared.put_everything_back().await.map_err(|error| EngineError::Store(error.to_string()))?;
+        }
         shared.count_backlog().await;
         let stop = Stop::default();
         let mut tasks = Tasks::default();
         tasks.relays.spawn(run_follower(shared.clone(), stop.clone()));
         tasks.relays.spawn(run_sweeper(shared.clone(), stop.clone()));
+        if shared.broker.is_shared() {
+            tasks.relays.spawn(run_sharing(shared.clone(), stop.clone()));
+        }
         for target in parts.targets {
             tasks.relays.spawn(run_relay(shared.clone(), target.name.clone(), stop.clone()));
             tasks.workers.spawn(run_worker(shared.clone(), target, stop.clone()));

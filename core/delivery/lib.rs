@@ -26,7 +26,10 @@ pub mod port;
 pub mod rabbit;
 mod relay;
 pub mod settings;
+pub mod sharing;
 pub mod sim;
+pub mod stalled;
+mod sweeper;
 mod worker;
 
 pub use broker::{Broker, BrokerError, Message, QueueSpec};
@@ -39,3 +42,5 @@ pub use observer::{NoObserver, Observer};
 pub use policy::{FirstMove, Schedule, first_move};
 pub use rabbit::{Rabbit, RabbitSettings};
 pub use settings::{RelaySettings, TargetSettings};
+pub use sharing::Sharing;
+pub use stalled::Stalled;

@@ -1,12 +1,11 @@
-//! The way in: accepting, replaying, and putting back what stalled.
+//! The way in: accepting and replaying.
 
-use crate::engine::{Shared, Stop};
+use crate::engine::Shared;
 use crate::failpoints::failpoint;
 use crate::observer::Stage;
 use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Stored};
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Shared {
     /// Stores, then wakes the relays of the targets concerned.
@@ -43,25 +42,6 @@ impl Shared {
         Ok(bound)
     }
 
-    /// One sweep; `everything` when the broker's queues are known to be empty.
-    async fn sweep(&self, everything: bool) {
-        let now_ms = self.clock.now_ms();
-        let stalled_before_ms =
-            if everything { i64::MAX } else { now_ms.saturating_sub(i64::from(self.relay.stalled_ms)) };
-        match self.store.sweep(stalled_before_ms, now_ms).await {
-            Ok(0) => {}
-            Ok(count) => {
-                tracing::info!(count, everything, "put back into the outbox");
-                self.observer.swept(count);
-                self.wake_all();
-            }
-            Err(error) => {
-                self.observer.store_failed();
-                tracing::warn!(%error, "sweep failed");
-            }
-        }
-    }
-
     /// Counts what waits; what was known before stands where that fails.
     pub(crate) async fn count_backlog(&self) {
         match self.store.outbox_count().await {
@@ -71,15 +51,5 @@ impl Shared {
                 tracing::warn!(%error, "the outbox cannot be counted");
             }
         }
-    }
-}
-
-/// Sweeps at start and at an interval until told to stop.
-pub(crate) async fn run_sweeper(shared: Arc<Shared>, stop: Stop) {
-    shared.sweep(!shared.broker.durable()).await;
-    let interval = Duration::from_millis(u64::from(shared.relay.sweep_ms));
-    while !stop.within(interval).await {
-        shared.sweep(false).await;
-        shared.count_backlog().await;
     }
 }

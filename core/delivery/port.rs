@@ -3,6 +3,7 @@
 //! All writes of one method happen in one transaction. All times are milliseconds since 1970 UTC and come
 //! from the caller. Texts named `record` hold JSON with numbers as they were written.
 
+use crate::stalled::Stalled;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -503,6 +504,15 @@ pub struct Hold {
     pub ended_by: Option<String>,
 }
 
+/// The note of a process that takes from the queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// The process, as named in its attempts.
+    pub process: String,
+    /// When it was last noted, by its own clock.
+    pub seen_ms: i64,
+}
+
 /// How far looking for what can be archived has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivePlace {
@@ -620,11 +630,11 @@ pub trait Store: Send + Sync {
     /// delivery is being written by somebody else at this moment: they are as they were, and the caller asks again.
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>>;
 
-    /// Puts unfinished deliveries that were published and have no outbox row back into the outbox: those published before
-    /// `stalled_before_ms` that are pending with no unfinished predecessor, waiting and due before it, or
-    /// calling with a lease that ran out before `now_ms`. What is held back by a pause, or was until then, is not
-    /// stalled, unless the time is now or later: then all queues are known to be empty. Answers how many.
-    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64>;
+    /// Puts unfinished deliveries that were published and have no outbox row back into the outbox: those published
+    /// before the time given for their order key that are pending with no unfinished predecessor, waiting and due before
+    /// it, or calling with a lease that ran out before `now_ms`. What is held back by a pause, or was until then, is not
+    /// stalled, unless the usual time is now or later: then all queues are known to be empty. Answers how many.
+    async fn sweep(&self, stalled: &Stalled, now_ms: i64) -> Stored<u64>;
 
     /// Lets every lease on deliveries to these connections run out now. Only for a caller that knows that no other
     /// process works on this store (then whoever held one is gone), and for far sides that refuse a key twice (what
@@ -700,6 +710,15 @@ pub trait Store: Send + Sync {
 
     /// Holds that stand, and the latest 1,000 of those that ended at this time or later, newest first.
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>>;
+
+    /// Notes that a process is at work; removes notes made before `forgotten_ms`.
+    async fn attend(&self, process: &str, now_ms: i64, forgotten_ms: i64) -> Stored<()>;
+
+    /// Removes the note of a process that ends.
+    async fn depart(&self, process: &str) -> Stored<()>;
+
+    /// The processes that are noted, by name.
+    async fn present(&self) -> Stored<Vec<Presence>>;
 
     /// Of the next `limit` events accepted before a time, those whose deliveries are all final and unchanged since then.
     async fn archivable(&self, before_ms: i64, after: Option<ArchivePlace>, limit: u64)

@@ -7,13 +7,17 @@
 
 mod consume;
 pub mod limit;
+mod line;
 mod session;
 mod topology;
+mod turn;
 
-use crate::broker::{Broker, BrokerError, Health, Message, QueueSpec, Received, Subscription};
+use crate::broker::{Broker, BrokerError, Health, Line, Message, QueueSpec, Received, Subscription};
 use crate::clock::Clock;
+use crate::sharing::Sharing;
 use async_trait::async_trait;
 use lapin::uri::AMQPUri;
+use line::Heads;
 use serde::{Deserialize, Serialize};
 use session::Session;
 use std::collections::BTreeMap;
@@ -133,7 +137,9 @@ struct Inner {
     /// Held while a session connects its subscribers, so that none is connected twice or not at all.
     subscribers: tokio::sync::Mutex<Vec<Subscriber>>,
     session: watch::Sender<Option<Arc<Session>>>,
+    sharing: watch::Sender<Option<Sharing>>,
     trouble: Mutex<String>,
+    heads: Heads,
     /// How many sessions there were, and the last one that broke.
     sessions: AtomicU64,
     broken: watch::Sender<u64>,
@@ -155,6 +161,8 @@ impl Rabbit {
             queues: Mutex::default(),
             subscribers: tokio::sync::Mutex::default(),
             session: watch::channel(None).0,
+            sharing: watch::channel(None).0,
+            heads: Heads::default(),
             trouble: Mutex::new("not connected yet".to_owned()),
             sessions: AtomicU64::new(0),
             broken: watch::channel(0).0,
@@ -334,8 +342,20 @@ impl Broker for Rabbit {
         None
     }
 
+    async fn line(&self, target: &str) -> Line {
+        self.inner.line(target).await
+    }
+
     fn durable(&self) -> bool {
         true
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn share(&self, sharing: &Sharing) {
+        self.inner.sharing.send_replace(Some(sharing.clone()));
     }
 
     async fn close(&self) {

@@ -101,7 +101,8 @@ pub struct RelaySettings {
     pub sweep_ms: u32,
     /// Reads so often what people have told to stand still.
     pub follow_ms: u32,
-    /// A delivery that was published so long ago and has not been taken counts as stalled.
+    /// A delivery that was published so long ago and has not been taken counts as stalled. Where the broker tells how
+    /// far its lines have come, the time spent waiting in line does not count.
     pub stalled_ms: u32,
     /// Rows that may wait in the outbox. Beyond it nothing is accepted from outside: senders keep what they
     /// have and come back. What follows from accepted events is never refused.

@@ -38,7 +38,13 @@ pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop
             () = stop.told() => break,
             () = shared.holds.when(&target.name, false) => {}
         }
-        let mut messages = match shared.broker.subscribe(&target.name).await {
+        // A broker that has gone silent may take its time.
+        let subscribed = tokio::select! {
+            biased;
+            () = stop.told() => break,
+            subscribed = shared.broker.subscribe(&target.name) => subscribed,
+        };
+        let mut messages = match subscribed {
             Ok(messages) => messages,
             Err(error) => {
                 tracing::warn!(target_name = target.name, %error, "cannot subscribe");

@@ -289,6 +289,24 @@ pub mod counters {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Processes that take from the queues.
+pub mod processes {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "processes")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        pub seen_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// A fixed number of rows that are only ever locked: see `accept.rs`.
 pub mod lane_locks {
     use sea_orm::entity::prelude::*;

@@ -19,10 +19,12 @@ pub mod limit;
 mod limits;
 mod migration;
 mod open;
+mod presence;
 mod queue;
 mod read;
 mod replay;
 mod rows;
+mod sweep;
 mod tables;
 
 pub use open::StoreOptions;
@@ -34,9 +36,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Replayable, Replayed,
-    Store, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Presence, Replayable,
+    Replayed, Store, Stored, Subject, TableRow, Tombstone,
 };
+use tongbao_delivery::stalled::Stalled;
 use tongbao_model::Event;
 
 /// Opens the database of a URL (`sqlite://file`, `postgres://…`, `mysql://…`, `mariadb://…`) and brings its
@@ -89,14 +92,15 @@ impl Store for Sql {
         self.db.write(task!(ids; |txn| queue::done(txn, &ids, now_ms).await)).await
     }
 
-    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
-        // Forward only: what was put back and published meanwhile is not met again.
-        let (mut total, mut after) = (0, Some(0));
-        while let Some(seq) = after {
-            let page: Task<_> = task!(; |txn| queue::sweep(txn, seq, stalled_before_ms, now_ms).await);
+    async fn sweep(&self, stalled: &Stalled, now_ms: i64) -> Stored<u64> {
+        let stalled = Arc::new(stalled.clone());
+        let (mut total, mut from) = (0, Some(sweep::Place::first()));
+        while let Some(place) = from {
+            let stalled = stalled.clone();
+            let page: Task<_> = task!(stalled; |txn| sweep::page(txn, place, &stalled, now_ms).await);
             let swept = self.db.write(page).await?;
             total += swept.count;
-            after = swept.next;
+            from = swept.next;
         }
         Ok(total)
     }
@@ -230,6 +234,21 @@ impl Store for Sql {
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
         self.db.ask(|db| async move { holds::list(&db, ended_from_ms).await }).await
+    }
+
+    async fn attend(&self, process: &str, now_ms: i64, forgotten_ms: i64) -> Stored<()> {
+        limits::fits("process", process, limits::KEY)?;
+        let process = process.to_owned();
+        self.db.write(task!(process; |txn| presence::attend(txn, &process, now_ms, forgotten_ms).await)).await
+    }
+
+    async fn depart(&self, process: &str) -> Stored<()> {
+        let process = process.to_owned();
+        self.db.write(task!(process; |txn| presence::depart(txn, &process).await)).await
+    }
+
+    async fn present(&self) -> Stored<Vec<Presence>> {
+        self.db.ask(|db| async move { presence::list(&db).await }).await
     }
 
     async fn archivable(

@@ -3,7 +3,7 @@
 use crate::entity::lane_locks::SLOTS;
 use crate::entity::{
     archived, attempts, bindings, code_rows, counters, cursors, deliveries, events, holds, lane_locks,
-    ledger, outbox,
+    ledger, outbox, processes,
 };
 use crate::limits::{CODE, ID, KEY, NAME};
 use sea_orm::sea_query::{ColumnDef, Index, IntoIden, Table, TableCreateStatement};
@@ -231,6 +231,10 @@ fn other_tables(backend: DbBackend) -> Vec<TableCreateStatement> {
         table(counters::Entity)
             .col(string_len(counters::Column::Name, NAME).primary_key())
             .col(big_integer(counters::Column::At))
+            .to_owned(),
+        table(processes::Entity)
+            .col(string_len(processes::Column::Name, KEY).primary_key())
+            .col(big_integer(processes::Column::SeenMs))
             .to_owned(),
         table(lane_locks::Entity).col(integer(lane_locks::Column::Slot).primary_key()).to_owned(),
     ]

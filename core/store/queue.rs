@@ -1,24 +1,21 @@
-//! The outbox, what stalled, and what people put back.
+//! The outbox, and what people settle.
 
 use crate::convert::{json, outbox_row as shown};
 use crate::entity::{attempts, deliveries, outbox};
 use crate::error::Fail;
 use crate::finish::bind;
-use crate::holds::quiet;
 use crate::lane::{Place, wake_head};
-use crate::rows::{insert_all, outbox_row, padded};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, LockBehavior, LockType, Query};
+use crate::rows::{insert_all, padded};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use std::collections::BTreeSet;
 use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Binding, OutboxRow, State};
 use tongbao_model::Class;
 
-/// Deliveries that one transaction of a sweep puts back; in between, others get their turn.
-const PAGE: u64 = 1_000;
 /// Worker shown at an attempt that a person settled.
 const BY_HAND: &str = "by hand";
 
@@ -104,100 +101,6 @@ async fn held_by_others(txn: &DatabaseTransaction, ids: &[i64]) -> Result<BTreeS
     // A delivery that is not there at all keeps nothing waiting.
     let held: BTreeSet<String> = known(&skipped).into_tuple().all(txn).await?.into_iter().collect();
     Ok(rows.into_iter().filter(|(_, delivery)| held.contains(delivery)).map(|(id, _)| id).collect())
-}
-
-/// One page of a sweep.
-#[derive(Debug, Clone, Copy)]
-pub struct Swept {
-    /// How many were put back.
-    pub count: u64,
-    /// Where the next page begins, if there may be one.
-    pub next: Option<i64>,
-}
-
-/// Puts stalled deliveries after a sequence number back into the outbox, a page of them.
-pub async fn sweep(
-    txn: &DatabaseTransaction,
-    after_seq: i64,
-    stalled_before_ms: i64,
-    now_ms: i64,
-) -> Result<Swept, Fail> {
-    use deliveries::Column as D;
-    let stalled = Condition::all().add(D::PublishedAtMs.lt(stalled_before_ms));
-    // Published again since the lease ran out: then that message is on its way.
-    let not_since = Condition::any()
-        .add(stalled.clone())
-        .add(Expr::col(D::PublishedAtMs).lte(Expr::col(D::LeaseUntilMs)));
-    // Queues that nobody takes from for a while are full, not stalled: hours of a pause must not fill them again and
-    // again with the same.
-    let paused = if stalled_before_ms < now_ms { quiet(txn, stalled_before_ms).await? } else { Vec::new() };
-    let stalled = if paused.is_empty() {
-        Condition::all().add(stalled)
-    } else {
-        Condition::all().add(stalled).add(D::Target.is_not_in(paused))
-    };
-    let what = Condition::any()
-        .add(
-            Condition::all()
-                .add(D::State.eq(State::Pending.name()))
-                .add(stalled.clone())
-                .add(no_predecessor()),
-        )
-        .add(
-            Condition::all()
-                .add(D::State.eq(State::Waiting.name()))
-                .add(D::DueAtMs.lt(stalled_before_ms))
-                .add(stalled),
-        )
-        .add(
-            Condition::all()
-                .add(D::State.eq(State::Calling.name()))
-                .add(D::LeaseUntilMs.lt(now_ms))
-                .add(not_since),
-        );
-    let in_outbox = Query::select()
-        .expr(Expr::val(1))
-        .from(outbox::Entity)
-        .and_where(Expr::col((outbox::Entity, outbox::Column::Delivery)).equals((deliveries::Entity, D::Id)))
-        .to_owned();
-    let open = [State::Pending, State::Waiting, State::Calling].map(State::name);
-    let rows = deliveries::Entity::find()
-        .filter(D::Seq.gt(after_seq))
-        // What was never published is in the outbox since the transaction that made it; a backlog of millions is not
-        // read here.
-        .filter(D::State.is_in(open))
-        .filter(D::PublishedAtMs.gte(0))
-        .filter(what)
-        .filter(Expr::exists(in_outbox).not())
-        .order_by_asc(D::Seq)
-        .limit(PAGE)
-        .all(txn)
-        .await?;
-    let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-    let back = rows
-        .iter()
-        .map(|row| outbox_row(&row.id, &row.target, &row.order_key, row.due_at_ms.unwrap_or(now_ms)))
-        .collect();
-    insert_all::<outbox::Entity, _>(txn, back).await?;
-    if count > 0 {
-        failpoint("swept-before-commit");
-    }
-    let next = rows.last().filter(|_| count == PAGE).map(|row| row.seq);
-    Ok(Swept { count, next })
-}
-
-fn no_predecessor() -> Expr {
-    use deliveries::Column as D;
-    let before = Alias::new("earlier");
-    let earlier = Query::select()
-        .expr(Expr::val(1))
-        .from_as(deliveries::Entity, before.clone())
-        .and_where(Expr::col((before.clone(), D::Target)).equals((deliveries::Entity, D::Target)))
-        .and_where(Expr::col((before.clone(), D::OrderKey)).equals((deliveries::Entity, D::OrderKey)))
-        .and_where(Expr::col((before.clone(), D::Unfinished)).eq(1))
-        .and_where(Expr::col((before, D::Seq)).lt(Expr::col((deliveries::Entity, D::Seq))))
-        .to_owned();
-    Expr::exists(earlier).not()
 }
 
 /// Settles a parked delivery as posted by hand. It gets an attempt of its own, so that the reason can be found.

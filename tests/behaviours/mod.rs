@@ -5,6 +5,7 @@ mod flowing;
 mod pausing;
 mod racing;
 mod retrying;
+mod sharing;
 mod storing;
 mod surviving;
 mod transporting;
@@ -48,6 +49,7 @@ pub const RABBIT: &[(&str, Case)] = cases![
     transporting::deleted_queues_come_back_with_their_consumers,
     transporting::two_processes_share_the_work,
     transporting::a_broker_restart_in_mid_run_loses_nothing,
+    sharing::who_joins_late_is_given_its_share,
 ];
 
 /// What only a database can show: limits of columns, imports and names, closed connections, several processes, archives.
@@ -61,6 +63,7 @@ pub const DATABASE: &[&str] = &[
     "texts_are_kept_and_compared_exactly",
     "what_does_not_fit_is_refused_everywhere",
     "several_processes_open_at_once",
+    "a_process_has_a_name_that_fits",
     "processes_that_accept_side_by_side_agree_on_the_order",
     "a_successor_waits_for_the_commit_of_who_closes_its_predecessor",
 ];
@@ -88,4 +91,7 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::callers_that_leave_take_nothing_with_them,
     storing::the_overview_counts_what_is_not_done,
     storing::sweep_finds_what_stalled_and_nothing_else,
+    sharing::processes_are_noted_until_they_leave,
+    sharing::what_waits_in_line_has_not_stalled,
+    sharing::a_process_has_a_name_that_fits,
 ];

@@ -5,6 +5,7 @@ use futures::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tongbao_delivery::Stalled;
 use tongbao_delivery::port::{
     Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, ImportMode, LedgerEntry, Next, Overview,
     RemoteRef, State, Store, StoreError, Subject, TableRow, Work,
@@ -440,7 +441,7 @@ pub async fn callers_that_leave_take_nothing_with_them(combination: Combination)
         match number % 3 {
             0 => drop(tokio::time::timeout(patience, store.find(&key)).await),
             1 => drop(tokio::time::timeout(patience, store.accept(vec![intake(&key, 1)], None, 1)).await),
-            _ => drop(tokio::time::timeout(patience, store.sweep(0, 0)).await),
+            _ => drop(tokio::time::timeout(patience, store.sweep(&Stalled::before(0), 0)).await),
         }
     }
     let asked = join_all((0..32).map(|_| store.counts())).await;
@@ -483,14 +484,14 @@ pub async fn sweep_finds_what_stalled_and_nothing_else(combination: Combination)
     store.outbox_done(early.iter().map(|row| row.id).collect(), 2_000).await.unwrap();
     store.outbox_done(late.iter().map(|row| row.id).collect(), 4_000).await.unwrap();
     // Stalled is what was published before 3,500; the clock says 5,000.
-    assert_eq!(store.sweep(3_500, 5_000).await.unwrap(), 3);
-    assert_eq!(store.sweep(3_500, 5_000).await.unwrap(), 0, "they are in the outbox now");
+    assert_eq!(store.sweep(&Stalled::before(3_500), 5_000).await.unwrap(), 3);
+    assert_eq!(store.sweep(&Stalled::before(3_500), 5_000).await.unwrap(), 0, "they are in the outbox now");
     let mut swept = emptied(store, 5_000).await;
     swept.sort();
     assert_eq!(swept, ["calling", "in-outbox", "pending", "waiting"]);
-    assert_eq!(store.sweep(3_500, 5_000).await.unwrap(), 0, "they were published just now");
+    assert_eq!(store.sweep(&Stalled::before(3_500), 5_000).await.unwrap(), 0, "they were published just now");
     // After a start with an empty broker, everything that is not final comes back, but no call under way.
-    assert_eq!(store.sweep(i64::MAX, 5_100).await.unwrap(), 5);
+    assert_eq!(store.sweep(&Stalled::everything(), 5_100).await.unwrap(), 5);
     let mut swept = emptied(store, 5_100).await;
     swept.sort();
     assert_eq!(swept, ["calling", "in-outbox", "pending", "recent", "waiting"]);
@@ -498,7 +499,7 @@ pub async fn sweep_finds_what_stalled_and_nothing_else(combination: Combination)
     let many = (0..2_100).map(|number| intake(&format!("many-{number}"), 1)).collect();
     store.accept(many, None, 6_000).await.unwrap();
     emptied(store, 6_000).await;
-    assert_eq!(store.sweep(6_001, 7_000).await.unwrap(), 2_105);
+    assert_eq!(store.sweep(&Stalled::before(6_001), 7_000).await.unwrap(), 2_105);
     store.close().await;
 }
 
@@ -670,13 +671,21 @@ pub async fn a_pause_has_one_beginning_and_one_end(combination: Combination) {
     store.accept(vec![intake("K", 1), intake_to("crm", "C", 1)], None, 4_000).await.unwrap();
     emptied(store, 4_000).await;
     store.hold(erp(), "r", "", 4_500).await.unwrap();
-    assert_eq!(store.sweep(5_000, 90_000).await.unwrap(), 1, "that of the other connection");
+    assert_eq!(
+        store.sweep(&Stalled::before(5_000), 90_000).await.unwrap(),
+        1,
+        "that of the other connection"
+    );
     store.release(erp(), "r", 6_000).await.unwrap();
-    assert_eq!(store.sweep(5_500, 90_000).await.unwrap(), 0, "the queue has only just begun to be worked on");
-    assert_eq!(store.sweep(6_001, 90_000).await.unwrap(), 1);
+    assert_eq!(
+        store.sweep(&Stalled::before(5_500), 90_000).await.unwrap(),
+        0,
+        "the queue has only just begun to be worked on"
+    );
+    assert_eq!(store.sweep(&Stalled::before(6_001), 90_000).await.unwrap(), 1);
     emptied(store, 6_500).await;
     store.hold(erp(), "r", "", 7_000).await.unwrap();
-    assert_eq!(store.sweep(90_000, 90_000).await.unwrap(), 2);
+    assert_eq!(store.sweep(&Stalled::before(90_000), 90_000).await.unwrap(), 2);
     // Years of others coming and going: what stands is known, what ended long ago is not kept.
     let crm = || Subject::Connection("crm".into());
     for round in 1..=1_010 {

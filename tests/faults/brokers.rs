@@ -4,13 +4,19 @@
 use crate::Case;
 use crate::proxy::{Mode, Proxy};
 use crate::servers::{End, Servers};
-use crate::world::{BrokerKind, Combination, Counting, Database, Far, World, intake, target, until};
+use crate::world::{BrokerKind, Combination, Counting, Database, Far, Running, World, intake, target, until};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
+use tongbao_delivery::port::{Filter, State};
 use tongbao_delivery::{Broker, Rabbit, RabbitSettings, RelaySettings, Report, SystemClock, TargetSettings};
 use tongbao_model::Class;
+
+/// The time an engine has to stop.
+const STOP: Duration = Duration::from_secs(20);
+/// Milliseconds between two sweeps.
+const OFTEN: u32 = 300;
 
 /// The frail RabbitMQ is for one case at a time.
 pub static FRAIL: Mutex<()> = Mutex::const_new(());
@@ -27,19 +33,20 @@ pub fn cases() -> Vec<(String, Case)> {
         case("connections_closed_by_the_broker", Box::new(|| Box::pin(connections_closed_by_the_broker()))),
         case("cut_in_the_middle_of_a_publish", Box::new(|| Box::pin(cut_in_the_middle_of_a_publish()))),
         case("a_network_that_hangs", Box::new(|| Box::pin(a_network_that_hangs()))),
+        case("stopped_while_the_network_hangs", Box::new(|| Box::pin(stopped_while_the_network_hangs()))),
         case("a_network_that_drips", Box::new(|| Box::pin(a_network_that_drips()))),
     ]
 }
 
 /// An engine over the frail RabbitMQ and a database of its own.
-struct Scene {
-    world: World,
-    far: Arc<Far>,
-    rabbit: Arc<Rabbit>,
-    counting: Arc<Counting>,
-    running: crate::world::Running,
-    prefix: String,
-    accepted: AtomicU32,
+pub struct Scene {
+    pub world: World,
+    pub far: Arc<Far>,
+    pub rabbit: Arc<Rabbit>,
+    pub counting: Arc<Counting>,
+    settings: RabbitSettings,
+    pub running: Running,
+    pub accepted: AtomicU32,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -48,60 +55,72 @@ pub async fn on_servers<T: Send + 'static>(work: impl FnOnce(&'static Servers) -
     tokio::task::spawn_blocking(|| work(Servers::get())).await.unwrap()
 }
 
-async fn ctl(arguments: &[&str]) {
+pub async fn ctl(arguments: &[&str]) -> String {
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     on_servers(move |servers| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        servers.frail_rabbitmqctl(&arguments);
+        servers.frail_rabbitmqctl(&arguments)
     })
-    .await;
+    .await
+}
+
+/// Of a queue of the frail RabbitMQ, by its tool; nothing where there is no such queue.
+pub async fn listed(queue: &str, column: &str) -> Option<u64> {
+    let list = ctl(&["list_queues", "--no-table-headers", "name", column]).await;
+    let row = list.lines().find_map(|line| line.strip_prefix(queue)?.strip_prefix('\t'));
+    row.map(|value| value.trim().parse().unwrap())
 }
 
 impl Scene {
     /// Straight to the node.
-    async fn new(far: Arc<Far>) -> Scene {
+    pub async fn new(far: Arc<Far>) -> Scene {
         let alone = FRAIL.lock().await;
         let port = on_servers(Servers::frail_rabbit_port).await;
-        Scene::at(port, far, alone).await
+        Scene::at(port, far, alone, OFTEN).await
+    }
+
+    /// The same without the sweeper, which looks at the queues as well.
+    pub async fn unswept(far: Arc<Far>) -> Scene {
+        let alone = FRAIL.lock().await;
+        let port = on_servers(Servers::frail_rabbit_port).await;
+        Scene::at(port, far, alone, u32::MAX).await
     }
 
     /// Through a proxy.
     async fn behind_a_proxy(far: Arc<Far>) -> (Scene, Proxy) {
         let alone = FRAIL.lock().await;
         let proxy = Proxy::start(on_servers(Servers::frail_rabbit_port).await).await;
-        (Scene::at(proxy.port(), far, alone).await, proxy)
+        (Scene::at(proxy.port(), far, alone, OFTEN).await, proxy)
     }
 
-    async fn at(port: u16, far: Arc<Far>, alone: MutexGuard<'static, ()>) -> Scene {
+    async fn at(port: u16, far: Arc<Far>, alone: MutexGuard<'static, ()>, sweep_ms: u32) -> Scene {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("scene{}.", NUMBER.fetch_add(1, Ordering::Relaxed));
         let settings = RabbitSettings {
-            prefix: prefix.clone(),
+            prefix,
             delays_s: vec![1, 2],
             reconnect_max_ms: 1_000,
             confirm_ms: 1_500,
             ..RabbitSettings::new(format!("amqp://guest:guest@127.0.0.1:{port}/%2f"))
         };
-        let rabbit = Arc::new(Rabbit::start(settings, Arc::new(SystemClock)).unwrap());
+        let rabbit = Arc::new(Rabbit::start(settings.clone(), Arc::new(SystemClock)).unwrap());
         let world =
             World::new(Combination { database: Database::Sqlite, broker: BrokerKind::Embedded }).await;
         let counting = Arc::new(Counting::default());
-        let (broker, observer) = (rabbit.clone(), counting.clone());
-        let settings = TargetSettings { circuit_after: 1_000, ..target("erp") };
-        let running = world
-            .start_with(&far, vec![settings], |parts| {
-                parts.broker = broker;
-                parts.observer = observer;
-                parts.relay =
-                    RelaySettings { idle_ms: 200, sweep_ms: 300, stalled_ms: 2_000, ..parts.relay.clone() };
-            })
-            .await;
+        let running = run(&world, &far, &rabbit, &counting, sweep_ms).await;
         let accepted = AtomicU32::new(0);
-        Scene { world, far, rabbit, counting, running, prefix, accepted, _alone: alone }
+        Scene { world, far, rabbit, counting, settings, running, accepted, _alone: alone }
+    }
+
+    /// The broker as another process has it that takes nothing.
+    pub async fn beside(&self) -> Rabbit {
+        let other = Rabbit::start(self.settings.clone(), Arc::new(SystemClock)).unwrap();
+        other.declare(&[erp().queue()]).await.unwrap();
+        other
     }
 
     /// Accepts so many more.
-    async fn accept(&self, count: u32) {
+    pub async fn accept(&self, count: u32) {
         let first = self.accepted.fetch_add(count, Ordering::SeqCst);
         for chunk in (first..first + count).collect::<Vec<_>>().chunks(10) {
             let intakes = chunk.iter().map(|number| intake(&format!("HT-{number}"), 1)).collect();
@@ -109,11 +128,11 @@ impl Scene {
         }
     }
 
-    async fn called(&self, count: usize) {
+    pub async fn called(&self, count: usize) {
         until("calls are made", async || self.far.calls().len() >= count).await;
     }
 
-    async fn ready(&self) {
+    pub async fn ready(&self) {
         until("the broker is connected", async || self.rabbit.health().ready).await;
     }
 
@@ -121,18 +140,41 @@ impl Scene {
         until("the loss is noticed", async || !self.rabbit.health().ready).await;
     }
 
-    fn queue(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+    pub fn queue(&self, name: &str) -> String {
+        format!("{}{name}", self.settings.prefix)
     }
 
     /// Everything accepted is posted; `once` says that the far side was called once for each.
-    async fn end(self) {
+    pub async fn end(self) {
         let count = usize::try_from(self.accepted.load(Ordering::SeqCst)).unwrap();
         self.world.posted(count).await;
         self.far.assert_once_each(count);
         drop(self.rabbit.delete_queues().await);
         self.world.end(self.running).await;
     }
+}
+
+/// An engine over these.
+async fn run(
+    world: &World,
+    far: &Arc<Far>,
+    rabbit: &Arc<Rabbit>,
+    counting: &Arc<Counting>,
+    sweep_ms: u32,
+) -> Running {
+    let (broker, observer) = (rabbit.clone(), counting.clone());
+    world
+        .start_with(far, vec![erp()], |parts| {
+            parts.broker = broker;
+            parts.observer = observer;
+            parts.relay = RelaySettings { idle_ms: 200, sweep_ms, stalled_ms: 2_000, ..parts.relay.clone() };
+        })
+        .await
+}
+
+fn erp() -> TargetSettings {
+    // A call that is held up on purpose is not given up.
+    TargetSettings { circuit_after: 1_000, call_timeout_ms: 800_000, lease_ms: 900_000, ..target("erp") }
 }
 
 fn slow() -> Arc<Far> {
@@ -267,6 +309,27 @@ async fn a_network_that_hangs() {
     scene.not_ready().await;
     proxy.set(Mode::Pass);
     scene.accept(30).await;
+    scene.end().await;
+}
+
+/// A stop in good order needs nothing from a broker that says nothing: calls end and are stored, messages that
+/// nobody settled come again.
+async fn stopped_while_the_network_hangs() {
+    let (mut scene, proxy) = Scene::behind_a_proxy(slow()).await;
+    scene.accept(60).await;
+    scene.called(10).await;
+    proxy.set(Mode::Stall);
+    scene.accept(20).await;
+    let begun = Instant::now();
+    assert!(scene.running.engine.stop(STOP).await.clean);
+    let took = begun.elapsed();
+    println!("stopped after {took:?}");
+    assert!(took < STOP, "{took:?}");
+    let calling = Filter { states: vec![State::Calling], ..Filter::default() };
+    assert_eq!(scene.world.store.deliveries(calling).await.unwrap(), []);
+    proxy.set(Mode::Pass);
+    scene.rabbit = Arc::new(scene.beside().await);
+    scene.running = run(&scene.world, &scene.far, &scene.rabbit, &scene.counting, OFTEN).await;
     scene.end().await;
 }
 

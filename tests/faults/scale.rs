@@ -23,7 +23,7 @@ use tongbao_sandbox::{CrmWrite, Fault, Rule, System};
 use tongbao_store::StoreOptions;
 
 /// Contracts of the cases with processes; as many as the crash cases', so that the undisturbed run is shared.
-const MANY: usize = 60;
+pub const MANY: usize = 60;
 
 /// The cases.
 pub fn cases() -> Vec<(String, Case)> {
@@ -36,13 +36,13 @@ pub fn cases() -> Vec<(String, Case)> {
 }
 
 /// Orders take a while, so that there is work under way whenever something happens.
-fn slow_erp(household: &Household) {
+pub fn slow_erp(household: &Household) {
     let slow = Fault::Slow { ms: 250, after_commit: false };
     household.sandbox.fault(Rule::new(slow).on(System::Kingdee, "Save"));
 }
 
 /// Deliveries that are not at rest.
-async fn moving(store: &dyn Store) -> u64 {
+pub async fn moving(store: &dyn Store) -> u64 {
     let moving = [State::Pending, State::Calling, State::Waiting];
     let counts = store.counts().await.unwrap();
     counts.iter().filter(|one| moving.contains(&one.state)).map(|one| one.count).sum()
@@ -55,19 +55,19 @@ async fn posted(store: &dyn Store, target: &str) -> u64 {
 }
 
 /// A process of several.
-struct Member {
-    life: Life,
-    listen: String,
+pub struct Member {
+    pub life: Life,
+    pub listen: String,
 }
 
 impl Member {
-    fn start(household: &Household) -> Member {
+    pub fn start(household: &Household) -> Member {
         let (life, listen) = household.start_beside();
         Member { life, listen }
     }
 
     /// Waits until its database and its broker answer.
-    async fn ready(&mut self, household: &Household) {
+    pub async fn ready(&mut self, household: &Household) {
         let url = format!("http://{}/readyz", self.listen);
         until("a process is ready", async || {
             self.life.assert_alive();
@@ -85,7 +85,7 @@ async fn spread(batch: &mut Batch, household: &Household, members: &[Member], ea
 }
 
 /// Process of a worker's name.
-fn process(worker: &str) -> u32 {
+pub fn process(worker: &str) -> u32 {
     worker.split('-').next().unwrap().parse().unwrap()
 }
 
@@ -116,7 +116,7 @@ async fn take_busiest(store: &dyn Store, members: &mut Vec<Member>) -> Member {
 }
 
 /// Deliveries with their attempts, in the order in which they were accepted.
-async fn history(store: &dyn Store) -> Vec<(DeliveryView, Vec<AttemptView>)> {
+pub async fn history(store: &dyn Store) -> Vec<(DeliveryView, Vec<AttemptView>)> {
     let mut all = Vec::new();
     for delivery in store.deliveries(Filter { limit: 10_000, ..Filter::default() }).await.unwrap() {
         let (_, attempts, _) = store.delivery(&delivery.id).await.unwrap().unwrap();
@@ -128,7 +128,7 @@ async fn history(store: &dyn Store) -> Vec<(DeliveryView, Vec<AttemptView>)> {
 /// Asserts that the CRM got what was written to it about each contract in the order in which it was accepted; by
 /// its own record, for the times of attempts are taken before the lane is waited for. Answers how many writes had
 /// one before them.
-fn assert_in_order(history: &[(DeliveryView, Vec<AttemptView>)], writes: &[CrmWrite]) -> usize {
+pub fn assert_in_order(history: &[(DeliveryView, Vec<AttemptView>)], writes: &[CrmWrite]) -> usize {
     let mut lanes: HashMap<&str, usize> = HashMap::new();
     let mut followers = 0;
     for (delivery, attempts) in history.iter().filter(|(delivery, _)| delivery.target == "crm") {
@@ -263,7 +263,9 @@ async fn a_cluster_loses_nodes() {
     println!("digest {} {}", found.short, household.name);
     digest::assert_same(&undisturbed_leaves(MANY).await, &found, &household.name);
     store.close().await;
+    let begun = Instant::now();
     life.stop();
+    println!("stopped after {:?}", begun.elapsed());
 }
 
 /// Documents of the healthy connection, and how many of them there are to a bad one.

@@ -5,6 +5,7 @@ mod contracts;
 mod delivery;
 mod limits;
 mod mapping;
+mod poison;
 
 use crate::cli::BenchCommand;
 use crate::output::{self, Exit};
@@ -47,6 +48,9 @@ pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
         }
         BenchCommand::Delivery { documents, rounds, clients, store, broker } => {
             delivery::run(delivery::Options { documents, rounds, clients, store, broker }).await
+        }
+        BenchCommand::Poison { contracts, rounds, clients, kinds, store, broker } => {
+            poison::run(poison::Load { contracts, rounds, clients, kinds, store, broker }).await.map(plain)
         }
     };
     match result {

@@ -32,7 +32,7 @@ fn two_thousand_seeds_hold() {
 /// Each deliberate mistake is seen within a few seeds, told for what it is, and told again by the same seed.
 #[test]
 fn deliberate_mistakes_are_seen() {
-    let table: [(Bug, &[&str]); 7] = [
+    let table: [(Bug, &[&str]); 8] = [
         (Bug::MarkerBeforeEffect, &["has nothing of it"]),
         (Bug::NoLookup, &["is sent again without asking"]),
         (Bug::AckBeforeCommit, &["was answered and is not stored"]),
@@ -40,6 +40,7 @@ fn deliberate_mistakes_are_seen() {
         (Bug::FreshKey, &["a second document in"]),
         (Bug::NoOrder, &["of the same lane is", "took effect after its successor's"]),
         (Bug::NoSweeper, &["does not end"]),
+        (Bug::EndlessLine, &["does not end"]),
     ];
     assert_eq!(table.len(), Bug::ALL.len());
     let shipped = shipped();

@@ -103,6 +103,20 @@ fn watch_connection(inner: &Arc<Inner>, session: &Arc<Session>) {
     });
 }
 
+/// What is in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Depth {
+    messages: u32,
+    consumers: u32,
+}
+
+impl Depth {
+    /// Whether nothing waits in it. A queue that cannot be asked right now says nothing of both.
+    pub(super) fn is_empty(self) -> bool {
+        self.messages == 0 && self.consumers > 0
+    }
+}
+
 impl Session {
     /// Whether the broker takes no messages for now: publishing waits until its alarm is over.
     pub(super) fn is_blocked(&self) -> bool {
@@ -131,6 +145,23 @@ impl Session {
             channel.close(200, "declared".into()).await
         };
         declared.await.map_err(|error: lapin::Error| failed(&error))
+    }
+
+    /// What is in these queues. An error if one of them is not there.
+    pub(super) async fn depths(&self, queues: &[String]) -> Result<Vec<Depth>, BrokerError> {
+        let asked = async {
+            let channel = self.connection.create_channel().await?;
+            let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+            let mut depths = Vec::with_capacity(queues.len());
+            for queue in queues {
+                let found =
+                    channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await?;
+                depths.push(Depth { messages: found.message_count(), consumers: found.consumer_count() });
+            }
+            channel.close(200, "asked".into()).await?;
+            Ok(depths)
+        };
+        asked.await.map_err(|error: lapin::Error| failed(&error))
     }
 
     pub(super) async fn delete_topology(

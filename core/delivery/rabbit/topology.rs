@@ -55,7 +55,9 @@ impl Topology {
         let left_ms = message.not_before_ms.saturating_sub(now_ms);
         let step = self.delays_s.iter().rev().find(|seconds| i64::from(**seconds) * 1_000 <= left_ms);
         let exchange = step.map_or_else(String::new, |seconds| self.delay(*seconds));
-        Route { exchange, key, body: encode(message) }
+        // Behind what is in the queue already; what is delayed gets its place there later.
+        let queued_ms = step.is_none().then_some(now_ms);
+        Route { exchange, key, body: encode(message, queued_ms) }
     }
 }
 
@@ -85,27 +87,29 @@ fn text(value: &str) -> AMQPValue {
 }
 
 /// The message as it lies in a queue; JSON, so that it can be read in RabbitMQ's own tools.
-fn encode(message: &Message) -> Vec<u8> {
+fn encode(message: &Message, queued_ms: Option<i64>) -> Vec<u8> {
     serde_json::json!({
         "delivery": message.delivery,
         "target": message.target,
         "order_key": message.order_key,
         "not_before_ms": message.not_before_ms,
+        "queued_ms": queued_ms,
     })
     .to_string()
     .into_bytes()
 }
 
-/// A message read back; `None` if it is not one of ours.
-pub(super) fn decode(body: &[u8]) -> Option<Message> {
+/// A message read back, with when it was put at the end of its queue; `None` if it is not one of ours.
+pub(super) fn decode(body: &[u8]) -> Option<(Message, Option<i64>)> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     let text = |name: &str| value.get(name)?.as_str().map(str::to_owned);
-    Some(Message {
+    let message = Message {
         delivery: text("delivery")?,
         target: text("target")?,
         order_key: text("order_key")?,
         not_before_ms: value.get("not_before_ms")?.as_i64()?,
-    })
+    };
+    Some((message, value.get("queued_ms").and_then(serde_json::Value::as_i64)))
 }
 
 #[cfg(test)]
@@ -134,7 +138,8 @@ mod tests {
             };
             let route = topology.route(&message, 1, 1_000);
             assert_eq!((route.exchange.as_str(), route.key.as_str()), (exchange, "t.work.erp.0"), "{delay}");
-            assert_eq!(decode(&route.body), Some(message));
+            let queued_ms = exchange.is_empty().then_some(1_000);
+            assert_eq!(decode(&route.body), Some((message, queued_ms)));
         }
         assert_eq!(decode(b"{}"), None);
         assert_eq!(decode(b"\xff"), None);

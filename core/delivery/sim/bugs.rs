@@ -19,11 +19,13 @@ pub enum Bug {
     NoOrder,
     /// Nobody looks for deliveries whose message was lost.
     NoSweeper,
+    /// The sweeper takes whatever was published for waiting in line, for ever.
+    EndlessLine,
 }
 
 impl Bug {
     /// All of them with their names.
-    pub const ALL: [(&str, Bug); 7] = [
+    pub const ALL: [(&str, Bug); 8] = [
         ("marker-before-effect", Bug::MarkerBeforeEffect),
         ("no-lookup", Bug::NoLookup),
         ("ack-before-commit", Bug::AckBeforeCommit),
@@ -31,6 +33,7 @@ impl Bug {
         ("fresh-key", Bug::FreshKey),
         ("no-order", Bug::NoOrder),
         ("no-sweeper", Bug::NoSweeper),
+        ("endless-line", Bug::EndlessLine),
     ];
 
     /// The one of a name.

@@ -7,9 +7,10 @@ use super::process::Fate;
 use crate::clock::Clock;
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, Next, OutboxRow, Overview, Replayable, Replayed,
-    Store, StoreError, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, Next, OutboxRow, Overview, Presence, Replayable,
+    Replayed, Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
+use crate::stalled::Stalled;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -126,11 +127,11 @@ impl Store for StoreDoor {
         self.write("outbox-done", self.memory().outbox_done(ids, now_ms)).await
     }
 
-    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
+    async fn sweep(&self, stalled: &Stalled, now_ms: i64) -> Stored<u64> {
         if self.fate.sim.bug == Some(Bug::NoSweeper) {
             return Ok(0);
         }
-        self.write("sweep", self.memory().sweep(stalled_before_ms, now_ms)).await
+        self.write("sweep", self.memory().sweep(stalled, now_ms)).await
     }
 
     async fn expire_leases(&self, targets: Vec<String>, now_ms: i64) -> Stored<u64> {
@@ -184,6 +185,18 @@ impl Store for StoreDoor {
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
         self.read(self.memory().holds(ended_from_ms)).await
+    }
+
+    async fn attend(&self, process: &str, now_ms: i64, forgotten_ms: i64) -> Stored<()> {
+        self.write("attend", self.memory().attend(process, now_ms, forgotten_ms)).await
+    }
+
+    async fn depart(&self, process: &str) -> Stored<()> {
+        self.write("depart", self.memory().depart(process)).await
+    }
+
+    async fn present(&self) -> Stored<Vec<Presence>> {
+        self.read(self.memory().present()).await
     }
 
     async fn archivable(

@@ -1,9 +1,10 @@
 //! The simulated broker: one for all processes, durable, and not to be trusted.
 
-use super::Sim;
 use super::process::Fate;
-use crate::broker::{Broker, BrokerError, Health, Message, QueueSpec, Received, Settle, Subscription};
+use super::{Bug, Sim};
+use crate::broker::{Broker, BrokerError, Health, Line, Message, QueueSpec, Received, Settle, Subscription};
 use crate::clock::Clock;
+use crate::sharing::Sharing;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -141,9 +142,30 @@ impl Broker for BrokerDoor {
         None
     }
 
+    /// As far as the oldest message that could be taken.
+    async fn line(&self, target: &str) -> Line {
+        self.fate.gate().await;
+        let (sim, now) = (&self.fate.sim, Instant::now());
+        if sim.bug == Some(Bug::EndlessLine) || sim.dice.per_mille(sim.chaos().publish_refused) {
+            return Line::HandedOut(vec![None]);
+        }
+        let due = sim.queues.next_due(target).filter(|due| *due <= now);
+        let waits = due.map_or(Duration::ZERO, |due| now.duration_since(due));
+        let waits_ms = i64::try_from(waits.as_millis()).unwrap_or(i64::MAX);
+        Line::HandedOut(vec![Some(self.fate.now_ms().saturating_sub(waits_ms))])
+    }
+
     fn durable(&self) -> bool {
         true
     }
+
+    // Every process takes what it can get, which is worse than anything sharing could do.
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn share(&self, _: &Sharing) {}
 
     async fn close(&self) {}
 }

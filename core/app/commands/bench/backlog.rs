@@ -73,8 +73,6 @@ async fn one(rows: u64, url: Option<String>) -> Result<Measured, String> {
     let store = tongbao_store::open(&url, StoreOptions::default()).await.map_err(text)?;
     let progress = Arc::new(Progress::default());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let now_ms = clock.now_ms();
-    crate::service::take_over(store.as_ref(), false, &[], now_ms).await.map_err(|error| error.to_string())?;
     let engine = Engine::start(EngineParts {
         store: store.clone(),
         broker: Arc::new(Embedded::new(EmbeddedSettings::default(), clock.clone())),

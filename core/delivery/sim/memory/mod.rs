@@ -11,9 +11,10 @@ mod queue;
 
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, RemoteRef, Replayable,
-    Replayed, State, Store, StoreError, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Presence, RemoteRef,
+    Replayable, Replayed, State, Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
+use crate::stalled::Stalled;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -91,6 +92,7 @@ pub struct Tables {
     codes: BTreeMap<(String, String), TableRow>,
     codes_revision: i64,
     holds: Vec<Hold>,
+    present: BTreeMap<String, i64>,
     /// Deliberate mistake: outcomes are stored whoever brings them.
     pub(super) without_fencing: bool,
     /// Deliberate mistake: predecessors are not looked at.
@@ -272,8 +274,8 @@ impl Store for MemoryStore {
         Ok(Vec::new())
     }
 
-    async fn sweep(&self, stalled_before_ms: i64, now_ms: i64) -> Stored<u64> {
-        Ok(self.tables().sweep(stalled_before_ms, now_ms))
+    async fn sweep(&self, stalled: &Stalled, now_ms: i64) -> Stored<u64> {
+        Ok(self.tables().sweep(stalled, now_ms))
     }
 
     async fn expire_leases(&self, targets: Vec<String>, now_ms: i64) -> Stored<u64> {
@@ -321,6 +323,24 @@ impl Store for MemoryStore {
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
         Ok(self.tables().holds_since(ended_from_ms))
+    }
+
+    async fn attend(&self, process: &str, now_ms: i64, forgotten_ms: i64) -> Stored<()> {
+        let mut tables = self.tables();
+        tables.present.retain(|_, seen_ms| *seen_ms >= forgotten_ms);
+        tables.present.insert(process.to_owned(), now_ms);
+        Ok(())
+    }
+
+    async fn depart(&self, process: &str) -> Stored<()> {
+        self.tables().present.remove(process);
+        Ok(())
+    }
+
+    async fn present(&self) -> Stored<Vec<Presence>> {
+        let note =
+            |(process, seen_ms): (&String, &i64)| Presence { process: process.clone(), seen_ms: *seen_ms };
+        Ok(self.tables().present.iter().map(note).collect())
     }
 
     // Nothing is archived in a model that ends with its process.

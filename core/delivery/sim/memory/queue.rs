@@ -2,6 +2,7 @@
 
 use super::{MOST, Row, Tables, USUAL};
 use crate::port::{DeliveryView, Filter, ImportMode, Replayed, State, TableRow};
+use crate::stalled::Stalled;
 use std::collections::HashSet;
 
 /// The filter over what has stopped; `None` when it lets none of that through.
@@ -14,11 +15,12 @@ pub(super) fn stopped(filter: &Filter) -> Option<Filter> {
 }
 
 impl Tables {
-    pub(super) fn sweep(&mut self, stalled_before_ms: i64, now_ms: i64) -> u64 {
+    pub(super) fn sweep(&mut self, what: &Stalled, now_ms: i64) -> u64 {
         let waiting: HashSet<&str> = self.outbox.values().map(|row| row.delivery.as_str()).collect();
-        let paused = if stalled_before_ms < now_ms { self.quiet(stalled_before_ms) } else { Vec::new() };
+        let paused = if what.usual_ms() < now_ms { self.quiet(what.usual_ms()) } else { Vec::new() };
+        let before = |row: &Row| what.before_ms(&row.target, &row.order_key);
         let stalled = |row: &Row| {
-            !paused.contains(&row.target) && row.published_at_ms.is_some_and(|at| at < stalled_before_ms)
+            !paused.contains(&row.target) && row.published_at_ms.is_some_and(|at| at < before(row))
         };
         let first =
             |row: &Row| self.lane(row).and_then(|lane| lane.first()).is_none_or(|first| *first >= row.seq);
@@ -28,10 +30,10 @@ impl Tables {
             .filter(|row| !waiting.contains(row.id.as_str()))
             .filter(|row| match row.state {
                 State::Pending => stalled(row) && first(row),
-                State::Waiting => stalled(row) && row.due_at_ms.is_some_and(|due| due < stalled_before_ms),
+                State::Waiting => stalled(row) && row.due_at_ms.is_some_and(|due| due < before(row)),
                 State::Calling => {
                     let ran_out = row.lease_until_ms.is_some_and(|until| until < now_ms);
-                    let before_it = |at: i64| at < stalled_before_ms || Some(at) <= row.lease_until_ms;
+                    let before_it = |at: i64| at < before(row) || Some(at) <= row.lease_until_ms;
                     ran_out && row.published_at_ms.is_some_and(before_it)
                 }
                 _ => false,
