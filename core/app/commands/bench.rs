@@ -25,7 +25,7 @@ pub struct Figure {
 /// Runs a benchmark.
 pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
     let result = match command {
-        BenchCommand::Mapping { seconds } => mapping::run(seconds),
+        BenchCommand::Mapping { seconds, contracts } => mapping::run(seconds, contracts.as_deref()),
         BenchCommand::Backlog { rows, store } => backlog::run(rows, store).await,
         BenchCommand::Delivery { contracts, clients, store, broker } => {
             delivery::run(contracts, clients, store, broker).await
