@@ -33,7 +33,8 @@ pub fn carried(
         placed_error(typer.findings, "check-missing", file.to.place, text);
     }
     let total = target.total?;
-    if !marks(steps, Mark::Amount) && !(marks(steps, Mark::Quantity) && marks(steps, Mark::Price)) {
+    let priced = marks(steps, Mark::Quantity) && marks(steps, Mark::Price);
+    if !marks(steps, Mark::Amount) && !priced {
         if moves {
             let text = (
                 format!("目标 {} 的金额字段均未设置，金额无法核对", total.list),
