@@ -197,6 +197,50 @@ async fn every_mistake_in_one_run_with_its_line() {
     assert_eq!(world.run(&["deliveries", "show", "nothing"]).status.code(), Some(1));
 }
 
+/// What documents wait for, who uses it, what an import would do, replaying those it helps, and a mapping's change seen
+/// on what was really carried.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_and_mappings_over_real_documents() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let materials = write(folder, "materials.csv", "source,target,note\nP-100,MAT0001,软件平台\n");
+    assert_eq!(world.json(&["tables", "import", "materials", &materials])["added"], 1);
+    let serving = world.serve();
+    for (number, customer) in [("HT-1", "C1"), ("HT-2", "C2")] {
+        assert_eq!(world.sender().send(contract(number, customer)).await.unwrap().status, 202);
+        world.until("it parks", async || world.state(number, "order").await == "parked").await;
+    }
+    assert_eq!(
+        world.json(&["tables", "missing"]),
+        json!([{"table": "customers", "code": "C1", "deliveries": 1, "keys": ["HT-1"]},
+            {"table": "customers", "code": "C2", "deliveries": 1, "keys": ["HT-2"]}])
+    );
+    let users = world.json(&["tables", "users", "customers", "C1"]);
+    assert_eq!((&users["waiting"], &users["row"]), (&json!(1), &Value::Null));
+    assert!(users["mappings"].to_string().contains("contract-to-kingdee-sales-order"), "{users}");
+    let customers = write(folder, "customers.csv", "source,target,note\nC1,CUST0001,\n");
+    let import = ["tables", "import", "customers", &customers];
+    let would = world.json(&[&import[..], &["--dry-run"]].concat());
+    assert_eq!((&would["added"], &would["changes"]), (&json!(1), &json!(["+ C1 → CUST0001"])));
+    assert_eq!(world.json(&["tables", "missing"]).as_array().unwrap().len(), 2, "nothing was written");
+    assert_eq!(world.json(&[&import[..], &["--replay"]].concat())["replayed"], 1);
+    world.until("the order is posted", async || world.state("HT-1", "order").await == "posted").await;
+    assert_eq!(world.state("HT-2", "order").await, "parked", "it waits for another code");
+    // A change of the mapping, seen on both: one shows another amount, the other waits as before.
+    let before = folder.join("mappings/contract/contract__kingdee-cloud.yaml").display().to_string();
+    let text = "mapping: changed\nversion: 1\nextends: contract__kingdee-cloud.yaml\nset:\n  FSaleOrderEntry: { set: { FAllAmount: { from: amount_tax_included, scale: 2 } } }\n";
+    let after = write(&folder.join("mappings/contract"), "changed.yaml", text);
+    let diff = world.run(&["--json", "mapping", "diff", "--from", &before, "--to", &after, "--last", "10"]);
+    assert_eq!(diff.status.code(), Some(5), "{}", String::from_utf8_lossy(&diff.stderr));
+    let told: Value = serde_json::from_slice(&diff.stdout).unwrap();
+    let kinds: Vec<_> = told["documents"].as_array().unwrap().iter().map(|one| one["kind"].clone()).collect();
+    assert_eq!(kinds, ["money", "same"], "{told}");
+    assert_eq!(told["documents"][0]["changes"][0]["target"], "FSaleOrderEntry[1].FAllAmount");
+    let same = world.run(&["mapping", "diff", "--from", &before, "--to", &before, "--last", "10"]);
+    assert_eq!(same.status.code(), Some(0));
+    assert_eq!(serving.stop().0, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_park_mend_replay_and_stop() {
     let world = World::new().await;

@@ -160,6 +160,36 @@ fn the_mapping_guide_works() {
     works("mappings/README.md", PREPARED);
 }
 
+/// Every whole mapping in the guide compiles without an error, and the one of the tutorial makes what it says.
+#[test]
+fn the_mappings_in_the_guide_compile() {
+    let text = std::fs::read_to_string(root().join("mappings/README.md")).unwrap();
+    let ends = tongbao_app::config::Documents::all();
+    let mut names = Vec::new();
+    for block in text.split("```yaml\n").skip(1) {
+        let block = block.split("\n```").next().unwrap();
+        if !block.starts_with("mapping:") {
+            continue;
+        }
+        let (mapping, found) = tongbao_mapping::compile("mappings/README.md", block, &ends);
+        let mapping = mapping.unwrap_or_else(|| panic!("{found:#?}"));
+        if mapping.name == "rebate-to-settlement" {
+            let mut rebate = serde_json::json!({"no": "R-1", "agreed_at": "2026-11-30T20:00:00Z", "currency": "CNY",
+                "customer": {"code": "C1", "name": "宁波样例贸易有限公司"}, "total": "12.50", "lines": [
+                {"sku": "A", "quantity": 1, "rebate": "12.50", "reason": "年返"}, {"sku": "B", "quantity": 1, "rebate": "0.00"}]});
+            let tables = tongbao_mapping::Tables::default();
+            assert_eq!(
+                mapping.run(&rebate, &tables).unwrap().document.to_string(),
+                r#"{"number":"R-1","month":"202612","payer":"宁波样例贸易有限公司","kind":"rebate","rows":[{"item":"A 年返","amount":"12.50"}]}"#
+            );
+            rebate["currency"] = "USD".into();
+            assert_eq!(mapping.run(&rebate, &tables).unwrap_err().fault.code.as_str(), "refused");
+        }
+        names.push(mapping.name);
+    }
+    assert_eq!(names, ["rebate-to-settlement", "commission-to-crm"]);
+}
+
 #[test]
 fn the_runbook_works() {
     works("deploy/README.md", PREPARED);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tongbao_app::telemetry::{Kind, METRICS, Metric};
-use tongbao_model::diagnostic::Findings;
+use tongbao_model::diagnostic::{Findings, Severity};
 use tongbao_model::yaml::{self, Node};
 
 fn root() -> PathBuf {
@@ -174,7 +174,8 @@ fn connector_folders_and_registry_agree() {
 
 #[test]
 fn shipped_mappings_compile_without_a_warning_and_pass_their_tests() {
-    let paths = files("mappings", "yaml");
+    let folder = root().join("mappings");
+    let paths = tongbao_app::config::mapping_files(&[folder]).unwrap();
     assert!(paths.len() >= 12);
     for path in &paths {
         let (mapping, found) = tongbao_app::commands::mapping::compile_file(path);
@@ -184,6 +185,71 @@ fn shipped_mappings_compile_without_a_warning_and_pass_their_tests() {
     let failed: Vec<_> = tested.iter().filter(|(_, test)| test.failure.is_some()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(tested.len() >= 2 * paths.len());
+}
+
+/// What editors are given fits the shipped files, and sees a mistyped key, field and rounding.
+#[test]
+fn the_schema_of_mapping_files_fits_them() {
+    use tongbao_mapping::{Ends, schema};
+    let documents = tongbao_app::config::Documents::all();
+    let general = jsonschema::validator_for(&schema(None)).unwrap();
+    let mut exact = 0;
+    for path in tongbao_app::config::mapping_files(&[root().join("mappings")]).unwrap() {
+        let text = text(&path);
+        let file = yaml::parse(&text, &mut Findings::new("")).unwrap().to_json();
+        let told = |validator: &jsonschema::Validator, file: &serde_json::Value| -> Vec<String> {
+            validator.iter_errors(file).map(|error| format!("{}: {error}", error.instance_path())).collect()
+        };
+        assert_eq!(told(&general, &file), Vec::<String>::new(), "{}", shown(&path));
+        let head = tongbao_mapping::head(&text).unwrap();
+        let Some(target) = documents.shape(&head.to) else { continue };
+        let narrow = jsonschema::validator_for(&schema(Some(&target))).unwrap();
+        assert_eq!(told(&narrow, &file), Vec::<String>::new(), "{}", shown(&path));
+        exact += 1;
+        for (pointer, key) in [("", "ignored"), ("/set", "FBilNo")] {
+            let mut wrong = file.clone();
+            wrong.pointer_mut(pointer).unwrap()[key] = "x".into();
+            assert!(!narrow.is_valid(&wrong), "{}: {key}", shown(&path));
+        }
+        let mut wrong = file.clone();
+        let rules = wrong["set"].as_object_mut().unwrap();
+        rules.insert(rules.keys().next().unwrap().clone(), serde_json::json!({"from": "a", "round": "half"}));
+        assert!(!narrow.is_valid(&wrong) && !general.is_valid(&wrong), "{}", shown(&path));
+    }
+    assert!(exact > 5);
+}
+
+/// Every code has a file that shows it and nothing else of its kind, the reference names it, and no file is left over.
+#[test]
+fn refused_mappings_codes_and_reference_agree() {
+    use tongbao_mapping::codes::CODES;
+    let mut shown: BTreeSet<String> = BTreeSet::new();
+    for path in files("mappings/refused", "yaml") {
+        let code = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let (mapping, found) = tongbao_app::commands::mapping::compile_file(&path);
+        let known = CODES.iter().find(|known| known.code == code);
+        let known = known.unwrap_or_else(|| panic!("{code} is no code"));
+        assert_eq!(mapping.is_none(), known.severity == Severity::Error, "{code}: {found:#?}");
+        for finding in &found {
+            assert_eq!(finding.code, code, "{finding}");
+            assert_eq!(finding.severity, known.severity, "{finding}");
+            assert!(finding.place.line > 0 && finding.place.column > 0, "{finding}");
+            let suggestion = finding.suggestion.as_ref().unwrap_or_else(|| panic!("{finding}"));
+            for text in [&finding.message, suggestion] {
+                assert!(!text.en.is_empty() && !text.zh.is_ascii(), "{finding}");
+            }
+        }
+        assert!(!found.is_empty(), "{code}: nothing found");
+        shown.insert(code);
+    }
+    // A file of four megabytes is not kept; it is made.
+    let large = format!("mapping: x\n# {}\n", "x".repeat(tongbao_model::yaml::BYTES_MAX));
+    let (_, found) = tongbao_mapping::compile("large.yaml", &large, &tongbao_app::config::Documents::all());
+    assert_eq!(found.first().map(|finding| finding.code), Some("yaml-too-large"));
+    shown.insert("yaml-too-large".to_owned());
+    assert_eq!(shown, CODES.iter().map(|known| known.code.to_owned()).collect());
+    let page = text(&root().join("mappings/REFERENCE.md"));
+    assert_eq!(page.trim_end(), tongbao_mapping::reference().trim_end(), "run `tongbao mapping reference`");
 }
 
 /// Names and kinds of the metrics that the code counts, from the macros that count.

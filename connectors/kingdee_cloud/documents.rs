@@ -1,7 +1,7 @@
 //! The bills this connector knows, as mappings see them. Keys and obligations: the vendor's per-form documents.
 
 use tongbao_connect::DocumentKind;
-use tongbao_model::shape::{Field, Kind, Length, LengthUnit, NumberForm, Sense, Shape, TimeForm};
+use tongbao_model::shape::{Field, Kind, Length, LengthUnit, NumberForm, Sense, Shape, TimeForm, Total};
 
 /// Columns of a receipt query, in order.
 pub const RECEIPT_KEYS: &[&str] = &[
@@ -90,6 +90,13 @@ fn sale_order() -> DocumentKind {
                 Field::new("FSaleOrderEntry", Kind::List(entry), "订单明细 / lines").required(),
                 Field::new("FSaleOrderPlan", Kind::List(plan), "收款计划 / payment plan"),
             ],
+            // The server works the amounts out: quantity × price with tax, rounded half up.
+            total: Some(Total {
+                header: None,
+                list: "FSaleOrderEntry",
+                amounts: &[],
+                product: Some(("FQty", "FTaxPrice")),
+            }),
         },
         open: false,
         key: Some("FBillNo"),
@@ -120,6 +127,7 @@ fn receipt() -> DocumentKind {
                 plain("FSALEORDERNO", "销售订单号 / sales order number"),
                 plain("FSETTLENO", "结算号 / bank reference"),
             ],
+            total: None,
         },
         open: false,
         key: None,

@@ -4,7 +4,7 @@
 //! per enterprise, so a repeated submit is answered as a duplicate and never issues twice. The callback is
 //! unsigned: it only makes us ask sooner. The protocol's facts and their sources are in `README.md`.
 
-mod amounts;
+pub mod amounts;
 mod client;
 mod invoices;
 mod sign;
@@ -18,7 +18,7 @@ use tongbao_connect::{
     Built, Connector, Context, Decoded, DocumentKind, Inbound, Settings, Source, Target, settings,
 };
 use tongbao_model::diagnostic::Findings;
-use tongbao_model::shape::{Field, Kind, Length, LengthUnit, NumberForm, Sense, Shape, TimeForm};
+use tongbao_model::shape::{Field, Kind, Length, LengthUnit, NumberForm, Sense, Shape, TimeForm, Total};
 use tongbao_model::{Code, Fault};
 
 /// The registry's entry.
@@ -157,6 +157,12 @@ fn invoice() -> DocumentKind {
                 text("remark", 200, "备注 / remark"),
                 Field::new("invoiceDetail", Kind::List(line), "明细 / lines").required(),
             ],
+            total: Some(Total {
+                header: None,
+                list: "invoiceDetail",
+                amounts: &["taxIncludedAmount", "discount"],
+                product: None,
+            }),
         },
         open: false,
         key: Some("orderNo"),

@@ -20,7 +20,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "退出码 / exit codes: 0 正常 ok · 1 有问题 something is not well · 2 用法错误 wrong usage · \
-3 配置或映射有误 wrong configuration or mapping · 4 数据库、消息中间件或端口不可用 database, broker or port not available";
+3 配置或映射有误 wrong configuration or mapping · 4 数据库、消息中间件或端口不可用 database, broker or port not available · 5 映射改动会改变金额 a change of a mapping changes money";
 
 /// Commands.
 #[derive(Debug, Subcommand)]
@@ -120,6 +120,47 @@ pub struct SimArgs {
 /// `mapping …`
 #[derive(Debug, Subcommand)]
 pub enum MappingCommand {
+    /// 检查映射文件，一次说完 / check mapping files: every mistake in one run
+    Check {
+        /// 文件或目录 / files or folders
+        #[arg(default_value = "mappings")]
+        paths: Vec<PathBuf>,
+        /// 输出形式 / form of the output
+        #[arg(long, value_enum, default_value_t)]
+        format: CheckFormat,
+    },
+    /// 统一排版 / lay mapping files out in the one way
+    Fmt {
+        /// 文件或目录 / files or folders
+        #[arg(default_value = "mappings")]
+        paths: Vec<PathBuf>,
+        /// 只列出未按此排版的文件 / only list files that are not laid out so
+        #[arg(long)]
+        check: bool,
+    },
+    /// 哪些字段没有测试碰到 / which fields no test touches
+    Coverage {
+        /// 文件或目录 / files or folders
+        #[arg(default_value = "mappings")]
+        paths: Vec<PathBuf>,
+        /// 有遗漏即失败 / fail when any is left
+        #[arg(long)]
+        strict: bool,
+    },
+    /// 真实单据经两个版本，逐字段比较，金额在前 / real documents through two versions, field by field, money first
+    Diff(DiffArgs),
+    /// 由两端生成新映射的开头 / the beginning of a new mapping from its two ends
+    New(NewArgs),
+    /// 映射文件的 JSON Schema，供编辑器使用 / JSON Schema of mapping files, for editors
+    Schema {
+        /// 目标单据：补全其字段 / target document, to complete its fields
+        #[arg(long)]
+        to: Option<String>,
+    },
+    /// 随机发票经开票映射，逐行核对金额规则 / random invoices through the e-invoice mappings, each line against the amount rules
+    Prove(ProveArgs),
+    /// 打印语言参考 / print the reference of the language
+    Reference,
     /// 运行映射文件自带的测试 / run the tests that mapping files carry
     Test {
         /// 文件或目录 / files or folders
@@ -143,10 +184,65 @@ pub enum MappingCommand {
     Functions,
 }
 
+/// How `mapping check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum CheckFormat {
+    /// 给人看 / for people
+    #[default]
+    Text,
+    /// 一行一条，编辑器可直接跳转 / one finding a line, for editors to jump to
+    Editor,
+}
+
+/// Options of `mapping diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// 现在的映射文件 / the mapping file as it is
+    #[arg(long)]
+    pub from: PathBuf,
+    /// 改后的映射文件 / the mapping file as it is to be
+    #[arg(long)]
+    pub to: PathBuf,
+    /// 最近多少份真实单据 / how many of the last real documents
+    #[arg(long, default_value_t = 100)]
+    pub last: usize,
+    /// 流程，默认为使用该映射的流程 / flow; by default those that use the mapping
+    #[arg(long)]
+    pub flow: Option<String>,
+    /// 改用这些 JSON 或 JSONL 文件 / JSON or JSONL files instead of the store
+    #[arg(long, num_args = 1..)]
+    pub inputs: Vec<PathBuf>,
+}
+
+/// Options of `mapping prove`.
+#[derive(Debug, Args)]
+pub struct ProveArgs {
+    /// 多少张 / how many invoices
+    #[arg(long, default_value_t = 1_000_000)]
+    pub documents: u64,
+    /// 起始种子 / the first seed
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Options of `mapping new`.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// 来源单据 / source document
+    #[arg(long)]
+    pub from: String,
+    /// 目标单据 / target document
+    #[arg(long)]
+    pub to: String,
+    /// 映射名称 / name of the mapping
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
 /// `tables …`
 #[derive(Debug, Subcommand)]
 pub enum TablesCommand {
-    /// 导入 CSV（source,target,note）/ import a CSV file
+    /// 导入 CSV 或 XLSX（source,target,note,from）/ import a CSV or XLSX file
     Import {
         /// 表名 / name of the table
         table: String,
@@ -155,11 +251,32 @@ pub enum TablesCommand {
         /// 以文件内容完全替换 / the table holds exactly the file afterwards
         #[arg(long)]
         replace: bool,
+        /// 只逐行说明会改什么 / only say row by row what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// 重放正缺这些编码的单据 / replay the documents that lacked these codes, and no others
+        #[arg(long)]
+        replay: bool,
     },
-    /// 导出 CSV / export as CSV
+    /// 挂起的单据在等哪些编码 / which codes parked documents wait for
+    Missing {
+        /// 只看此表 / this table only
+        table: Option<String>,
+    },
+    /// 谁在用这张表或这个编码 / who uses a table, or one of its codes
+    Users {
+        /// 表名 / name of the table
+        table: String,
+        /// 编码 / code
+        code: Option<String>,
+    },
+    /// 导出 CSV 或 XLSX / export as CSV or XLSX
     Export {
         /// 表名 / name of the table
         table: String,
+        /// 写入文件，按扩展名为 .csv 或 .xlsx / write to a file, .csv or .xlsx by its name
+        #[arg(long, short)]
+        output: Option<PathBuf>,
     },
     /// 列出各表行数 / list the tables
     List,
@@ -290,6 +407,9 @@ pub enum BenchCommand {
         /// 秒 / seconds per side
         #[arg(long, default_value_t = 4)]
         seconds: u64,
+        /// 另测真实合同：每行一份 JSON，可为 .gz / measure real contracts too: JSON documents a line, may be .gz
+        #[arg(long)]
+        contracts: Option<PathBuf>,
     },
     /// 积压 / backlog: start, memory and drain with many deliveries waiting
     Backlog {

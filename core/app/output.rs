@@ -17,6 +17,8 @@ pub enum Exit {
     Config,
     /// Database, broker or port cannot be had.
     Unavailable,
+    /// A changed mapping would change an amount.
+    MoneyChanged,
 }
 
 impl Exit {
@@ -28,6 +30,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Config => 3,
             Exit::Unavailable => 4,
+            Exit::MoneyChanged => 5,
         }
     }
 }

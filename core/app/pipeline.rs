@@ -94,19 +94,12 @@ impl Pipeline {
     /// Maps with the current tables. A missing row may just have been imported: the tables are looked at once more
     /// before a document is parked for it.
     async fn map(&self, mapping: &Mapping, event: &Event) -> (Result<Mapped, Stop>, i64) {
-        let record: Value = match serde_json::from_str(&event.record) {
-            Ok(record) => record,
-            Err(_) => {
-                let fault = Fault::new(Code::Defect, "事件内容无法读取", "the event's record cannot be read");
-                return (Err(fault.into()), 0);
-            }
-        };
         let tables = self.intaker.tables.current();
-        let mapped = mapping.run(&record, &tables);
+        let mapped = mapping.run_text(&event.record, &tables);
         let missed = matches!(&mapped, Err(stop) if stop.fault.code == Code::CodeTableMiss);
         if missed && self.intaker.tables.refresh().await.unwrap_or(false) {
             let tables = self.intaker.tables.current();
-            return (mapping.run(&record, &tables), tables.revision);
+            return (mapping.run_text(&event.record, &tables), tables.revision);
         }
         (mapped, tables.revision)
     }

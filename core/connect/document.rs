@@ -17,7 +17,7 @@ impl DocumentKind {
     /// A document whose fields each mapping declares under `fields`.
     pub fn open(name: &'static str, doc: &'static str) -> Self {
         DocumentKind {
-            shape: Shape { name: name.into(), doc: doc.into(), fields: Vec::new() },
+            shape: Shape { name: name.into(), doc: doc.into(), fields: Vec::new(), total: None },
             open: true,
             key: None,
         }

@@ -1,17 +1,24 @@
 //! From a file to a compiled mapping: every mistake in one run, nothing left for the first document.
 
-use crate::eval::Code;
+use crate::code::Code;
+use crate::codes;
 use crate::expr;
 use crate::fields;
-use crate::run::{Action, RefuseStep, Step, ValueStep};
-use crate::syntax::{self, File, Origin, Placed, Rule, SetEntry, TestCase, ValueRule};
-use crate::typing::{Scope, Type, Typer, all_paths};
+use crate::layout::Layout;
+use crate::money;
+use crate::plan::{Action, Carried, EachStep, RefuseStep, Step, fold};
+use crate::report::{Report, placed_error};
+use crate::reuse::{self, Files, NoFiles};
+use crate::syntax::{self, EachRule, File, Placed, Rule, SetEntry, TestCase};
+use crate::typing::{Item, Scope, Type, Typer, all_paths};
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use tongbao_model::diagnostic::{Diagnostic, Findings, Place, nearest};
-use tongbao_model::shape::{Field, Kind, NumberForm, Sense, Shape};
-use tongbao_model::{Text, decimal, digest, yaml};
+use tongbao_model::shape::{Field, Kind, Shape};
+use tongbao_model::{Text, digest};
+
+/// Longest expression, in bytes.
+pub const EXPRESSION_BYTES_MAX: usize = 4096;
 
 /// The two ends of a mapping, as the caller knows them. An open end has the fields the file declares.
 pub trait Ends {
@@ -32,76 +39,102 @@ pub struct Mapping {
     pub from: String,
     /// What it makes.
     pub to: String,
-    /// First 12 hex digits of the file's SHA-256: recorded with every document it makes.
+    /// First 12 hex digits of the files' SHA-256: recorded with every document it makes.
     pub version: String,
     /// The source's fields.
     pub source: Shape,
+    /// The target's fields.
+    pub target: Shape,
     pub(crate) zone: TimeZone,
+    pub(crate) layout: Layout,
     pub(crate) key: Code,
     pub(crate) steps: Vec<Step>,
     pub(crate) checks: Vec<(Code, String)>,
     pub(crate) refuse: Vec<RefuseStep>,
+    pub(crate) carried: Option<Carried>,
+    /// Code tables it looks into.
+    pub tables: Vec<String>,
+    /// Source fields it reads, by their paths; lists are passed through.
+    pub reads: Vec<String>,
+    /// How many fields it writes: a measure of how much room a document needs.
+    pub(crate) weight: usize,
     pub(crate) tests: Vec<TestCase>,
 }
 
-/// Compiles a file. Warnings come along with success; with any error there is no mapping.
+/// Compiles a file that builds on no other. Warnings come along with success; with any error there is no mapping.
 pub fn compile(file: &str, text: &str, ends: &dyn Ends) -> (Option<Mapping>, Vec<Diagnostic>) {
-    let mut findings = Findings::new(file);
-    let mapping = build(text, ends, &mut findings);
-    let mapping = if findings.has_errors() { None } else { mapping };
-    (mapping, findings.into_sorted())
+    compile_with(file, text, ends, &NoFiles)
 }
 
-fn build(text: &str, ends: &dyn Ends, findings: &mut Findings) -> Option<Mapping> {
-    let root = yaml::parse(text, findings)?;
-    let file = syntax::read(&root, findings)?;
+/// Compiles a file; `files` reads those it builds on, relative to its folder.
+pub fn compile_with(
+    file: &str,
+    text: &str,
+    ends: &dyn Ends,
+    files: &dyn Files,
+) -> (Option<Mapping>, Vec<Diagnostic>) {
+    let mut findings = Findings::new(file);
+    let mapping = build(text, ends, files, &mut findings);
+    let mapping = if findings.has_errors() { None } else { mapping };
+    let mut found = findings.into_sorted();
+    // A finding without a suggestion of its own has the one its code usually has.
+    for finding in found.iter_mut().filter(|finding| finding.suggestion.is_none()) {
+        finding.suggestion = codes::find(finding.code).map(codes::DiagnosticCode::usual);
+    }
+    (mapping, found)
+}
+
+fn build(text: &str, ends: &dyn Ends, files: &dyn Files, findings: &mut Findings) -> Option<Mapping> {
+    let merged = reuse::load(text, files, findings)?;
+    let file = syntax::read(&merged.root, findings)?;
     let declared = file.fields.as_ref().map(|node| fields::read(node, findings));
     let source = end(&file.from, ends, declared.as_deref(), findings);
     let target = end(&file.to, ends, declared.as_deref(), findings);
     let (source, target) = (source?, target?);
-    let zone_name = file.zone.as_ref().map_or(crate::ZONE_DEFAULT, |zone| zone.text.as_str());
-    let zone = match TimeZone::get(zone_name) {
-        Ok(zone) => zone,
-        Err(_) => {
-            let place = file.zone.as_ref().map_or(root.place, |zone| zone.place);
-            findings.error(
-                "zone",
-                place,
-                format!("未知时区 {zone_name}"),
-                format!("unknown time zone `{zone_name}`"),
-            );
-            return None;
-        }
-    };
+    let zone = zone(&file, findings)?;
     let mut used = BTreeSet::new();
-    let mut compiler = Compiler { typer: Typer { findings, used: &mut used } };
+    let mut layout = Layout::default();
+    let typer = Typer { findings, used: &mut used, layout: &mut layout, memos: Vec::new() };
+    let mut compiler = Compiler { typer, tables: Vec::new(), total: target.total, weight: 0 };
     let scope = Scope { root: &source.fields, item: None };
-    let key = compiler.code(&scope, &file.key).map(|(code, _)| code);
+    let key = compiler.key(&scope, &file.key);
     let refuse = file.refuse.iter().filter_map(|refuse| {
         let when = compiler.condition(&scope, &refuse.when)?;
         Some(RefuseStep { when, because: refuse.because.clone(), is_final: refuse.is_final })
     });
     let refuse = refuse.collect();
-    let checks = file
+    let checks: Vec<(Code, String)> = file
         .checks
         .iter()
         .filter_map(|check| Some((compiler.condition(&scope, check)?, check.text.clone())))
         .collect();
     let steps = compiler.set(&scope, &target.fields, "", &file.set, file.to.place);
+    let carried = money::carried(&mut compiler.typer, &scope, &file, &source, &target, &steps, &checks);
+    let (tables, weight) = (compiler.tables, compiler.weight);
+    let scalar = |path: &&String| source.find(path).is_some_and(|field| field.kind.children().is_none());
+    let reads = used.iter().filter(scalar).cloned().collect();
+    money::currency(&source.fields, &mut used, &file.ignore, file.from.place, findings);
     crate::cover::report(&source.fields, &used, &file.ignore, file.from.place, findings);
     require_tests(&file, findings);
-    let version = digest::of_bytes(text.as_bytes()).get(..12).unwrap_or_default().to_owned();
+    let version =
+        digest::of_bytes(merged.texts.join("\n").as_bytes()).get(..12).unwrap_or_default().to_owned();
     Some(Mapping {
         name: file.name.text,
         from: file.from.text,
         to: file.to.text,
-        version: format!("{}-{version}", file.version),
+        version: format!("{}-{version}", syntax::VERSION),
         source,
+        target,
         zone,
+        layout,
         key: key?,
-        steps,
+        steps: fold(steps),
         checks,
         refuse,
+        carried,
+        tables,
+        reads,
+        weight,
         tests: file.tests,
     })
 }
@@ -122,51 +155,66 @@ fn require_tests(file: &File, findings: &mut Findings) {
     }
 }
 
+fn zone(file: &File, findings: &mut Findings) -> Option<TimeZone> {
+    let name = file.zone.as_ref().map_or(crate::ZONE_DEFAULT, |zone| zone.text.as_str());
+    let found = TimeZone::get(name).ok();
+    if let (None, Some(zone)) = (&found, &file.zone) {
+        let text = (format!("未知时区 {name}"), format!("unknown time zone `{name}`"));
+        placed_error(findings, "zone", zone.place, text);
+    }
+    found
+}
+
 fn end(name: &Placed, ends: &dyn Ends, declared: Option<&[Field]>, findings: &mut Findings) -> Option<Shape> {
     if ends.is_open(&name.text) {
         let Some(fields) = declared else {
-            findings.error(
-                "fields-missing",
-                name.place,
+            let text = (
                 format!("{} 的字段须在 fields 中声明", name.text),
                 format!("the fields of {} must be declared under `fields`", name.text),
             );
+            placed_error(findings, "fields-missing", name.place, text);
             return None;
         };
-        return Some(Shape { name: name.text.clone().into(), doc: "".into(), fields: fields.to_vec() });
+        let name = name.text.clone().into();
+        return Some(Shape { name, doc: "".into(), fields: fields.to_vec(), total: None });
     }
     let shape = ends.shape(&name.text);
     if shape.is_none() {
         let names = ends.names();
-        let suggestion = nearest(&name.text, names.iter().map(String::as_str))
-            .map(|name| Text::new(format!("是否为 {name}？"), format!("did you mean `{name}`?")));
-        findings.error_with(
-            "end-unknown",
-            name.place,
-            Text::new(format!("未知的单据 {}", name.text), format!("unknown document `{}`", name.text)),
-            suggestion,
-        );
+        let text = (format!("未知的单据 {}", name.text), format!("unknown document `{}`", name.text));
+        findings.unknown("end-unknown", name.place, text, &name.text, names.iter().map(String::as_str));
     }
     shape
 }
 
-struct Compiler<'a> {
-    typer: Typer<'a>,
+pub struct Compiler<'a> {
+    pub typer: Typer<'a>,
+    pub tables: Vec<String>,
+    pub total: Option<tongbao_model::shape::Total>,
+    pub weight: usize,
 }
 
 impl Compiler<'_> {
-    fn code(&mut self, scope: &Scope<'_>, text: &Placed) -> Option<(Code, Type)> {
+    pub fn code(&mut self, scope: &Scope<'_>, text: &Placed) -> Option<(Code, Type)> {
+        if text.text.len() > EXPRESSION_BYTES_MAX {
+            let message = (
+                format!("表达式超过 {EXPRESSION_BYTES_MAX} 字节"),
+                format!("the expression has more than {EXPRESSION_BYTES_MAX} bytes"),
+            );
+            self.typer.error("expression-size", text.place, message);
+            return None;
+        }
         match expr::parse(&text.text) {
             Ok(parsed) => self.typer.expr(scope, &parsed, text.place),
             Err(error) => {
-                let place = Place { line: text.place.line, column: text.place.column + error.column };
-                self.typer.findings.error("expression", place, error.zh, error.en);
+                let place = Place { column: text.place.column + error.column, ..text.place };
+                self.typer.error("expression", place, (error.zh, error.en));
                 None
             }
         }
     }
 
-    fn condition(&mut self, scope: &Scope<'_>, text: &Placed) -> Option<Code> {
+    pub fn condition(&mut self, scope: &Scope<'_>, text: &Placed) -> Option<Code> {
         match self.code(scope, text)? {
             (code, Type::Bool) => Some(code),
             (_, found) => {
@@ -176,8 +224,26 @@ impl Compiler<'_> {
         }
     }
 
+    /// The business key is a text, or a number written as it stands.
+    fn key(&mut self, scope: &Scope<'_>, text: &Placed) -> Option<Code> {
+        match self.code(scope, text)? {
+            (code, Type::Text | Type::Number(_)) => Some(code),
+            (_, found) => {
+                self.typer.mismatch(text.place, "text", found.name());
+                None
+            }
+        }
+    }
+
+    fn condition_if(&mut self, scope: &Scope<'_>, text: Option<&Placed>) -> Option<Option<Code>> {
+        match text {
+            None => Some(None),
+            Some(text) => self.condition(scope, text).map(Some),
+        }
+    }
+
     /// Compiles the entries for one level of the target. Dotted targets of one parent become one record.
-    fn set(
+    pub fn set(
         &mut self,
         scope: &Scope<'_>,
         fields: &[Field],
@@ -186,25 +252,45 @@ impl Compiler<'_> {
         place: Place,
     ) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
-        let mut seen = BTreeSet::new();
+        let (mut named, mut texts) = (BTreeSet::new(), BTreeSet::new());
         for entry in set {
-            let path = &entry.target.text;
-            if !seen.insert(path.as_str()) {
+            let head = entry.target.text.split('.').next().unwrap_or_default();
+            named.insert(head.to_owned());
+            if !texts.insert(entry.target.text.as_str()) {
                 continue; // the YAML reader has reported it
             }
-            self.place_step(scope, fields, prefix, path, entry, &mut steps);
+            self.place_step(scope, fields, prefix, &entry.target.text, entry, &mut steps);
         }
-        for field in fields.iter().filter(|field| field.required) {
-            if !steps.iter().any(|step| step.name == field.name) {
-                self.typer.findings.error(
-                    "target-missing",
-                    place,
+        self.require(fields, prefix, &steps, &named, place);
+        steps
+    }
+
+    /// Required fields that no rule names. Below a record that rules name field by field, its own are looked at too.
+    fn require(
+        &mut self,
+        fields: &[Field],
+        prefix: &str,
+        steps: &[Step],
+        named: &BTreeSet<String>,
+        place: Place,
+    ) {
+        for field in fields {
+            let step = steps.iter().find(|step| step.name == field.name);
+            if field.required && step.is_none() && !named.contains(field.name.as_ref()) {
+                let text = (
                     format!("目标必填字段 {prefix}{} 未设置", field.name),
                     format!("the target requires `{prefix}{}`, which is not set", field.name),
                 );
+                self.typer.error("target-missing", place, text);
+            }
+            if let (Kind::Record(children), Some(Step { action: Action::Record(inner), rule, .. })) =
+                (&field.kind, step)
+                && rule.is_empty()
+            {
+                let below = inner.iter().map(|step| step.name.clone()).collect();
+                self.require(children, &format!("{prefix}{}.", field.name), inner, &below, place);
             }
         }
-        steps
     }
 
     fn place_step(
@@ -226,25 +312,41 @@ impl Compiler<'_> {
         };
         let target = format!("{prefix}{head}");
         let line = entry.target.place.line;
+        let known = steps.iter().position(|step| step.name == head);
+        let step = |rule, when, action| {
+            let key = serde_json::Value::String(head.to_owned()).to_string();
+            let key = format!("{key}:").into_bytes();
+            Step { name: head.to_owned(), key, target: target.clone(), rule, line, when, action }
+        };
         match (rest, &field.kind) {
             (Some(rest), Kind::Record(children)) => {
                 let inner_prefix = format!("{target}.");
-                let at = steps.iter().position(|step| step.name == head).unwrap_or_else(|| {
-                    let action = Action::Record(Vec::new());
-                    steps.push(Step { name: head.to_owned(), target, rule: String::new(), line, action });
+                let at = known.unwrap_or_else(|| {
+                    steps.push(step(String::new(), None, Action::Record(Vec::new())));
                     steps.len() - 1
                 });
-                if let Some(Step { action: Action::Record(inner), .. }) = steps.get_mut(at) {
-                    self.place_step(scope, children, &inner_prefix, rest, entry, inner);
+                match steps.get_mut(at) {
+                    Some(Step { action: Action::Record(inner), when: None, .. }) => {
+                        self.place_step(scope, children, &inner_prefix, rest, entry, inner);
+                    }
+                    _ => self.twice(&target, entry.target.place),
                 }
             }
             (Some(_), _) => self.unknown_target(fields, prefix, path, entry.target.place),
+            (None, _) if known.is_some() => self.twice(&target, entry.target.place),
             (None, kind) => {
-                if let Some((action, rule)) = self.action(scope, kind, &target, entry) {
-                    steps.push(Step { name: head.to_owned(), target, rule, line, action });
+                if let Some((action, rule, when)) = self.action(scope, kind, &target, entry) {
+                    self.weight += 1;
+                    steps.push(literal(step(rule, when, action)));
                 }
             }
         }
+    }
+
+    fn twice(&mut self, target: &str, place: Place) {
+        let text =
+            (format!("目标字段 {target} 设置了两次"), format!("the target field `{target}` is set twice"));
+        self.typer.error("target-twice", place, text);
     }
 
     fn unknown_target(&mut self, fields: &[Field], prefix: &str, path: &str, place: Place) {
@@ -252,15 +354,11 @@ impl Compiler<'_> {
         let suggestion = nearest(path, names.iter().map(String::as_str)).map(|name| {
             Text::new(format!("是否为 {prefix}{name}？"), format!("did you mean `{prefix}{name}`?"))
         });
-        self.typer.findings.error_with(
-            "target-unknown",
-            place,
-            Text::new(
-                format!("目标单据没有字段 {prefix}{path}"),
-                format!("the target has no field `{prefix}{path}`"),
-            ),
-            suggestion,
+        let text = Text::new(
+            format!("目标单据没有字段 {prefix}{path}"),
+            format!("the target has no field `{prefix}{path}`"),
         );
+        self.typer.findings.error_with("target-unknown", place, text, suggestion);
     }
 
     fn action(
@@ -269,218 +367,73 @@ impl Compiler<'_> {
         kind: &Kind,
         target: &str,
         entry: &SetEntry,
-    ) -> Option<(Action, String)> {
+    ) -> Option<(Action, String, Option<Code>)> {
         let place = entry.target.place;
         match &entry.rule {
-            Rule::Each { each, filter, set } => {
-                let Kind::List(children) = kind else {
-                    self.typer.mismatch(place, &kind.name(), "list");
-                    return None;
-                };
-                let (list, source) = self.typer.access(scope, &each.text, each.place)?;
-                let Kind::List(items) = &source else {
-                    self.typer.mismatch(each.place, "list", &source.name());
-                    return None;
-                };
-                let full = each.text.strip_prefix("root.").unwrap_or(&each.text).to_owned();
-                let inner = Scope { root: scope.root, item: Some((&full, items)) };
-                let filter = match filter {
-                    Some(filter) => Some(self.condition(&inner, filter)?),
-                    None => None,
-                };
-                let steps = self.set(&inner, children, &format!("{target}."), set, place);
-                Some((Action::Each { list, filter, steps }, format!("each: {}", each.text)))
-            }
-            Rule::Record(set) => {
+            Rule::Each(each) => self.each(scope, kind, target, each, place),
+            Rule::Record { set, when } => {
                 let Kind::Record(children) = kind else {
                     self.typer.mismatch(place, &kind.name(), "record");
                     return None;
                 };
-                Some((
-                    Action::Record(self.set(scope, children, &format!("{target}."), set, place)),
-                    String::new(),
-                ))
+                let when = self.condition_if(scope, when.as_ref());
+                let steps = self.set(scope, children, &format!("{target}."), set, place);
+                Some((Action::Record(steps), "set".to_owned(), when?))
             }
-            Rule::Value(rule) => self.value(scope, kind, rule, place),
+            Rule::Value(rule) => {
+                let when = self.condition_if(scope, rule.when.as_ref());
+                let (action, text) = self.value(scope, kind, target, rule, place)?;
+                Some((action, text, when?))
+            }
         }
     }
 
-    fn value(
+    fn each(
         &mut self,
         scope: &Scope<'_>,
         kind: &Kind,
-        rule: &ValueRule,
+        target: &str,
+        rule: &EachRule,
         place: Place,
-    ) -> Option<(Action, String)> {
-        if kind.children().is_some() {
-            self.typer.findings.error_with(
-                "type-mismatch",
-                place,
-                Text::new("目标是嵌套结构", "the target is a nested structure"),
-                Some(Text::new("用 set 或 each 逐字段设置", "set its fields with `set` or `each`")),
-            );
+    ) -> Option<(Action, String, Option<Code>)> {
+        let Kind::List(children) = kind else {
+            self.typer.mismatch(place, &kind.name(), "list");
             return None;
+        };
+        let (list, source) = self.typer.access(scope, &rule.each.text, rule.each.place)?;
+        let Kind::List(fields) = &source else {
+            self.typer.mismatch(rule.each.place, "list", &source.name());
+            return None;
+        };
+        let when = self.condition_if(scope, rule.when.as_ref());
+        let (lists, path) = scope.below(&list);
+        let filtered = rule.filter.is_some() || rule.when.is_some();
+        let item = Item { lists: &lists, path: &path, fields, filtered };
+        let inner = Scope { root: scope.root, item: Some(item) };
+        let filter = self.condition_if(&inner, rule.filter.as_ref());
+        let prefix = format!("{target}.");
+        let steps = self.set(&inner, children, &prefix, &rule.set, place);
+        // A share set in an item of its own would be left out where its condition does not hold.
+        let part = Scope { item: Some(Item { filtered: true, ..item }), ..inner };
+        let mut also = Vec::new();
+        for more in &rule.also {
+            let scope = if more.when.is_some() { &part } else { &inner };
+            let when = self.condition_if(scope, more.when.as_ref());
+            let steps = self.set(scope, children, &prefix, &more.set, more.place);
+            also.push((when?, fold(steps)));
         }
-        let (origin, text) = match &rule.origin {
-            Origin::Const(value, place) => {
-                let value = self.constant(kind, value, *place)?;
-                let shown = value.to_string();
-                if rule.when.is_none() {
-                    return Some((Action::Constant(value), format!("const: {shown}")));
-                }
-                let code = match &value {
-                    Value::String(text) => Code::Text(text.clone()),
-                    Value::Bool(flag) => Code::Bool(*flag),
-                    Value::Number(number) => Code::Number(decimal::parse(number.as_str()).ok()?),
-                    Value::Null | Value::Array(_) | Value::Object(_) => return None,
-                };
-                (Some((code, None)), format!("const: {shown}"))
-            }
-            Origin::From(path) | Origin::Expr(path) => {
-                let found = self.code(scope, path);
-                let label = if matches!(rule.origin, Origin::From(_)) { "from" } else { "expr" };
-                (
-                    found.map(|(code, kind)| (code, Some((kind, path.place)))),
-                    format!("{label}: {}", path.text),
-                )
-            }
-        };
-        let when = match &rule.when {
-            Some(when) => Some(self.condition(scope, when)?),
-            None => None,
-        };
-        let default = match &rule.default {
-            Some((value, place)) => Some(self.constant(kind, value, *place)?),
-            None => None,
-        };
-        let values = match &rule.values {
-            Some(values) => {
-                let mut checked = Vec::with_capacity(values.len());
-                for (from, to) in values {
-                    checked.push((from.text.clone(), self.constant(kind, to, from.place)?));
-                }
-                Some(checked)
-            }
-            None => None,
-        };
-        let (code, found) = origin?;
-        if let Some((found, place)) = found {
-            self.fits(found, kind, rule, place)?;
-        }
-        let action = Action::Value(Box::new(ValueStep {
-            code,
-            kind: kind.clone(),
-            table: rule.table.as_ref().map(|table| table.text.clone()),
-            values,
-            scale: rule.scale,
-            round: rule.round,
-            default,
-            optional: rule.optional,
-            when,
-        }));
-        Some((action, text))
-    }
-
-    /// Whether a value of type `found` may go into a field of `kind` by this rule.
-    fn fits(&mut self, found: Type, kind: &Kind, rule: &ValueRule, place: Place) -> Option<()> {
-        if rule.values.is_some() || rule.table.is_some() {
-            let usable = match found {
-                Type::Text => true,
-                Type::Number(_) | Type::Bool => rule.values.is_some(),
-                Type::Date | Type::Time(_) | Type::List | Type::Record => false,
-            };
-            if !usable {
-                self.typer.mismatch(place, "text", found.name());
-                return None;
-            }
-            if rule.table.is_some() && !matches!(kind, Kind::Text(_)) {
-                self.typer.mismatch(place, &kind.name(), "text");
-                return None;
-            }
-            return Some(());
-        }
-        let fits = match (kind, found) {
-            (Kind::Decimal { sense, .. }, Type::Number(from)) => {
-                if !meets(*sense, from) {
-                    self.typer.mixed(place, *sense, from);
-                    return None;
-                }
-                true
-            }
-            (Kind::Text(_), Type::Text) | (Kind::Bool, Type::Bool) | (Kind::Integer, Type::Number(_)) => true,
-            (Kind::Date | Kind::DateTime(_), Type::Date | Type::Time(_)) => true,
-            (_, _) => false,
-        };
-        if fits {
-            return Some(());
-        }
-        let suggestion = match (kind, found) {
-            (Kind::Text(_), Type::Number(_)) => {
-                Some(Text::new("数字转文本请写 text(…)", "write text(…) to make text of a number"))
-            }
-            (Kind::Decimal { .. } | Kind::Integer, Type::Text) => Some(Text::new(
-                "文本不会被猜成数字：请把来源字段声明为数字类型",
-                "text is never guessed into a number: declare the source field as one",
-            )),
-            _ => None,
-        };
-        let (expected, found) = (kind.name(), found.name());
-        self.typer.findings.error_with(
-            "type-mismatch",
-            place,
-            Text::new(
-                format!("应为 {expected}，实为 {found}"),
-                format!("expected {expected}, found {found}"),
-            ),
-            suggestion,
-        );
-        None
-    }
-
-    /// Checks a constant against the target's kind and gives it the form the target wants.
-    fn constant(&mut self, kind: &Kind, value: &Value, place: Place) -> Option<Value> {
-        let fitting = match (kind, value) {
-            (Kind::Text(_), Value::String(_)) | (Kind::Bool, Value::Bool(_)) => Some(value.clone()),
-            (Kind::Text(_), Value::Number(number)) => Some(Value::String(number.as_str().to_owned())),
-            (Kind::Text(_), Value::Bool(flag)) => Some(Value::String(flag.to_string())),
-            (Kind::Decimal { form: NumberForm::Number, .. } | Kind::Integer, Value::Number(_)) => {
-                Some(value.clone())
-            }
-            (Kind::Decimal { form: NumberForm::Text, .. }, Value::Number(number)) => {
-                Some(Value::String(number.as_str().to_owned()))
-            }
-            (Kind::Decimal { form: NumberForm::Text, .. }, Value::String(text))
-                if decimal::parse(text).is_ok() =>
-            {
-                Some(value.clone())
-            }
-            (Kind::Date, Value::String(text)) if text.parse::<jiff::civil::Date>().is_ok() => {
-                Some(value.clone())
-            }
-            (_, _) => None,
-        };
-        if fitting.is_none() {
-            self.typer.mismatch(place, &kind.name(), &value.to_string());
-        }
-        fitting
+        let is_total = self.total.is_some_and(|total| total.list == target);
+        let each = EachStep { list, filter: filter?, steps: fold(steps), also, is_total };
+        Some((Action::Each(Box::new(each)), format!("each: {}", rule.each.text), when?))
     }
 }
 
-/// Whether an amount of sense `from` may be written where `to` is meant.
-fn meets(to: Sense, from: Sense) -> bool {
-    let (money_to, money_from) = (class(to), class(from));
-    match (money_to, money_from) {
-        (Some(a), Some(b)) => a == b,
-        (_, _) => true,
+/// A constant carries its own name, so that neighbours can be written in one.
+fn literal(mut step: Step) -> Step {
+    if let (Action::Literal(bytes, _), None) = (&mut step.action, &step.when) {
+        let mut member = step.key.clone();
+        member.append(bytes);
+        *bytes = member;
     }
-}
-
-/// Groups that never meet: tax-included, tax-excluded and tax; anything else goes anywhere.
-fn class(sense: Sense) -> Option<u8> {
-    match sense {
-        Sense::TaxIncluded | Sense::PriceTaxIncluded => Some(1),
-        Sense::TaxExcluded | Sense::PriceTaxExcluded => Some(2),
-        Sense::Tax => Some(3),
-        Sense::Number | Sense::Quantity | Sense::Rate | Sense::Money => None,
-    }
+    step
 }

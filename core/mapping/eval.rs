@@ -1,107 +1,79 @@
 //! Running expressions over a document.
 
+use crate::code::{Access, Code};
+use crate::decode::{Memo, Rows, Slot};
 use crate::expr::Operator;
+use crate::share::shares;
 use crate::typing::Type;
-use jiff::Timestamp;
-use jiff::civil;
+use crate::value::{Val, from_text, number, shown, wrong};
+use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
-use serde_json::{Map, Value};
-use std::borrow::Cow;
-use tongbao_model::decimal;
-use tongbao_model::shape::TimeForm;
-use tongbao_model::{Code as FaultCode, Fault};
+use tongbao_model::{Code as FaultCode, Fault, decimal};
 
-/// A resolved path.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Access {
-    pub from_root: bool,
-    pub steps: Vec<String>,
-    pub path: String,
-}
-
-/// A compiled expression.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Code {
-    Number(Decimal),
-    Text(String),
-    Bool(bool),
-    Field(Access, Type),
-    Present(Access, Type),
-    Not(Box<Code>),
-    Negate(Box<Code>),
-    Abs(Box<Code>),
-    Round(Box<Code>, u32),
-    Divide(Box<Code>, Box<Code>, u32),
-    Net(Box<Code>, Box<Code>),
-    Tax(Box<Code>, Box<Code>),
-    Extreme(bool, Box<Code>, Box<Code>),
-    If(Box<Code>, Box<Code>, Box<Code>),
-    Coalesce(Vec<Code>),
-    Concat(Vec<Code>),
-    Left(Box<Code>, u32),
-    Sum(Access, Box<Code>),
-    Count(Access),
-    Millis(Box<Code>),
-    DateOf(Box<Code>),
-    Binary(Operator, Box<Code>, Box<Code>),
-}
-
-/// A value in flight.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Val<'a> {
-    Number(Decimal),
-    Text(Cow<'a, str>),
-    Bool(bool),
-    Date(civil::Date),
-    Time(Timestamp),
-}
-
-/// The documents an expression sees.
+/// What an expression sees: the document, and within a list the item it stands at.
 #[derive(Clone, Copy)]
 pub struct Env<'a> {
-    pub root: &'a Map<String, Value>,
-    pub item: Option<(&'a Map<String, Value>, usize)>,
+    pub root: &'a Rows<'a>,
+    pub rows: &'a Rows<'a>,
+    pub item: usize,
+    /// Path of the list; empty at the top.
     pub list: &'a str,
+    pub outer: Option<&'a Env<'a>>,
     pub zone: &'a TimeZone,
 }
 
 impl<'a> Env<'a> {
-    /// The value at a path; `None` when absent, null or an empty text.
-    pub fn at(&self, access: &Access) -> Option<&'a Value> {
-        let start = match (access.from_root, self.item) {
-            (false, Some((item, _))) => item,
-            (_, _) => self.root,
-        };
-        let (last, steps) = access.steps.split_last()?;
-        let mut map = start;
-        for step in steps {
-            map = map.get(step)?.as_object()?;
+    /// At the top of a document.
+    pub fn new(root: &'a Rows<'a>, zone: &'a TimeZone) -> Env<'a> {
+        Env { root, rows: root, item: 0, list: "", outer: None, zone }
+    }
+
+    /// At an item of a list.
+    pub fn within(&'a self, rows: &'a Rows<'a>, list: &'a Access, item: usize) -> Env<'a> {
+        let outer = if list.from_root { None } else { Some(self) };
+        Env { rows, item, list: list.path.strip_prefix("root.").unwrap_or(&list.path), outer, ..*self }
+    }
+
+    fn slot(&self, access: &Access) -> &'a Slot<'a> {
+        if access.from_root { self.root.slot(0, access.slot) } else { self.rows.slot(self.item, access.slot) }
+    }
+
+    fn prefix(&self) -> String {
+        if self.list.is_empty() {
+            return String::new();
         }
-        map.get(last).filter(|value| match value {
-            Value::Null => false,
-            Value::String(text) => !text.is_empty(),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
-        })
+        let above = self.outer.map(Env::prefix).unwrap_or_default();
+        format!("{above}{}[{}].", self.list, self.item + 1)
     }
 
     /// The path as people read it: `lines[2].quantity`.
     pub fn shown(&self, access: &Access) -> String {
-        match (access.from_root, self.item) {
-            (false, Some((_, index))) => format!("{}[{}].{}", self.list, index + 1, access.path),
-            (_, _) => access.path.strip_prefix("root.").unwrap_or(&access.path).to_owned(),
+        if access.from_root {
+            return access.path.strip_prefix("root.").unwrap_or(&access.path).to_owned();
         }
+        format!("{}{}", self.prefix(), access.path)
     }
 
-    /// Reads a field as its declared type.
-    pub fn read(&self, access: &Access, kind: Type) -> Result<Option<Val<'a>>, Fault> {
-        let Some(value) = self.at(access) else { return Ok(None) };
-        read(value, kind, self.zone).map(Some).map_err(|fault| fault.at(self.shown(access)))
+    fn read(&self, access: &Access, kind: Type) -> Result<Option<Val<'a>>, Fault> {
+        let value = match (self.slot(access), kind) {
+            (Slot::Absent, _) => return Ok(None),
+            (Slot::Number(text), Type::Number(_)) => number(text),
+            (Slot::Text(text), kind) => from_text(text, kind, self.zone),
+            (Slot::Bool(flag), Type::Bool) => Ok(Val::Bool(*flag)),
+            (Slot::Number(text), kind) => Err(wrong(kind, text)),
+            (Slot::Bool(flag), kind) => Err(wrong(kind, &flag.to_string())),
+            (Slot::Wrong(found), kind) => Err(wrong(kind, found)),
+            (Slot::Record, kind) => Err(wrong(kind, "an object")),
+            (Slot::List(_), kind) => Err(wrong(kind, "an array")),
+        };
+        value.map(Some).map_err(|fault| fault.at(self.shown(access)))
     }
 
-    fn missing(&self, code: &Code) -> Fault {
+    /// The fault of a value that is needed and not there.
+    pub fn missing(&self, code: &Code) -> Fault {
         let fault = Fault::new(FaultCode::FieldMissing, "缺少字段", "a field is missing");
-        match first_field(code) {
+        match code.first_field() {
             Some(access) => fault.at(self.shown(access)),
             None => fault,
         }
@@ -112,19 +84,67 @@ impl<'a> Env<'a> {
         self.run(code)?.ok_or_else(|| self.missing(code))
     }
 
-    fn number(&self, code: &Code) -> Result<Decimal, Fault> {
-        match self.need(code)? {
-            Val::Number(value) => Ok(value),
-            other => Err(defect(&other)),
+    /// Evaluates where a number is needed.
+    pub fn number(&self, code: &Code) -> Result<Decimal, Fault> {
+        // The usual cases without a value in between.
+        match code {
+            Code::Number(value) => return Ok(*value),
+            Code::Field(access, Type::Number(_)) => {
+                if let Slot::Text(text) | Slot::Number(text) = self.slot(access)
+                    && let Some((digits, scale)) = decimal::plain(text)
+                {
+                    return Ok(Decimal::new(digits, scale));
+                }
+            }
+            Code::Memo(of_root, memo, _) => {
+                if let Some(Memo::Number(value)) = self.kept(*of_root, *memo) {
+                    return Ok(value);
+                }
+            }
+            Code::Binary(
+                operator @ (Operator::Add | Operator::Subtract | Operator::Multiply),
+                left,
+                right,
+            ) => {
+                return self.arithmetic(*operator, left, right);
+            }
+            _ => {}
         }
+        let value = self.need(code)?;
+        value.number().ok_or_else(|| defect(&value))
+    }
+
+    fn arithmetic(&self, operator: Operator, left: &Code, right: &Code) -> Result<Decimal, Fault> {
+        let (left, right) = (self.number(left)?, self.number(right)?);
+        let result = match operator {
+            Operator::Multiply => decimal::multiply(left, right),
+            Operator::Subtract => decimal::add(left, -right),
+            _ => decimal::add(left, right),
+        };
+        result.ok_or_else(range)
+    }
+
+    fn kept(&self, of_root: bool, memo: usize) -> Option<Memo> {
+        let (rows, item) = if of_root { (self.root, 0) } else { (self.rows, self.item) };
+        rows.memo(item, memo).map(std::cell::Cell::get)
     }
 
     /// Evaluates a condition; an absent field makes a comparison fail with a fault, never silently.
     pub fn bool(&self, code: &Code) -> Result<bool, Fault> {
+        match code {
+            Code::Present(access) => return Ok(!matches!(self.slot(access), Slot::Absent)),
+            Code::Not(inner) => return Ok(!self.bool(inner)?),
+            Code::Binary(operator, left, right) => return self.condition(*operator, left, right),
+            _ => {}
+        }
         match self.need(code)? {
             Val::Bool(value) => Ok(value),
             other => Err(defect(&other)),
         }
+    }
+
+    fn text(&self, code: &Code) -> Result<String, Fault> {
+        self.need(code).map(|value| shown(&value).into_owned())
     }
 
     /// Evaluates; `None` when the value is absent.
@@ -134,8 +154,7 @@ impl<'a> Env<'a> {
             Code::Text(text) => Val::Text(text.clone().into()),
             Code::Bool(value) => Val::Bool(*value),
             Code::Field(access, kind) => return self.read(access, *kind),
-            Code::Present(access, _) => Val::Bool(self.at(access).is_some()),
-            Code::Not(inner) => Val::Bool(!self.bool(inner)?),
+            Code::Present(_) | Code::Not(_) => Val::Bool(self.bool(code)?),
             Code::Negate(inner) => Val::Number(-self.number(inner)?),
             Code::Abs(inner) => Val::Number(self.number(inner)?.abs()),
             Code::Round(inner, places) => Val::Number(decimal::round_half_up(self.number(inner)?, *places)),
@@ -144,8 +163,10 @@ impl<'a> Env<'a> {
                 let quotient = left.checked_div(right).ok_or_else(range)?;
                 Val::Number(decimal::round_half_up(quotient, *places))
             }
-            Code::Net(gross, rate) => Val::Number(self.split(gross, rate)?.0),
-            Code::Tax(gross, rate) => Val::Number(self.split(gross, rate)?.1),
+            Code::Net(gross, rate) => {
+                let split = decimal::split_tax(self.number(gross)?, self.number(rate)?);
+                Val::Number(split.ok_or_else(range)?.0)
+            }
             Code::Extreme(greater, left, right) => {
                 let (left, right) = (self.number(left)?, self.number(right)?);
                 Val::Number(if *greater { left.max(right) } else { left.min(right) })
@@ -170,11 +191,15 @@ impl<'a> Env<'a> {
             }
             Code::Left(inner, length) => {
                 let length = usize::try_from(*length).unwrap_or(usize::MAX);
-                match self.need(inner)? {
-                    Val::Text(text) => Val::Text(text.chars().take(length).collect::<String>().into()),
-                    other => return Err(defect(&other)),
+                let mut text = self.text(inner)?;
+                if let Some((end, _)) = text.char_indices().nth(length) {
+                    text.truncate(end);
                 }
+                Val::Text(text.into())
             }
+            Code::Trim(inner) => Val::Text(self.text(inner)?.trim().to_owned().into()),
+            Code::Upper(inner) => Val::Text(self.text(inner)?.to_uppercase().into()),
+            Code::Format(inner, format) => Val::Text(self.format(inner, format)?.into()),
             Code::Millis(inner) => match self.need(inner)? {
                 Val::Time(time) => Val::Number(time.as_millisecond().into()),
                 other => return Err(defect(&other)),
@@ -183,72 +208,205 @@ impl<'a> Env<'a> {
                 Val::Time(time) => Val::Date(time.to_zoned(self.zone.clone()).date()),
                 other => return Err(defect(&other)),
             },
-            Code::Count(list) => Val::Number(self.items(list).len().into()),
-            Code::Sum(list, item) => Val::Number(self.sum(list, item)?),
-            Code::Binary(operator, left, right) => return self.binary(*operator, left, right).map(Some),
+            Code::Memo(of_root, memo, inner) => return self.memo(*of_root, *memo, inner).map(Some),
+            Code::Share(amount, weight, places, memo) => {
+                Val::Number(self.share(amount, weight, *places, *memo)?)
+            }
+            Code::Count(_, _)
+            | Code::Sum(_, _)
+            | Code::Every(_, _, _)
+            | Code::Join(_, _, _)
+            | Code::Lookup(_, _, _, _) => return self.over_list(code),
+            Code::Binary(Operator::Add | Operator::Subtract | Operator::Multiply, _, _) => {
+                Val::Number(self.number(code)?)
+            }
+            Code::Binary(_, _, _) => Val::Bool(self.bool(code)?),
         };
         Ok(Some(value))
     }
 
-    fn split(&self, gross: &Code, rate: &Code) -> Result<(Decimal, Decimal), Fault> {
-        decimal::split_tax(self.number(gross)?, self.number(rate)?).ok_or_else(range)
+    fn format(&self, code: &Code, format: &str) -> Result<String, Fault> {
+        let formatted = match self.need(code)? {
+            Val::Date(date) => strtime::format(format, date),
+            Val::Time(time) => strtime::format(format, &time.to_zoned(self.zone.clone())),
+            other => return Err(defect(&other)),
+        };
+        formatted.map_err(|_| Fault::new(FaultCode::DateInvalid, "日期超出范围", "the date is out of range"))
     }
 
-    /// Items of a list; empty when it is absent.
-    pub fn items(&self, list: &Access) -> &'a [Value] {
-        match self.at(list) {
-            Some(Value::Array(items)) => items,
-            _ => &[],
+    /// A result that is worked out once. An absent value is not kept: it ends in a fault or in another branch.
+    fn memo(&self, of_root: bool, memo: usize, code: &Code) -> Result<Val<'a>, Fault> {
+        match self.kept(of_root, memo) {
+            Some(Memo::Number(value)) => return Ok(Val::Number(value)),
+            Some(Memo::Date(value)) => return Ok(Val::Date(value)),
+            Some(Memo::Time(value)) => return Ok(Val::Time(value)),
+            Some(Memo::Empty) | None => {}
+        }
+        let value = self.need(code)?;
+        let (rows, item) = if of_root { (self.root, 0) } else { (self.rows, self.item) };
+        let Some(cell) = rows.memo(item, memo) else { return Ok(value) };
+        match &value {
+            Val::Date(date) => cell.set(Memo::Date(*date)),
+            Val::Time(time) => cell.set(Memo::Time(*time)),
+            other => cell.set(other.number().map_or(Memo::Empty, Memo::Number)),
+        }
+        Ok(value)
+    }
+
+    /// The share of this line: all lines are worked out at once and kept.
+    fn share(&self, amount: &Code, weight: &Code, places: u32, memo: usize) -> Result<Decimal, Fault> {
+        let kept = |item| match self.rows.memo(item, memo).map(std::cell::Cell::get) {
+            Some(Memo::Number(share)) => Some(share),
+            _ => None,
+        };
+        if let Some(share) = kept(self.item) {
+            return Ok(share);
+        }
+        let whole = self.number(amount)?;
+        let mut weights = Vec::with_capacity(self.rows.count);
+        for item in 0..self.rows.count {
+            weights.push(Env { item, ..*self }.number(weight)?);
+        }
+        let shares = shares(whole, &weights, places).ok_or_else(|| {
+            Fault::new(
+                FaultCode::NumberRange,
+                format!("无法把 {whole} 分摊到 {} 行：小数位数、权重正负或权重合计不允许", weights.len()),
+                format!("{whole} cannot be spread over {} lines: its places, the signs or the sum of the weights forbid it", weights.len()),
+            )
+        })?;
+        for (item, share) in shares.into_iter().enumerate() {
+            if let Some(cell) = self.rows.memo(item, memo) {
+                cell.set(Memo::Number(share));
+            }
+        }
+        kept(self.item).ok_or_else(range)
+    }
+
+    /// Items of a list; `None` when it is absent.
+    pub fn items(&self, list: &Access) -> Result<Option<&'a Rows<'a>>, Fault> {
+        match self.slot(list) {
+            Slot::List(rows) => match rows.odd {
+                None => Ok(Some(rows)),
+                Some(odd) => Err(Fault::new(FaultCode::FieldType, "应为对象", "expected an object")
+                    .at(format!("{}[{}]", self.shown(list), odd + 1))),
+            },
+            Slot::Absent => Ok(None),
+            _ => Err(wrong(Type::List, "").at(self.shown(list))),
         }
     }
 
-    fn sum(&self, list: &Access, item: &Code) -> Result<Decimal, Fault> {
-        let mut total = Decimal::ZERO;
-        for (index, value) in self.items(list).iter().enumerate() {
-            let map = value.as_object().ok_or_else(|| {
-                Fault::new(FaultCode::FieldType, "应为对象", "expected an object").at(self.shown(list))
-            })?;
-            let inner = Env { item: Some((map, index)), list: &list.path, ..*self };
-            let value = inner.number(item)?;
-            total = decimal::add(total, value).ok_or_else(range)?;
-        }
-        Ok(total)
+    fn over_list(&self, code: &Code) -> Result<Option<Val<'a>>, Fault> {
+        let Some(list) = code.access() else { return Ok(None) };
+        let rows = self.items(list)?;
+        let items = (0..rows.map_or(0, |rows| rows.count))
+            .filter_map(|item| rows.map(|rows| self.within(rows, list, item)));
+        Ok(Some(match code {
+            Code::Count(_, None) => Val::Number(items.count().into()),
+            Code::Count(_, Some(condition)) => {
+                let mut count = 0_u64;
+                for item in items {
+                    count += u64::from(item.bool(condition)?);
+                }
+                Val::Number(count.into())
+            }
+            Code::Sum(_, amount) => {
+                let mut total = Decimal::ZERO;
+                for item in items {
+                    total = decimal::add(total, item.number(amount)?).ok_or_else(range)?;
+                }
+                Val::Number(total)
+            }
+            Code::Every(any, _, condition) => {
+                for item in items {
+                    if item.bool(condition)? == *any {
+                        return Ok(Some(Val::Bool(*any)));
+                    }
+                }
+                Val::Bool(!any)
+            }
+            Code::Join(_, text, between) => {
+                let mut joined = String::new();
+                for item in items {
+                    if let Some(text) = item.run(text)? {
+                        if !joined.is_empty() {
+                            joined.push_str(between);
+                        }
+                        joined.push_str(&shown(&text));
+                    }
+                }
+                Val::Text(joined.into())
+            }
+            Code::Lookup(_, key, value, field) => {
+                let wanted = self.text(value)?;
+                for item in items {
+                    if item.run(key)?.is_some_and(|key| shown(&key) == wanted) {
+                        // The item's own path is lost with it; its values are the document's and stay.
+                        return item.run(field).map(|found| found.map(owned));
+                    }
+                }
+                return Ok(None);
+            }
+            _ => return Ok(None),
+        }))
     }
 
-    fn binary(&self, operator: Operator, left: &Code, right: &Code) -> Result<Val<'a>, Fault> {
+    fn condition(&self, operator: Operator, left: &Code, right: &Code) -> Result<bool, Fault> {
+        match operator {
+            Operator::Or => return Ok(self.bool(left)? || self.bool(right)?),
+            Operator::And => return Ok(self.bool(left)? && self.bool(right)?),
+            _ => {}
+        }
+        let order = if is_number(left) {
+            self.number(left)?.cmp(&self.number(right)?)
+        } else {
+            let (left, right) = (self.need(left)?, self.need(right)?);
+            match (&left, &right) {
+                (Val::Text(a), Val::Text(b)) => a.cmp(b),
+                (Val::Bool(a), Val::Bool(b)) => a.cmp(b),
+                (Val::Date(a), Val::Date(b)) => a.cmp(b),
+                (Val::Time(a), Val::Time(b)) => a.cmp(b),
+                (a, b) => match (a.number(), b.number()) {
+                    (Some(a), Some(b)) => a.cmp(&b),
+                    (_, _) => return Err(defect(a)),
+                },
+            }
+        };
         Ok(match operator {
-            Operator::Or => Val::Bool(self.bool(left)? || self.bool(right)?),
-            Operator::And => Val::Bool(self.bool(left)? && self.bool(right)?),
-            Operator::Add => {
-                Val::Number(decimal::add(self.number(left)?, self.number(right)?).ok_or_else(range)?)
-            }
-            Operator::Subtract => {
-                Val::Number(decimal::add(self.number(left)?, -self.number(right)?).ok_or_else(range)?)
-            }
-            Operator::Multiply => {
-                Val::Number(decimal::multiply(self.number(left)?, self.number(right)?).ok_or_else(range)?)
-            }
-            Operator::Equal => Val::Bool(self.need(left)? == self.need(right)?),
-            Operator::NotEqual => Val::Bool(self.need(left)? != self.need(right)?),
-            Operator::Less | Operator::LessEqual | Operator::Greater | Operator::GreaterEqual => {
-                let order = match (self.need(left)?, self.need(right)?) {
-                    (Val::Number(a), Val::Number(b)) => a.cmp(&b),
-                    (Val::Date(a), Val::Date(b)) => a.cmp(&b),
-                    (Val::Time(a), Val::Time(b)) => a.cmp(&b),
-                    (a, _) => return Err(defect(&a)),
-                };
-                Val::Bool(match operator {
-                    Operator::Less => order.is_lt(),
-                    Operator::LessEqual => order.is_le(),
-                    Operator::Greater => order.is_gt(),
-                    _ => order.is_ge(),
-                })
-            }
+            Operator::Equal => order.is_eq(),
+            Operator::NotEqual => order.is_ne(),
+            Operator::Less => order.is_lt(),
+            Operator::LessEqual => order.is_le(),
+            Operator::Greater => order.is_gt(),
+            _ => order.is_ge(),
         })
     }
 }
 
-fn range() -> Fault {
+/// Whether the expression is surely a number; the checker sees to it that what it is compared with is one too.
+fn is_number(code: &Code) -> bool {
+    matches!(
+        code,
+        Code::Field(_, Type::Number(_))
+            | Code::Number(_)
+            | Code::Sum(_, _)
+            | Code::Round(_, _)
+            | Code::Net(_, _)
+    )
+}
+
+fn owned<'a>(value: Val<'_>) -> Val<'a> {
+    match value {
+        Val::Plain(_, digits, scale) => Val::Number(Decimal::new(digits, scale)),
+        Val::Number(value) => Val::Number(value),
+        Val::Text(text) => Val::Text(text.into_owned().into()),
+        Val::Bool(value) => Val::Bool(value),
+        Val::Date(value) => Val::Date(value),
+        Val::Time(value) => Val::Time(value),
+    }
+}
+
+/// A number that left the range of exact arithmetic.
+pub fn range() -> Fault {
     Fault::new(
         FaultCode::NumberRange,
         "数值超出可精确计算的范围",
@@ -260,81 +418,4 @@ fn range() -> Fault {
 fn defect(value: &Val<'_>) -> Fault {
     Fault::new(FaultCode::Defect, "表达式类型未被检查", "an expression of a type that was not checked")
         .value(shown(value))
-}
-
-fn first_field(code: &Code) -> Option<&Access> {
-    match code {
-        Code::Field(access, _) | Code::Sum(access, _) | Code::Count(access) => Some(access),
-        Code::Number(_) | Code::Text(_) | Code::Bool(_) | Code::Present(_, _) => None,
-        Code::Not(inner)
-        | Code::Negate(inner)
-        | Code::Abs(inner)
-        | Code::Round(inner, _)
-        | Code::Left(inner, _)
-        | Code::Millis(inner)
-        | Code::DateOf(inner) => first_field(inner),
-        Code::Divide(left, right, _) => first_field(left).or_else(|| first_field(right)),
-        Code::Net(left, right)
-        | Code::Tax(left, right)
-        | Code::Extreme(_, left, right)
-        | Code::Binary(_, left, right) => first_field(left).or_else(|| first_field(right)),
-        Code::If(_, then, otherwise) => first_field(then).or_else(|| first_field(otherwise)),
-        Code::Coalesce(codes) | Code::Concat(codes) => codes.iter().find_map(first_field),
-    }
-}
-
-/// A value as text.
-pub fn shown(value: &Val<'_>) -> String {
-    match value {
-        Val::Number(value) => value.to_string(),
-        Val::Text(text) => text.to_string(),
-        Val::Bool(value) => value.to_string(),
-        Val::Date(date) => date.to_string(),
-        Val::Time(time) => time.to_string(),
-    }
-}
-
-/// Reads a JSON value as a declared type. Text is not guessed: a decimal may come as JSON text because the
-/// field is declared a decimal, nothing else converts.
-pub fn read<'a>(value: &'a Value, kind: Type, zone: &TimeZone) -> Result<Val<'a>, Fault> {
-    let wrong = |zh: &str, en: &str| {
-        let shown = match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        Fault::new(FaultCode::FieldType, zh, en).value(shown)
-    };
-    match (kind, value) {
-        (Type::Number(_), Value::Number(number)) => decimal::parse(number.as_str()),
-        (Type::Number(_), Value::String(text)) => decimal::parse(text),
-        (Type::Text, Value::String(text)) => return Ok(Val::Text(text.into())),
-        (Type::Bool, Value::Bool(flag)) => return Ok(Val::Bool(*flag)),
-        (Type::Date, Value::String(text)) => {
-            return date(text).map(Val::Date).ok_or_else(|| bad_date(text));
-        }
-        (Type::Time(form), Value::String(text)) => {
-            return time(text, form, zone).map(Val::Time).ok_or_else(|| bad_date(text));
-        }
-        (_, _) => return Err(wrong(&format!("应为 {}", kind.name()), &format!("expected {}", kind.name()))),
-    }
-    .map(Val::Number)
-    .map_err(|error| wrong("不是可精确表示的数字", &error.to_string()))
-}
-
-fn bad_date(text: &str) -> Fault {
-    Fault::new(FaultCode::DateInvalid, "日期或时间无法识别", "the date or time cannot be read").value(text)
-}
-
-/// `yyyy-MM-dd`, or the date part of a local date and time.
-fn date(text: &str) -> Option<civil::Date> {
-    text.parse::<civil::Date>().ok().or_else(|| text.parse::<civil::DateTime>().ok().map(|time| time.date()))
-}
-
-fn time(text: &str, form: TimeForm, zone: &TimeZone) -> Option<Timestamp> {
-    match form {
-        TimeForm::Rfc3339 => text.parse().ok(),
-        TimeForm::Local => {
-            text.parse::<civil::DateTime>().ok()?.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp())
-        }
-    }
 }

@@ -22,6 +22,18 @@ pub const FUNCTIONS: &[Function] = &[
         example: "abs(total_tax_included)",
     },
     Function {
+        name: "all",
+        signature: "all(list, condition)",
+        doc: ("每一行都满足条件", "whether the condition holds for every item"),
+        example: "all(lines, quantity > 0)",
+    },
+    Function {
+        name: "any",
+        signature: "any(list, condition)",
+        doc: ("至少一行满足条件", "whether the condition holds for some item"),
+        example: "any(lines, tax_rate == 0)",
+    },
+    Function {
         name: "coalesce",
         signature: "coalesce(a, b, …)",
         doc: ("第一个存在的值", "the first value that is present"),
@@ -35,8 +47,11 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "count",
-        signature: "count(list)",
-        doc: ("列表行数", "how many items a list has"),
+        signature: "count(list) or count(list, condition)",
+        doc: (
+            "列表行数，或其中满足条件的行数",
+            "how many items a list has, or for how many the condition holds",
+        ),
         example: "count(lines)",
     },
     Function {
@@ -52,16 +67,40 @@ pub const FUNCTIONS: &[Function] = &[
         example: "divide(amount_tax_included, quantity, 8)",
     },
     Function {
+        name: "format",
+        signature: "format(date or datetime, \"pattern\")",
+        doc: (
+            "按格式写出日期，时间先换到映射时区",
+            "a date as text by a pattern; a time in the mapping's zone",
+        ),
+        example: "format(signed_at, \"%Y%m\")",
+    },
+    Function {
         name: "if",
         signature: "if(condition, then, else)",
         doc: ("条件取值", "one of two values"),
         example: "if(tax_rate == 0, \"1\", \"\")",
     },
     Function {
+        name: "join",
+        signature: "join(list, text, \"between\")",
+        doc: ("各行文本连接，缺少的略去", "the texts of the items joined, absent ones left out"),
+        example: "join(lines, product.name, \"、\")",
+    },
+    Function {
         name: "left",
         signature: "left(text, characters)",
         doc: ("截取前若干字符（明示的截断）", "the first characters: a cut that is declared"),
         example: "left(product.name, 90)",
+    },
+    Function {
+        name: "lookup",
+        signature: "lookup(list, key, value, field)",
+        doc: (
+            "在单据内另一列表中按键查找一行并取其字段",
+            "the field of the item of another list whose key has that value",
+        ),
+        example: "lookup(products, id, product_id, name)",
     },
     Function {
         name: "max",
@@ -98,6 +137,15 @@ pub const FUNCTIONS: &[Function] = &[
         example: "round(quantity * unit_price_tax_included, 2)",
     },
     Function {
+        name: "share",
+        signature: "share(amount, weight, places)",
+        doc: (
+            "把单据头金额按权重分摊到各行，最大余额法，合计一分不差",
+            "a header amount spread over the lines by weight; the largest remainders take what is left, to the cent",
+        ),
+        example: "share(root.freight, amount_tax_included, 2)",
+    },
+    Function {
         name: "sum",
         signature: "sum(list.field) or sum(list, expression)",
         doc: ("列表各行之和", "the sum over a list"),
@@ -114,6 +162,18 @@ pub const FUNCTIONS: &[Function] = &[
         signature: "text(number)",
         doc: ("数字的文本", "a number as text"),
         example: "text(line)",
+    },
+    Function {
+        name: "trim",
+        signature: "trim(text)",
+        doc: ("去掉首尾空白", "without blanks at either end"),
+        example: "trim(customer.name)",
+    },
+    Function {
+        name: "upper",
+        signature: "upper(text)",
+        doc: ("转为大写", "in upper case"),
+        example: "upper(currency)",
     },
 ];
 

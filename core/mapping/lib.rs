@@ -7,25 +7,52 @@
 
 #![deny(clippy::float_arithmetic)]
 
+mod calls;
 mod check;
+mod code;
+pub mod codes;
+mod compare;
 mod cover;
+mod coverage;
+mod decode;
 mod eval;
 mod expr;
 mod fields;
+mod format;
 pub mod functions;
+mod layout;
+mod money;
+mod plan;
+mod reference;
+mod report;
+mod reuse;
+mod rules;
 mod run;
+mod schema;
+mod share;
+mod skeleton;
 mod syntax;
 mod tables;
 mod testing;
 mod typing;
+mod value;
+mod write;
 
 #[cfg(test)]
-mod tests;
+mod spec;
 
-pub use check::{Ends, Mapping, compile};
-pub use run::{Mapped, Stop, Trace};
+pub use check::{EXPRESSION_BYTES_MAX, Ends, Mapping, compile, compile_with};
+pub use compare::{Change, Compared, compare};
+pub use coverage::{Coverage, coverage};
+pub use decode::{DOCUMENT_BYTES_MAX, LINES_MAX};
+pub use format::format;
+pub use reference::reference;
+pub use reuse::{Files, NoFiles, REUSE_MAX};
+pub use run::{Mapped, MappedBytes, Stop, Trace, missed};
+pub use schema::schema;
+pub use skeleton::Skeleton;
 pub use syntax::{Head, head};
-pub use tables::Tables;
+pub use tables::{Table, Tables, split_date};
 pub use testing::{Tested, run_tests};
 
 /// Zone that dates and local times are read and written in, unless a mapping says otherwise.

@@ -1,9 +1,14 @@
 //! The file format: what may stand where, before any meaning.
 
+use crate::report::{Report, placed_error};
 use serde_json::Value;
 use tongbao_model::Text;
-use tongbao_model::diagnostic::{Findings, Place, nearest};
+use tongbao_model::decimal::Rounding;
+use tongbao_model::diagnostic::{Findings, Place};
 use tongbao_model::yaml::{self, Content, Entry, Node};
+
+/// The version of the file format that is written today.
+pub const VERSION: u32 = 1;
 
 /// The lines that say what a mapping is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,11 +21,17 @@ pub struct Head {
     pub to: String,
 }
 
-/// Reads only the head of a file; `None` when the file is no mapping at all.
+/// Reads only the head of a file; `None` when the file is no mapping at all. Of a variant that `extends` another
+/// file, what it does not say itself is empty.
 pub fn head(text: &str) -> Option<Head> {
     let node = yaml::parse(text, &mut Findings::new(""))?;
     let get = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
-    Some(Head { name: get("mapping")?, from: get("from")?, to: get("to")? })
+    let inherited = node.get("extends").map(|_| String::new());
+    Some(Head {
+        name: get("mapping")?,
+        from: get("from").or_else(|| inherited.clone())?,
+        to: get("to").or(inherited)?,
+    })
 }
 
 /// A text with its place.
@@ -33,7 +44,6 @@ pub struct Placed {
 #[derive(Debug)]
 pub struct File {
     pub name: Placed,
-    pub version: u32,
     pub from: Placed,
     pub to: Placed,
     pub key: Placed,
@@ -55,8 +65,25 @@ pub struct SetEntry {
 #[derive(Debug)]
 pub enum Rule {
     Value(Box<ValueRule>),
-    Each { each: Placed, filter: Option<Placed>, set: Vec<SetEntry> },
-    Record(Vec<SetEntry>),
+    Each(EachRule),
+    Record { set: Vec<SetEntry>, when: Option<Placed> },
+}
+
+#[derive(Debug)]
+pub struct EachRule {
+    pub each: Placed,
+    pub filter: Option<Placed>,
+    pub when: Option<Placed>,
+    pub set: Vec<SetEntry>,
+    /// Further items that the same line makes, behind its own.
+    pub also: Vec<Also>,
+}
+
+#[derive(Debug)]
+pub struct Also {
+    pub place: Place,
+    pub when: Option<Placed>,
+    pub set: Vec<SetEntry>,
 }
 
 #[derive(Debug)]
@@ -67,12 +94,25 @@ pub enum Origin {
 }
 
 #[derive(Debug)]
+pub struct TableRule {
+    pub name: Placed,
+    /// Keys besides the rule's own value.
+    pub with: Vec<Placed>,
+    /// The day whose row counts.
+    pub on: Option<Placed>,
+}
+
+#[derive(Debug)]
 pub struct ValueRule {
     pub origin: Origin,
-    pub table: Option<Placed>,
+    pub table: Option<TableRule>,
     pub values: Option<Vec<(Placed, Value)>>,
+    /// What stands where `table` or `values` have no row.
+    pub other: Option<(Value, Place)>,
     pub scale: Option<u32>,
-    pub round: bool,
+    pub round: Option<Rounding>,
+    pub cut: bool,
+    pub format: Option<Placed>,
     pub default: Option<(Value, Place)>,
     pub optional: bool,
     pub when: Option<Placed>,
@@ -95,71 +135,80 @@ pub struct TestCase {
     pub tables: Vec<(String, String, String)>,
 }
 
-const TOP: &[&str] = &[
-    "mapping", "version", "from", "to", "key", "zone", "fields", "set", "ignore", "check", "refuse", "tests",
-    "doc",
+/// Keys of the file's top level.
+pub const TOP: &[&str] = &[
+    "mapping", "version", "extends", "include", "from", "to", "key", "zone", "fields", "set", "ignore",
+    "check", "refuse", "tests",
 ];
-const RULE: &[&str] = &[
-    "from", "expr", "const", "each", "where", "set", "table", "values", "scale", "round", "default",
-    "optional", "when", "format",
+/// Keys of a rule.
+pub const RULE: &[&str] = &[
+    "from", "expr", "const", "each", "where", "set", "also", "table", "values", "else", "scale", "round",
+    "cut", "format", "default", "optional", "when",
 ];
+const EACH: &[&str] = &["each", "where", "when", "set", "also"];
+const RECORD: &[&str] = &["set", "when"];
+const ALSO: &[&str] = &["when", "set"];
+const TABLE: &[&str] = &["name", "with", "on"];
 const TEST: &[&str] = &["name", "input", "expect", "fault", "tables"];
 const REFUSE: &[&str] = &["when", "zh", "en", "final"];
 
 pub fn read(root: &Node, findings: &mut Findings) -> Option<File> {
-    unknown_keys(root, TOP, findings);
-    let version = match required(root, "version", findings)?.text.parse() {
-        Ok(1) => 1,
-        _ => {
-            findings.error("version", root.place, "version 目前只有 1", "the only version there is is 1");
-            return None;
-        }
-    };
+    if !matches!(root.content, Content::Map(_)) {
+        findings.wrong_kind(root.place, "映射文件", "a mapping file", "键值", "keys with values");
+        return None;
+    }
+    known_keys(root, TOP, findings);
+    let version = required(root, "version", findings)?;
+    if version.text.parse() != Ok(VERSION) {
+        placed_error(
+            findings,
+            "version",
+            version.place,
+            (format!("version 目前只有 {VERSION}"), format!("the only version there is is {VERSION}")),
+        );
+        return None;
+    }
     let name = required(root, "mapping", findings);
     let from = required(root, "from", findings);
     let to = required(root, "to", findings);
     let key = required(root, "key", findings);
     let set = root.get("set").map(|node| set(node, findings)).unwrap_or_default();
     if set.is_empty() {
-        findings.error(
+        placed_error(
+            findings,
             "set-missing",
             root.place,
-            "缺少 set：目标字段",
-            "`set` with the target's fields is missing",
+            ("缺少 set：目标字段", "`set` with the target's fields is missing"),
         );
     }
+    let ignore = texts(root, "ignore", findings);
+    let checks = texts(root, "check", findings);
+    let refuse = list(root, "refuse", findings).iter().filter_map(|item| refuse(item, findings)).collect();
+    let tests = list(root, "tests", findings).iter().map(|item| test(item, findings)).collect();
     Some(File {
         name: name?,
-        version,
         from: from?,
         to: to?,
         key: key?,
-        zone: optional(root, "zone"),
+        zone: optional(root, "zone", findings),
         fields: root.get("fields").cloned(),
         set,
-        ignore: texts(root, "ignore"),
-        checks: texts(root, "check"),
-        refuse: root
-            .get("refuse")
-            .map(|node| node.items().iter().filter_map(|item| refuse(item, findings)).collect())
-            .unwrap_or_default(),
-        tests: root
-            .get("tests")
-            .map(|node| node.items().iter().map(|item| test(item, findings)).collect())
-            .unwrap_or_default(),
+        ignore,
+        checks,
+        refuse,
+        tests,
     })
 }
 
-fn unknown_keys(node: &Node, known: &[&str], findings: &mut Findings) {
+fn known_keys(node: &Node, known: &[&str], findings: &mut Findings) {
     for entry in node.entries() {
         if !known.contains(&entry.key.as_str()) {
-            let suggestion = nearest(&entry.key, known.iter().copied())
-                .map(|name| Text::new(format!("是否为 {name}？"), format!("did you mean `{name}`?")));
-            findings.error_with(
+            findings.unknown(
                 "unknown-key",
                 entry.place,
-                Text::new(format!("未知的键 {}", entry.key), format!("unknown key `{}`", entry.key)),
-                suggestion,
+                (format!("未知的键 {}", entry.key), format!("unknown key `{}`", entry.key)),
+                &entry.key,
+                known.iter().copied(),
             );
         }
     }
@@ -169,23 +218,54 @@ fn placed(node: &Node) -> Option<Placed> {
     Some(Placed { text: node.text()?.to_owned(), place: node.place })
 }
 
-fn optional(node: &Node, key: &str) -> Option<Placed> {
-    node.get(key).and_then(placed)
-}
-
-fn required(node: &Node, key: &'static str, findings: &mut Findings) -> Option<Placed> {
-    let found = optional(node, key);
+fn optional(node: &Node, key: &str, findings: &mut Findings) -> Option<Placed> {
+    let value = node.get(key)?;
+    let found = placed(value);
     if found.is_none() {
-        findings.error("missing-key", node.place, format!("缺少 {key}"), format!("`{key}` is missing"));
+        findings.wrong_kind(value.place, key, key, "文本", "text");
     }
     found
 }
 
-fn texts(node: &Node, key: &str) -> Vec<Placed> {
-    node.get(key).map(|list| list.items().iter().filter_map(placed).collect()).unwrap_or_default()
+fn required(node: &Node, key: &str, findings: &mut Findings) -> Option<Placed> {
+    if node.get(key).is_none() {
+        let text = (format!("缺少 {key}"), format!("`{key}` is missing"));
+        placed_error(findings, "missing-key", node.place, text);
+    }
+    optional(node, key, findings)
+}
+
+fn list<'n>(node: &'n Node, key: &str, findings: &mut Findings) -> &'n [Node] {
+    let Some(value) = node.get(key) else { return &[] };
+    if !matches!(value.content, Content::List(_) | Content::Null) {
+        findings.wrong_kind(value.place, key, key, "列表", "a list");
+    }
+    value.items()
+}
+
+fn texts(node: &Node, key: &str, findings: &mut Findings) -> Vec<Placed> {
+    let mut found = Vec::new();
+    for item in list(node, key, findings) {
+        match placed(item) {
+            Some(text) => found.push(text),
+            None => findings.wrong_kind(item.place, key, key, "文本列表", "a list of texts"),
+        }
+    }
+    found
+}
+
+fn flag(node: &Node, key: &str, findings: &mut Findings) -> bool {
+    let Some(value) = node.get(key) else { return false };
+    value.bool().unwrap_or_else(|| {
+        findings.wrong_kind(value.place, key, key, "true 或 false", "true or false");
+        false
+    })
 }
 
 fn set(node: &Node, findings: &mut Findings) -> Vec<SetEntry> {
+    if !matches!(node.content, Content::Map(_)) {
+        findings.wrong_kind(node.place, "set", "set", "目标字段: 规则", "target fields with their rules");
+    }
     node.entries().iter().filter_map(|entry| set_entry(entry, findings)).collect()
 }
 
@@ -198,8 +278,11 @@ fn set_entry(entry: &Entry, findings: &mut Findings) -> Option<SetEntry> {
                 origin: Origin::From(path),
                 table: None,
                 values: None,
+                other: None,
                 scale: None,
-                round: false,
+                round: None,
+                cut: false,
+                format: None,
                 default: None,
                 optional: false,
                 when: None,
@@ -207,11 +290,11 @@ fn set_entry(entry: &Entry, findings: &mut Findings) -> Option<SetEntry> {
         }
         Content::Map(_) => rule(&entry.value, findings)?,
         Content::Null | Content::List(_) => {
-            findings.error(
+            placed_error(
+                findings,
                 "rule",
                 entry.place,
-                "应为来源路径或规则",
-                "expected a source path or a rule such as { from: … }",
+                ("应为来源路径或规则", "expected a source path or a rule such as { from: … }"),
             );
             return None;
         }
@@ -220,84 +303,126 @@ fn set_entry(entry: &Entry, findings: &mut Findings) -> Option<SetEntry> {
 }
 
 fn rule(node: &Node, findings: &mut Findings) -> Option<Rule> {
-    unknown_keys(node, RULE, findings);
-    if let Some(each) = optional(node, "each") {
-        let set = node.get("set").map(|inner| set(inner, findings)).unwrap_or_default();
-        return Some(Rule::Each { each, filter: optional(node, "where"), set });
+    if let Some(each) = optional(node, "each", findings) {
+        known_keys(node, EACH, findings);
+        let also = list(node, "also", findings).iter().map(|item| also(item, findings)).collect();
+        return Some(Rule::Each(EachRule {
+            each,
+            filter: optional(node, "where", findings),
+            when: optional(node, "when", findings),
+            set: node.get("set").map(|inner| set(inner, findings)).unwrap_or_default(),
+            also,
+        }));
     }
     if let Some(inner) = node.get("set") {
-        return Some(Rule::Record(set(inner, findings)));
+        known_keys(node, RECORD, findings);
+        return Some(Rule::Record { set: set(inner, findings), when: optional(node, "when", findings) });
     }
+    known_keys(node, RULE, findings);
     let origins: Vec<Origin> = [
-        optional(node, "from").map(Origin::From),
-        optional(node, "expr").map(Origin::Expr),
+        optional(node, "from", findings).map(Origin::From),
+        optional(node, "expr", findings).map(Origin::Expr),
         node.get("const").map(|value| Origin::Const(value.to_json(), value.place)),
     ]
     .into_iter()
     .flatten()
     .collect();
     let Ok([origin]) = <[Origin; 1]>::try_from(origins) else {
-        findings.error(
+        placed_error(
+            findings,
             "rule",
             node.place,
-            "规则须恰有 from、expr、const、each、set 之一",
-            "a rule has exactly one of `from`, `expr`, `const`, `each`, `set`",
+            (
+                "规则须恰有 from、expr、const、each、set 之一",
+                "a rule has exactly one of `from`, `expr`, `const`, `each`, `set`",
+            ),
         );
         return None;
     };
-    let round = match optional(node, "round") {
-        None => false,
-        Some(placed) if placed.text == "half-up" => true,
-        Some(placed) => {
-            findings.error(
+    Some(Rule::Value(Box::new(value_rule(node, origin, findings))))
+}
+
+fn value_rule(node: &Node, origin: Origin, findings: &mut Findings) -> ValueRule {
+    let round = optional(node, "round", findings).and_then(|round| {
+        let found = Rounding::from_name(&round.text);
+        if found.is_none() {
+            findings.unknown(
                 "round",
-                placed.place,
-                "舍入方式只有 half-up",
-                "the only rounding there is is `half-up`",
+                round.place,
+                (format!("没有舍入方式 {}", round.text), format!("there is no rounding `{}`", round.text)),
+                &round.text,
+                Rounding::ALL.iter().map(|(_, name)| *name),
             );
-            false
         }
-    };
-    let scale = optional(node, "scale").and_then(|placed| match placed.text.parse::<u32>() {
-        Ok(scale) if scale <= 12 => Some(scale),
+        found
+    });
+    let scale = optional(node, "scale", findings).and_then(|scale| match scale.text.parse::<u32>() {
+        Ok(places) if places <= 12 => Some(places),
         _ => {
-            findings.error("scale", placed.place, "scale 为 0 至 12", "`scale` is 0 to 12");
+            placed_error(findings, "scale", scale.place, ("scale 为 0 至 12", "`scale` is 0 to 12"));
             None
         }
     });
     let values = node.get("values").map(|values| {
-        values
-            .entries()
-            .iter()
-            .map(|entry| (Placed { text: entry.key.clone(), place: entry.place }, entry.value.to_json()))
-            .collect()
+        if values.entries().is_empty() {
+            findings.wrong_kind(
+                values.place,
+                "values",
+                "values",
+                "来源值: 目标值",
+                "source values with target values",
+            );
+        }
+        let entry =
+            |entry: &Entry| (Placed { text: entry.key.clone(), place: entry.place }, entry.value.to_json());
+        values.entries().iter().map(entry).collect()
     });
-    Some(Rule::Value(Box::new(ValueRule {
+    let literal = |key: &str| node.get(key).map(|value| (value.to_json(), value.place));
+    ValueRule {
         origin,
-        table: optional(node, "table"),
+        table: node.get("table").and_then(|table| table_rule(table, findings)),
         values,
+        other: literal("else"),
         scale,
         round,
-        default: node.get("default").map(|value| (value.to_json(), value.place)),
-        optional: node.get("optional").and_then(Node::bool).unwrap_or(false),
-        when: optional(node, "when"),
-    })))
+        cut: flag(node, "cut", findings),
+        format: optional(node, "format", findings),
+        default: literal("default"),
+        optional: flag(node, "optional", findings),
+        when: optional(node, "when", findings),
+    }
+}
+
+fn table_rule(node: &Node, findings: &mut Findings) -> Option<TableRule> {
+    if let Some(name) = placed(node) {
+        return Some(TableRule { name, with: Vec::new(), on: None });
+    }
+    known_keys(node, TABLE, findings);
+    let with = texts(node, "with", findings);
+    let on = optional(node, "on", findings);
+    Some(TableRule { name: required(node, "name", findings)?, with, on })
+}
+
+fn also(node: &Node, findings: &mut Findings) -> Also {
+    known_keys(node, ALSO, findings);
+    Also {
+        place: node.place,
+        when: optional(node, "when", findings),
+        set: node.get("set").map(|inner| set(inner, findings)).unwrap_or_default(),
+    }
 }
 
 fn refuse(node: &Node, findings: &mut Findings) -> Option<Refuse> {
-    unknown_keys(node, REFUSE, findings);
+    known_keys(node, REFUSE, findings);
     let when = required(node, "when", findings);
     let zh = required(node, "zh", findings);
     let en = required(node, "en", findings);
-    Some(Refuse {
-        when: when?,
-        because: Text::new(zh?.text, en?.text),
-        is_final: node.get("final").and_then(Node::bool).unwrap_or(false),
-    })
+    let is_final = flag(node, "final", findings);
+    Some(Refuse { when: when?, because: Text::new(zh?.text, en?.text), is_final })
 }
 
 fn test(node: &Node, findings: &mut Findings) -> TestCase {
-    unknown_keys(node, TEST, findings);
+    known_keys(node, TEST, findings);
     let mut tables = Vec::new();
     if let Some(node) = node.get("tables") {
         for table in node.entries() {
@@ -308,11 +433,11 @@ fn test(node: &Node, findings: &mut Findings) -> TestCase {
         }
     }
     TestCase {
-        name: optional(node, "name").map(|placed| placed.text).unwrap_or_default(),
+        name: optional(node, "name", findings).map(|placed| placed.text).unwrap_or_default(),
         place: node.place,
-        input: optional(node, "input"),
-        expect: optional(node, "expect"),
-        fault: optional(node, "fault"),
+        input: optional(node, "input", findings),
+        expect: optional(node, "expect", findings),
+        fault: optional(node, "fault", findings),
         tables,
     }
 }

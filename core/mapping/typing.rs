@@ -1,9 +1,9 @@
 //! Types of expressions, and which amounts may meet.
 
-use crate::eval::{Access, Code};
+use crate::code::{Access, Code};
 use crate::expr::{Expr, ExprNode, Operator};
-use crate::functions;
-use rust_decimal::Decimal;
+use crate::layout::{Found, Layout};
+use crate::report::{Report, meant, placed_error};
 use std::collections::BTreeSet;
 use tongbao_model::Text;
 use tongbao_model::diagnostic::{Findings, Place, nearest};
@@ -49,91 +49,172 @@ impl Type {
 }
 
 /// What expressions and paths are resolved against.
+#[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// Fields of the source document.
     pub root: &'a [Field],
-    /// Inside `each`: the list's path and its items' fields.
-    pub item: Option<(&'a str, &'a [Field])>,
+    /// Inside a list.
+    pub item: Option<Item<'a>>,
 }
 
-/// Resolves and types; notes which source fields are used.
+/// The items of a list.
+#[derive(Clone, Copy)]
+pub struct Item<'a> {
+    /// The lists passed on the way from the document, each by its path within the level above.
+    pub lists: &'a [String],
+    /// The list's path from the document.
+    pub path: &'a str,
+    /// Fields of an item.
+    pub fields: &'a [Field],
+    /// Whether some items may be left out.
+    pub filtered: bool,
+}
+
+impl<'a> Scope<'a> {
+    fn lists(&self) -> &'a [String] {
+        self.item.map_or(&[], |item| item.lists)
+    }
+
+    /// The lists passed to the items of a list that is named here, and its path from the document.
+    pub fn below(&self, list: &Access) -> (Vec<String>, String) {
+        let local = list.path.strip_prefix("root.").unwrap_or(&list.path).to_owned();
+        match (list.from_root, self.item) {
+            (false, Some(item)) => {
+                let mut lists = item.lists.to_vec();
+                lists.push(local.clone());
+                (lists, format!("{}.{local}", item.path))
+            }
+            (_, _) => (vec![local.clone()], local),
+        }
+    }
+}
+
+/// Resolves and types; notes which source fields are used and where their values are put.
 pub struct Typer<'a> {
     pub findings: &'a mut Findings,
     pub used: &'a mut BTreeSet<String>,
+    pub layout: &'a mut Layout,
+    /// Results that are worked out once: at which level, what, and in which column.
+    pub memos: Vec<(Vec<String>, Code, usize)>,
 }
 
 impl Typer<'_> {
+    pub fn error(&mut self, code: &'static str, place: Place, text: (impl Into<String>, impl Into<String>)) {
+        placed_error(self.findings, code, place, text);
+    }
+
     /// Resolves a path to a field.
     pub fn access(&mut self, scope: &Scope<'_>, path: &str, place: Place) -> Option<(Access, Kind)> {
         let (from_root, local) = match path.strip_prefix("root.") {
             Some(rest) => (true, rest),
             None => (scope.item.is_none(), path),
         };
-        let (fields, prefix) = match (from_root, scope.item) {
-            (false, Some((list, fields))) => (fields, format!("{list}.")),
-            (_, _) => (scope.root, String::new()),
+        let (fields, prefix, lists) = match (from_root, scope.item) {
+            (false, Some(item)) => (item.fields, format!("{}.", item.path), scope.lists()),
+            (_, _) => (scope.root, String::new(), &[][..]),
         };
-        match shape::find(fields, local) {
-            Some(field) => {
+        match self.layout.level(lists)?.slot(fields, local) {
+            Found::Field(slot, field) => {
                 self.used.insert(format!("{prefix}{local}"));
-                let steps = local.split('.').map(str::to_owned).collect();
-                Some((Access { from_root, steps, path: path.to_owned() }, field.kind.clone()))
+                let (scale, length) = match &field.kind {
+                    Kind::Decimal { scale, .. } => (*scale, None),
+                    Kind::Integer => (Some(0), None),
+                    Kind::Text(length) => (None, length.map(|length| length.max)),
+                    _ => (None, None),
+                };
+                let access = Access { from_root, slot, path: path.to_owned(), scale, length };
+                Some((access, field.kind.clone()))
             }
-            None => {
-                let names = all_paths(fields);
-                let suggestion = nearest(local, names.iter().map(String::as_str))
-                    .map(|name| Text::new(format!("是否为 {name}？"), format!("did you mean `{name}`?")))
-                    .or_else(|| {
-                        (scope.item.is_some() && shape::find(scope.root, local).is_some()).then(|| {
-                            Text::new(
-                                format!("单据头字段写作 root.{local}"),
-                                format!("a header field is written `root.{local}` here"),
-                            )
-                        })
-                    });
-                self.findings.error_with(
-                    "source-unknown",
-                    place,
-                    Text::new(
-                        format!("来源单据没有字段 {path}"),
-                        format!("the source has no field `{path}`"),
-                    ),
-                    suggestion,
+            Found::ThroughList(list) => {
+                let text = (
+                    format!("{path} 穿过列表 {list}，一条路径只有一个值"),
+                    format!("`{path}` goes through the list `{list}`; a path has one value"),
                 );
+                self.error("list-path", place, text);
+                None
+            }
+            Found::Nothing => {
+                self.no_such_source(scope, fields, path, local, place);
                 None
             }
         }
     }
 
+    fn no_such_source(&mut self, scope: &Scope<'_>, fields: &[Field], path: &str, local: &str, place: Place) {
+        let names = all_paths(fields);
+        let suggestion = nearest(local, names.iter().map(String::as_str)).map(meant).or_else(|| {
+            (scope.item.is_some() && shape::find(scope.root, local).is_some()).then(|| {
+                Text::new(
+                    format!("单据头字段写作 root.{local}"),
+                    format!("a header field is written `root.{local}` here"),
+                )
+            })
+        });
+        let (zh, en) = (format!("来源单据没有字段 {path}"), format!("the source has no field `{path}`"));
+        self.findings.error_with("source-unknown", place, Text::new(zh, en), suggestion);
+    }
+
     /// Types an expression and compiles it.
     pub fn expr(&mut self, scope: &Scope<'_>, expr: &Expr, place: Place) -> Option<(Code, Type)> {
-        let here = Place { line: place.line, column: place.column + expr.column };
-        match &expr.node {
-            ExprNode::Number(value) => Some((Code::Number(*value), Type::Number(Sense::Number))),
-            ExprNode::Text(text) => Some((Code::Text(text.clone()), Type::Text)),
-            ExprNode::Bool(value) => Some((Code::Bool(*value), Type::Bool)),
+        let here = Place { column: place.column + expr.column, ..place };
+        let (code, kind) = match &expr.node {
+            ExprNode::Number(value) => (Code::Number(*value), Type::Number(Sense::Number)),
+            ExprNode::Text(text) => (Code::Text(text.clone()), Type::Text),
+            ExprNode::Bool(value) => (Code::Bool(*value), Type::Bool),
             ExprNode::Path(path) => {
                 let (access, kind) = self.access(scope, path, here)?;
-                let kind_type = Type::of(&kind);
-                Some((Code::Field(access, kind_type), kind_type))
+                let kind = Type::of(&kind);
+                (Code::Field(access, kind), kind)
             }
             ExprNode::Not(inner) => {
                 let inner = self.typed(scope, inner, place, Type::Bool)?;
-                Some((Code::Not(Box::new(inner)), Type::Bool))
+                (Code::Not(Box::new(inner)), Type::Bool)
             }
             ExprNode::Negate(inner) => {
                 let (code, kind) = self.number(scope, inner, place)?;
-                Some((Code::Negate(Box::new(code)), Type::Number(kind)))
+                (Code::Negate(Box::new(code)), Type::Number(kind))
             }
             ExprNode::Binary(operator, left, right) => {
-                self.binary(scope, *operator, left, right, place, here)
+                self.binary(scope, *operator, left, right, place, here)?
             }
-            ExprNode::Call(name, arguments) => self.call(scope, name, arguments, place, here),
-        }
+            ExprNode::Call(name, arguments) => self.call(scope, name, arguments, place, here)?,
+        };
+        Some((self.kept(scope, code, kind), kind))
     }
 
-    fn typed(&mut self, scope: &Scope<'_>, expr: &Expr, place: Place, expected: Type) -> Option<Code> {
-        let here = Place { line: place.line, column: place.column + expr.column };
+    /// Has a result that costs something worked out once: for the document where it reads only the header, else for
+    /// each line. The same expression twice is one column.
+    pub fn kept(&mut self, scope: &Scope<'_>, code: Code, kind: Type) -> Code {
+        let costs = match &code {
+            Code::Divide(_, _, _)
+            | Code::Net(_, _)
+            | Code::Round(_, _)
+            | Code::Sum(_, _)
+            | Code::DateOf(_)
+            | Code::Binary(Operator::Multiply, _, _) => true,
+            Code::Field(_, Type::Time(_)) => scope.item.is_some() && code.is_of_root(),
+            _ => false,
+        };
+        if !costs || !matches!(kind, Type::Number(_) | Type::Date | Type::Time(_)) {
+            return code;
+        }
+        let of_root = code.is_of_root();
+        let lists = if of_root { &[][..] } else { scope.lists() };
+        let known = self.memos.iter().find(|(level, known, _)| level == lists && *known == code);
+        let memo = match known {
+            Some((_, _, memo)) => *memo,
+            None => {
+                let Some(level) = self.layout.level(lists) else { return code };
+                let memo = level.memo();
+                self.memos.push((lists.to_vec(), code.clone(), memo));
+                memo
+            }
+        };
+        Code::Memo(of_root, memo, Box::new(code))
+    }
+
+    pub fn typed(&mut self, scope: &Scope<'_>, expr: &Expr, place: Place, expected: Type) -> Option<Code> {
+        let here = Place { column: place.column + expr.column, ..place };
         let (code, found) = self.expr(scope, expr, place)?;
         if found == expected {
             return Some(code);
@@ -142,8 +223,8 @@ impl Typer<'_> {
         None
     }
 
-    fn number(&mut self, scope: &Scope<'_>, expr: &Expr, place: Place) -> Option<(Code, Sense)> {
-        let here = Place { line: place.line, column: place.column + expr.column };
+    pub fn number(&mut self, scope: &Scope<'_>, expr: &Expr, place: Place) -> Option<(Code, Sense)> {
+        let here = Place { column: place.column + expr.column, ..place };
         match self.expr(scope, expr, place)? {
             (code, Type::Number(sense)) => Some((code, sense)),
             (_, found) => {
@@ -154,12 +235,8 @@ impl Typer<'_> {
     }
 
     pub fn mismatch(&mut self, place: Place, expected: &str, found: &str) {
-        self.findings.error(
-            "type-mismatch",
-            place,
-            format!("应为 {expected}，实为 {found}"),
-            format!("expected {expected}, found {found}"),
-        );
+        let text = (format!("应为 {expected}，实为 {found}"), format!("expected {expected}, found {found}"));
+        self.error("type-mismatch", place, text);
     }
 
     fn binary(
@@ -219,7 +296,7 @@ impl Typer<'_> {
     }
 
     /// What a sum, difference or comparison of two senses means; an error when the two may not meet.
-    fn sum_sense(&mut self, a: Sense, b: Sense, operator: Operator, place: Place) -> Option<Sense> {
+    pub fn sum_sense(&mut self, a: Sense, b: Sense, operator: Operator, place: Place) -> Option<Sense> {
         use Sense::{Money, Number, Tax, TaxExcluded, TaxIncluded};
         let sense = match (a, b) {
             (a, b) if a == b => Some(a),
@@ -255,236 +332,19 @@ impl Typer<'_> {
     }
 
     pub fn mixed(&mut self, place: Place, a: Sense, b: Sense) {
-        self.findings.error_with(
+        let (a, b) = (a.name(), b.name());
+        self.error(
             "money-mixed",
             place,
-            Text::new(
-                format!("{} 与 {} 不能这样混用", a.name(), b.name()),
-                format!("{} and {} must not meet like this", a.name(), b.name()),
-            ),
-            Some(Text::new(
-                "用 net(含税, 税率) 与 tax(含税, 税率) 换算",
-                "convert with net(gross, rate) and tax(gross, rate)",
-            )),
+            (format!("{a} 与 {b} 不能这样混用"), format!("{a} and {b} must not meet like this")),
         );
     }
 
-    fn call(
-        &mut self,
-        scope: &Scope<'_>,
-        name: &str,
-        arguments: &[Expr],
-        place: Place,
-        here: Place,
-    ) -> Option<(Code, Type)> {
-        if functions::find(name).is_none() {
-            let suggestion = nearest(name, functions::FUNCTIONS.iter().map(|function| function.name))
-                .map(|name| Text::new(format!("是否为 {name}？"), format!("did you mean `{name}`?")));
-            self.findings.error_with(
-                "function-unknown",
-                here,
-                Text::new(format!("没有函数 {name}"), format!("there is no function `{name}`")),
-                suggestion,
-            );
-            return None;
-        }
-        match (name, arguments) {
-            ("sum" | "count", [list, rest @ ..]) => self.aggregate(scope, name, list, rest, place, here),
-            ("present", [Expr { node: ExprNode::Path(path), .. }]) => {
-                let (access, kind) = self.access(scope, path, here)?;
-                Some((Code::Present(access, Type::of(&kind)), Type::Bool))
-            }
-            ("abs", [value]) => {
-                let (code, sense) = self.number(scope, value, place)?;
-                Some((Code::Abs(Box::new(code)), Type::Number(sense)))
-            }
-            ("round", [value, places]) => {
-                let places = self.places(places, here)?;
-                let (code, sense) = self.number(scope, value, place)?;
-                Some((Code::Round(Box::new(code), places), Type::Number(sense)))
-            }
-            ("divide", [left, right, places]) => {
-                use Sense::{Number, PriceTaxExcluded, PriceTaxIncluded, Quantity, TaxExcluded, TaxIncluded};
-                let places = self.places(places, here)?;
-                let (left, a) = self.number(scope, left, place)?;
-                let (right, b) = self.number(scope, right, place)?;
-                let sense = match (a, b) {
-                    (TaxIncluded, Quantity) => PriceTaxIncluded,
-                    (TaxExcluded, Quantity) => PriceTaxExcluded,
-                    (a, Number) => a,
-                    (_, _) => Number,
-                };
-                Some((Code::Divide(Box::new(left), Box::new(right), places), Type::Number(sense)))
-            }
-            ("net" | "tax", [gross, rate]) => {
-                let (gross, a) = self.number(scope, gross, place)?;
-                let (rate, b) = self.number(scope, rate, place)?;
-                if !matches!(a, Sense::TaxIncluded | Sense::Number)
-                    || !matches!(b, Sense::Rate | Sense::Number)
-                {
-                    self.mixed(here, a, b);
-                    return None;
-                }
-                let (code, sense) = if name == "net" {
-                    (Code::Net(Box::new(gross), Box::new(rate)), Sense::TaxExcluded)
-                } else {
-                    (Code::Tax(Box::new(gross), Box::new(rate)), Sense::Tax)
-                };
-                Some((code, Type::Number(sense)))
-            }
-            ("min" | "max", [left, right]) => {
-                let (left, a) = self.number(scope, left, place)?;
-                let (right, b) = self.number(scope, right, place)?;
-                let sense = self.sum_sense(a, b, Operator::Equal, here)?;
-                Some((Code::Extreme(name == "max", Box::new(left), Box::new(right)), Type::Number(sense)))
-            }
-            ("if", [condition, then, otherwise]) => {
-                let condition = self.typed(scope, condition, place, Type::Bool)?;
-                let (then, a) = self.expr(scope, then, place)?;
-                let (otherwise, b) = self.expr(scope, otherwise, place)?;
-                let kind = self.common(a, b, here)?;
-                Some((Code::If(Box::new(condition), Box::new(then), Box::new(otherwise)), kind))
-            }
-            ("coalesce", [first, rest @ ..]) => {
-                let (code, mut kind) = self.expr(scope, first, place)?;
-                let mut codes = vec![code];
-                for expr in rest {
-                    let (code, next) = self.expr(scope, expr, place)?;
-                    kind = self.common(kind, next, here)?;
-                    codes.push(code);
-                }
-                Some((Code::Coalesce(codes), kind))
-            }
-            ("concat", parts) => {
-                let mut codes = Vec::with_capacity(parts.len());
-                for part in parts {
-                    match self.expr(scope, part, place)? {
-                        (code, Type::Text | Type::Number(_) | Type::Date) => codes.push(code),
-                        (_, found) => {
-                            self.mismatch(here, "text", found.name());
-                            return None;
-                        }
-                    }
-                }
-                Some((Code::Concat(codes), Type::Text))
-            }
-            ("text", [value]) => {
-                let (code, _) = self.number(scope, value, place)?;
-                Some((Code::Concat(vec![code]), Type::Text))
-            }
-            ("date", [time]) => match self.expr(scope, time, place)? {
-                (code, Type::Time(_)) => Some((Code::DateOf(Box::new(code)), Type::Date)),
-                (_, found) => {
-                    self.mismatch(here, "datetime", found.name());
-                    None
-                }
-            },
-            ("millis", [time]) => match self.expr(scope, time, place)? {
-                (code, Type::Time(_)) => Some((Code::Millis(Box::new(code)), Type::Number(Sense::Number))),
-                (_, found) => {
-                    self.mismatch(here, "datetime", found.name());
-                    None
-                }
-            },
-            ("left", [text, length]) => {
-                let length = self.places(length, here)?;
-                let code = self.typed(scope, text, place, Type::Text)?;
-                Some((Code::Left(Box::new(code), length), Type::Text))
-            }
-            (_, _) => {
-                let signature = functions::find(name).map_or("", |function| function.signature);
-                self.findings.error(
-                    "function-arguments",
-                    here,
-                    format!("参数不符，应为 {signature}"),
-                    format!("the arguments do not fit {signature}"),
-                );
-                None
-            }
-        }
-    }
-
-    fn common(&mut self, a: Type, b: Type, place: Place) -> Option<Type> {
-        match (a, b) {
-            (Type::Number(a), Type::Number(b)) => {
-                Some(Type::Number(self.sum_sense(a, b, Operator::Equal, place)?))
-            }
-            (a, b) if a == b => Some(a),
-            (a, b) => {
-                self.mismatch(place, a.name(), b.name());
-                None
-            }
-        }
-    }
-
-    fn places(&mut self, expr: &Expr, place: Place) -> Option<u32> {
-        let places = match &expr.node {
-            ExprNode::Number(value) if value.scale() == 0 && *value <= Decimal::from(1000) => {
-                u32::try_from(value.mantissa()).ok()
-            }
-            _ => None,
-        };
-        if places.is_none() {
-            self.findings.error(
-                "function-arguments",
-                place,
-                "应为整数常量",
-                "expected a whole number written out",
-            );
-        }
-        places
-    }
-
-    fn aggregate(
-        &mut self,
-        scope: &Scope<'_>,
-        name: &str,
-        list: &Expr,
-        rest: &[Expr],
-        place: Place,
-        here: Place,
-    ) -> Option<(Code, Type)> {
-        let ExprNode::Path(path) = &list.node else {
-            self.mismatch(here, "list", "expression");
-            return None;
-        };
-        // `sum(lines.amount)`: the list is the longest prefix that names one.
-        let (list_path, field) = match (name, rest) {
-            ("sum", []) => match path.rsplit_once('.') {
-                Some((list, field)) => (list, Some(field)),
-                None => (path.as_str(), None),
-            },
-            (_, _) => (path.as_str(), None),
-        };
-        let (access, kind) = self.access(scope, list_path, here)?;
-        let Kind::List(fields) = &kind else {
-            self.mismatch(here, "list", &kind.name());
-            return None;
-        };
-        let full = list_path.strip_prefix("root.").unwrap_or(list_path);
-        let inner = Scope { root: scope.root, item: Some((full, fields)) };
-        match (name, field, rest) {
-            ("count", None, []) => Some((Code::Count(access), Type::Number(Sense::Number))),
-            ("sum", Some(field), []) => {
-                let item = Expr { column: list.column, node: ExprNode::Path(field.to_owned()) };
-                let (code, sense) = self.number(&inner, &item, place)?;
-                Some((Code::Sum(access, Box::new(code)), Type::Number(sense)))
-            }
-            ("sum", None, [item]) => {
-                let (code, sense) = self.number(&inner, item, place)?;
-                Some((Code::Sum(access, Box::new(code)), Type::Number(sense)))
-            }
-            (_, _, _) => {
-                let signature = functions::find(name).map_or("", |function| function.signature);
-                self.findings.error(
-                    "function-arguments",
-                    here,
-                    format!("参数不符，应为 {signature}"),
-                    format!("the arguments do not fit {signature}"),
-                );
-                None
-            }
-        }
+    /// A name that no function has.
+    pub fn no_function(&mut self, name: &str, place: Place) {
+        let names = crate::functions::FUNCTIONS.iter().map(|function| function.name);
+        let text = (format!("没有函数 {name}"), format!("there is no function `{name}`"));
+        self.findings.unknown("function-unknown", place, text, name, names);
     }
 }
 

@@ -74,10 +74,120 @@ fn shifted(mantissa: &str, shift: i32) -> Result<Decimal, DecimalError> {
     Decimal::from_str_exact(trimmed).map_err(|_| DecimalError::Digits)
 }
 
+/// Reads a decimal that is written the way it would be written again (no exponent, no needless zeros in front, at
+/// most 18 digits): its digits as a whole number, and its scale. `None` for any other text, which [`parse`] decides.
+pub fn plain(text: &str) -> Option<(i64, u32)> {
+    let bytes = text.as_bytes();
+    let (negative, digits) = match bytes.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        _ => (false, bytes),
+    };
+    if digits.len() > 18 {
+        return None;
+    }
+    let (mut mantissa, mut point) = (0_i64, None);
+    for (index, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa * 10 + i64::from(byte - b'0'),
+            b'.' if point.is_none() && index > 0 => point = Some(index),
+            _ => return None,
+        }
+    }
+    let whole = point.unwrap_or(digits.len());
+    let scale = point.map_or(0, |point| digits.len() - point - 1);
+    let needless = digits.first() == Some(&b'0') && whole > 1;
+    if whole == 0 || needless || (point.is_some() && scale == 0) || (negative && mantissa == 0) {
+        return None;
+    }
+    Some((if negative { -mantissa } else { mantissa }, u32::try_from(scale).ok()?))
+}
+
+/// Writes a decimal with exactly its digits, as `to_string` does, without a text in between.
+pub fn write(value: Decimal, out: &mut Vec<u8>) {
+    let Ok(digits) = u64::try_from(value.mantissa().unsigned_abs()) else {
+        out.extend_from_slice(value.to_string().as_bytes());
+        return;
+    };
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(digits).as_bytes();
+    let scale = usize::try_from(value.scale()).unwrap_or(0);
+    if scale == 0 {
+        out.extend_from_slice(digits);
+    } else if let Some((whole, fraction)) =
+        digits.len().checked_sub(scale).filter(|at| *at > 0).and_then(|at| digits.split_at_checked(at))
+    {
+        out.extend_from_slice(whole);
+        out.push(b'.');
+        out.extend_from_slice(fraction);
+    } else {
+        out.extend_from_slice(b"0.");
+        out.extend(std::iter::repeat_n(b'0', scale - digits.len()));
+        out.extend_from_slice(digits);
+    }
+}
+
+/// A rounding that a mapping can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rounding {
+    /// Half away from zero (四舍五入), the rounding of invoices.
+    HalfUp,
+    /// Half to the even neighbour (四舍六入五成双).
+    HalfEven,
+    /// Towards zero (截断).
+    Down,
+    /// Away from zero (进一).
+    Up,
+}
+
+impl Rounding {
+    /// Every rounding with its name in mapping files.
+    pub const ALL: [(Rounding, &'static str); 4] = [
+        (Rounding::HalfUp, "half-up"),
+        (Rounding::HalfEven, "half-even"),
+        (Rounding::Down, "down"),
+        (Rounding::Up, "up"),
+    ];
+
+    /// The rounding of a name.
+    pub fn from_name(name: &str) -> Option<Rounding> {
+        Self::ALL.into_iter().find(|(_, known)| *known == name).map(|(rounding, _)| rounding)
+    }
+
+    /// Rounds to `scale` places.
+    pub fn apply(self, value: Decimal, scale: u32) -> Decimal {
+        value.round_dp_with_strategy(
+            scale,
+            match self {
+                Rounding::HalfUp => RoundingStrategy::MidpointAwayFromZero,
+                Rounding::HalfEven => RoundingStrategy::MidpointNearestEven,
+                Rounding::Down => RoundingStrategy::ToZero,
+                Rounding::Up => RoundingStrategy::AwayFromZero,
+            },
+        )
+    }
+}
+
 /// Rounds half away from zero to `scale` places: the rounding of Chinese invoices (四舍五入), under which a
 /// red document is exactly the negative of its blue one.
 pub fn round_half_up(value: Decimal, scale: u32) -> Decimal {
     value.round_dp_with_strategy(scale, RoundingStrategy::MidpointAwayFromZero)
+}
+
+/// One more than the largest mantissa of a decimal: 2 to the 96.
+const WIDEST: u128 = 1 << 96;
+
+/// A decimal of few digits as a whole number and its scale, without zeros at the end of the fraction.
+fn short(value: Decimal) -> Option<(i64, u32)> {
+    let mut digits = i64::try_from(value.mantissa()).ok()?;
+    let mut scale = value.scale();
+    while scale > 0 && digits % 10 == 0 {
+        digits /= 10;
+        scale -= 1;
+    }
+    Some((digits, scale))
 }
 
 /// `left × right` when the product is exact; `None` when digits would be lost or the range is left.
@@ -85,6 +195,12 @@ pub fn round_half_up(value: Decimal, scale: u32) -> Decimal {
 /// `Decimal::checked_mul` reports only a magnitude that overflows and rounds silently past 28 digits, so
 /// the scales decide here whether the result can have been exact.
 pub fn multiply(left: Decimal, right: Decimal) -> Option<Decimal> {
+    if let (Some((a, a_scale)), Some((b, b_scale))) = (short(left), short(right)) {
+        let product = i128::from(a) * i128::from(b);
+        if a_scale + b_scale <= 28 && product.unsigned_abs() < WIDEST {
+            return Decimal::try_from_i128_with_scale(product, a_scale + b_scale).ok();
+        }
+    }
     let (left, right) = (left.normalize(), right.normalize());
     let product = left.checked_mul(right)?;
     let scale = left.scale() + right.scale();
@@ -98,6 +214,13 @@ pub fn multiply(left: Decimal, right: Decimal) -> Option<Decimal> {
 
 /// `left + right` when exact; `None` when digits would be lost or the range is left.
 pub fn add(left: Decimal, right: Decimal) -> Option<Decimal> {
+    // Amounts of one document mostly have one scale, and their sum is a sum of whole numbers.
+    if left.scale() == right.scale() {
+        let sum = left.mantissa() + right.mantissa();
+        if sum.unsigned_abs() < WIDEST {
+            return Decimal::try_from_i128_with_scale(sum, left.scale()).ok();
+        }
+    }
     let sum = left.checked_add(right)?;
     let back = sum.checked_sub(right)?;
     (back == left).then_some(sum)
@@ -251,7 +374,70 @@ mod tests {
         assert_eq!(multiply(Decimal::ZERO, long), Some(Decimal::ZERO));
     }
 
+    #[test]
+    fn plain_digits_and_nothing_else() {
+        for (text, expect) in [
+            ("0", Some((0, 0))),
+            ("113.00", Some((11300, 2))),
+            ("-0.05", Some((-5, 2))),
+            ("999999999999999999", Some((999_999_999_999_999_999, 0))),
+            ("9999999999999999999", None),
+            ("-0", None),
+            ("-0.00", None),
+            ("01", None),
+            ("00.1", None),
+            (".5", None),
+            ("5.", None),
+            ("1e2", None),
+            ("1.2.3", None),
+            ("", None),
+            ("-", None),
+            ("+1", None),
+            ("１", None),
+        ] {
+            assert_eq!(plain(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn roundings_have_names() {
+        let half = Decimal::new(25, 1);
+        let rounded = Rounding::ALL.map(|(rounding, name)| {
+            assert_eq!(Rounding::from_name(name), Some(rounding));
+            (rounding.apply(half, 0).to_string(), rounding.apply(-half, 0).to_string())
+        });
+        let texts: Vec<_> = rounded.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(texts, [("3", "-3"), ("2", "-2"), ("2", "-2"), ("3", "-3")]);
+    }
+
     proptest! {
+        #[test]
+        fn written_digits_are_those_of_to_string(mantissa in any::<i128>(), bits in 32u32..127, scale in 0u32..=28) {
+            let Ok(value) = Decimal::try_from_i128_with_scale(mantissa >> bits, scale) else { return Ok(()) };
+            let mut out = Vec::new();
+            write(value, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            prop_assert_eq!(&text, &value.to_string());
+            if let Some((mantissa, scale)) = plain(&text) {
+                prop_assert_eq!(Decimal::new(mantissa, scale), value);
+                prop_assert_eq!(Decimal::new(mantissa, scale).to_string(), text);
+            }
+        }
+
+        #[test]
+        fn short_ways_give_what_the_long_ways_give(a in any::<i64>(), b in any::<i64>(), m in 0u32..12, n in 0u32..12, bits in 0u32..40) {
+            let (a, b) = (Decimal::new(a >> bits, m), Decimal::new(b >> bits, n));
+            let exact = a.normalize().checked_mul(b.normalize())
+                .filter(|product| product.scale() == a.normalize().scale() + b.normalize().scale() || product.is_zero());
+            if let Some(exact) = exact {
+                let product = multiply(a, b).unwrap();
+                prop_assert_eq!((product, product.scale()), (exact, if exact.is_zero() { product.scale() } else { exact.scale() }));
+            }
+            let sum = add(a, b).unwrap();
+            prop_assert_eq!(sum, a + b);
+            prop_assert_eq!(sum.scale(), m.max(n));
+        }
+
         #[test]
         fn text_reads_back(mantissa in any::<i64>(), scale in 0u32..19) {
             let value = Decimal::new(mantissa, scale);

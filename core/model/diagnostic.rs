@@ -4,12 +4,22 @@ use crate::fault::Text;
 use serde::Serialize;
 
 /// A place in a file; both count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Default)]
 pub struct Place {
     /// Line.
     pub line: usize,
     /// Column, in characters.
     pub column: usize,
+    /// Which of the files that were read together: 0 is the one that was named, others are those it builds on.
+    #[serde(skip)]
+    pub file: u16,
+}
+
+impl Place {
+    /// A place in the file that was named.
+    pub fn new(line: usize, column: usize) -> Place {
+        Place { line, column, file: 0 }
+    }
 }
 
 /// How bad it is.
@@ -62,14 +72,20 @@ impl std::fmt::Display for Diagnostic {
 /// Collects findings about one file.
 #[derive(Debug)]
 pub struct Findings {
-    file: String,
+    files: Vec<String>,
     found: Vec<Diagnostic>,
 }
 
 impl Findings {
     /// Starts an empty collection for a file.
     pub fn new(file: impl Into<String>) -> Self {
-        Findings { file: file.into(), found: Vec::new() }
+        Findings { files: vec![file.into()], found: Vec::new() }
+    }
+
+    /// Names one more file that is read together with the first; places in it carry the number answered.
+    pub fn add_file(&mut self, file: impl Into<String>) -> u16 {
+        self.files.push(file.into());
+        u16::try_from(self.files.len() - 1).unwrap_or(u16::MAX)
     }
 
     /// Adds an error and gives it back for a suggestion to be put on.
@@ -95,7 +111,8 @@ impl Findings {
         message: Text,
         suggestion: Option<Text>,
     ) {
-        self.found.push(Diagnostic { code, severity, file: self.file.clone(), place, message, suggestion });
+        let file = self.files.get(usize::from(place.file)).cloned().unwrap_or_default();
+        self.found.push(Diagnostic { code, severity, file, place, message, suggestion });
     }
 
     /// Whether any finding refuses the file.
@@ -105,7 +122,7 @@ impl Findings {
 
     /// The findings in the order of the file.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by_key(|finding| finding.place);
+        self.found.sort_by_key(|finding| (finding.place.file, finding.place));
         self.found
     }
 }

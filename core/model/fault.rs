@@ -166,6 +166,9 @@ codes! {
     /// An incoming body is larger than allowed.
     BodyTooLarge = "body-too-large", Class::Rejected,
         "拆分单据，或提高 server.body_bytes_max。", "Split the document, or raise `server.body_bytes_max`.";
+    /// A document is larger or has more lines than a mapping takes.
+    DocumentLimit = "document-limit", Class::Rejected,
+        "拆分单据后重新发送。", "Split the document and send again.";
     /// An incoming body cannot be read.
     BodyInvalid = "body-invalid", Class::Rejected,
         "按连接器文档更正请求体。", "Correct the body as the connector's page describes.";

@@ -7,7 +7,7 @@
 
 use crate::decimal::Exact;
 use crate::fault::{Code, Fault};
-use crate::shape::{Field, Kind, NumberForm, Sense, Shape, TimeForm};
+use crate::shape::{Field, Kind, NumberForm, Sense, Shape, TimeForm, Total};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -128,7 +128,7 @@ macro_rules! records {
                         Kind::Record(fields) => fields,
                         _ => Vec::new(),
                     };
-                    Shape { name: $name.into(), doc: concat!($($doc),+).trim().into(), fields }
+                    Shape { name: $name.into(), doc: concat!($($doc),+).trim().into(), fields, total: total_of($name) }
                 }
             }
         )+
@@ -380,6 +380,16 @@ records! {
         /// When the last payment came in.
         released_at: Time,
     }
+}
+
+/// Records with lines state their total: the sum of the lines' amounts, discounts taken off.
+fn total_of(record: &str) -> Option<Total> {
+    matches!(record, "contract" | "credit_note" | "invoice_request").then_some(Total {
+        header: Some("total_tax_included"),
+        list: "lines",
+        amounts: &["amount_tax_included", "discount_tax_included"],
+        product: None,
+    })
 }
 
 /// The shape of a canonical record.

@@ -12,6 +12,22 @@ pub struct Shape {
     pub doc: Cow<'static, str>,
     /// Fields in their usual order.
     pub fields: Vec<Field>,
+    /// What its lines sum up to, where the document has amounts on lines.
+    pub total: Option<Total>,
+}
+
+/// How a document's amounts add up: what a header total must equal, and what may not change on the way from one
+/// document to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// The header field that states the sum; `None` when the document leaves it to the reader.
+    pub header: Option<&'static str>,
+    /// The list of lines.
+    pub list: &'static str,
+    /// Amount fields of a line, signs included: a discount is negative.
+    pub amounts: &'static [&'static str],
+    /// Quantity and price of a line whose amount the far system works out itself, rounded half up to cents.
+    pub product: Option<(&'static str, &'static str)>,
 }
 
 /// A field's description.

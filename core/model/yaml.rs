@@ -126,10 +126,15 @@ impl Node {
 
 /// Parses one document. What is wrong goes to `findings`; `None` when nothing usable remains.
 pub fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
+    parse_file(text, 0, findings)
+}
+
+/// The same for a file that [`Findings::add_file`] has numbered.
+pub fn parse_file(text: &str, file: u16, findings: &mut Findings) -> Option<Node> {
     if text.len() > BYTES_MAX {
         findings.error(
             "yaml-too-large",
-            Place::default(),
+            Place { file, ..Place::default() },
             format!("文件超过 {BYTES_MAX} 字节"),
             format!("the file has more than {BYTES_MAX} bytes"),
         );
@@ -139,13 +144,13 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
     for event in Parser::new_from_str(text) {
         match event {
             Ok((event, span)) => {
-                let place = Place { line: span.start.line(), column: span.start.col() + 1 };
+                let place = Place { line: span.start.line(), column: span.start.col() + 1, file };
                 if !builder.take(event, place, findings) {
                     return None;
                 }
             }
             Err(error) => {
-                let place = Place { line: error.marker().line(), column: error.marker().col() + 1 };
+                let place = Place { line: error.marker().line(), column: error.marker().col() + 1, file };
                 let info = error.info().to_owned();
                 findings.error(
                     "yaml-syntax",
@@ -157,7 +162,7 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
             }
         }
     }
-    builder.root.or(Some(Node { place: Place { line: 1, column: 1 }, content: Content::Null }))
+    builder.root.or(Some(Node { place: Place { line: 1, column: 1, file }, content: Content::Null }))
 }
 
 enum Open {
@@ -189,7 +194,7 @@ impl Builder {
                 self.documents == 1
             }
             Event::Alias(_) => {
-                findings.error("yaml-alias", place, "不支持别名", "aliases are not supported; write it out");
+                findings.error("yaml-tag", place, "不支持别名", "aliases are not supported");
                 false
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -291,7 +296,7 @@ mod tests {
         let node = node.unwrap();
         assert!(codes.is_empty(), "{codes:?}");
         assert_eq!(node.get("a").unwrap().text(), Some("1.10"));
-        assert_eq!(node.get("a").unwrap().place, Place { line: 1, column: 4 });
+        assert_eq!(node.get("a").unwrap().place, Place::new(1, 4));
         let items = node.get("b").unwrap().items();
         assert_eq!((items[0].bool(), items[1].bool()), (None, Some(true)));
         assert_eq!(items[2].content, Content::Null);

@@ -41,7 +41,9 @@ pub struct Table {
 pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
     let plain = |figures: Vec<Figure>| (figures, Vec::new());
     let result = match command {
-        BenchCommand::Mapping { seconds } => mapping::run(seconds).map(plain),
+        BenchCommand::Mapping { seconds, contracts } => {
+            mapping::run(seconds, contracts.as_deref()).map(plain)
+        }
         BenchCommand::Backlog { rows, store } => backlog::run(rows, store).await.map(plain),
         BenchCommand::Contracts { contracts, clients, store, broker } => {
             contracts::run(contracts, clients, store, broker).await.map(plain)

@@ -1,18 +1,39 @@
 //! `tongbao mapping …`
 
+mod check;
+mod coverage;
+mod diff;
+mod new;
+mod prove;
+
 use crate::cli::MappingCommand;
-use crate::config::{Documents, mapping_files};
+use crate::config::{Beside, Documents, mapping_files};
 use crate::output::{self, Exit};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use tongbao_mapping::{Mapping, Tables, Tested, compile, functions, run_tests};
+use tongbao_mapping::{Mapping, Tables, Tested, compile_with, functions, run_tests};
 use tongbao_model::diagnostic::{Diagnostic, Place, Severity};
 
 /// Runs a `mapping` command.
 pub async fn run(command: MappingCommand, config: &Path, as_json: bool) -> Exit {
     match command {
+        MappingCommand::Check { paths, format } => check::run(&paths, format, as_json),
+        MappingCommand::Fmt { paths, check } => fmt(&paths, check),
         MappingCommand::Test { paths } => test(&paths, as_json),
+        MappingCommand::Coverage { paths, strict } => coverage::run(&paths, strict, as_json),
+        MappingCommand::Diff(args) => diff::run(&args, config, as_json).await,
+        MappingCommand::New(args) => new::run(&args),
+        MappingCommand::Schema { to } => new::schema(to.as_deref()),
+        MappingCommand::Prove(args) => {
+            // Many documents on all cores: not on the runtime's threads.
+            let proven = tokio::task::spawn_blocking(move || prove::run(&args, as_json)).await;
+            proven.unwrap_or(Exit::Failed)
+        }
+        MappingCommand::Reference => {
+            output::line(tongbao_mapping::reference().trim_end());
+            Exit::Ok
+        }
         MappingCommand::Explain { mapping, input, mappings, tables } => {
             let tables = if tables {
                 match stored_tables(config).await {
@@ -47,7 +68,7 @@ async fn stored_tables(config: &Path) -> Result<Tables, Exit> {
 pub fn compile_file(path: &Path) -> (Option<Mapping>, Vec<Diagnostic>) {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => compile(&name, &text, &Documents::all()),
+        Ok(text) => compile_with(&name, &text, &Documents::all(), &Beside::file(path)),
         Err(error) => {
             let mut findings = tongbao_model::diagnostic::Findings::new(name);
             findings.error(
@@ -85,6 +106,47 @@ pub fn test_files(files: &[PathBuf]) -> Vec<(PathBuf, Tested)> {
         }
     }
     tested
+}
+
+/// Lays files out; with `check` only says which are not.
+fn fmt(paths: &[PathBuf], check: bool) -> Exit {
+    let files = match mapping_files(paths) {
+        Ok(files) => files,
+        Err(error) => {
+            output::note(&error.to_string());
+            return Exit::Config;
+        }
+    };
+    let mut exit = Exit::Ok;
+    for file in files {
+        let shown = file.display().to_string();
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                output::note(&format!("{shown}: {error}"));
+                return Exit::Config;
+            }
+        };
+        match tongbao_mapping::format(&shown, &text) {
+            Err(found) => {
+                super::show(&found);
+                exit = Exit::Config;
+            }
+            Ok(laid) if laid == text => {}
+            Ok(_) if check => {
+                output::line(&shown);
+                exit = Exit::Failed;
+            }
+            Ok(laid) => match std::fs::write(&file, laid) {
+                Ok(()) => output::line(&shown),
+                Err(error) => {
+                    output::note(&format!("{shown}: {error}"));
+                    return Exit::Config;
+                }
+            },
+        }
+    }
+    exit
 }
 
 fn test(paths: &[PathBuf], as_json: bool) -> Exit {
@@ -174,12 +236,20 @@ fn explain(name: &str, input: &Path, folders: &[PathBuf], tables: &Tables, as_js
                     trace.target.clone(),
                     trace.value.to_string(),
                     trace.rule.clone(),
+                    trace.reads.join(", "),
                     source,
                     trace.line.to_string(),
                 ]
             })
             .collect();
-        let head = ["目标字段 / target", "值 / value", "规则 / rule", "来源值 / source", "行 / line"];
+        let head = [
+            "目标字段 / target",
+            "值 / value",
+            "规则 / rule",
+            "来源路径 / reads",
+            "来源值 / source",
+            "行 / line",
+        ];
         output::line(output::table(&head, &rows).trim_end());
         if let Err(stop) = &result {
             output::line(&format!("✗ {}\n  → {}", stop.fault, stop.fault.remedy));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tongbao_connect::{Built, Connector, Context, DocumentKind, Settings};
-use tongbao_mapping::{Ends, Mapping, compile};
+use tongbao_mapping::{Ends, Files, Mapping, compile_with};
 use tongbao_model::Text;
 use tongbao_model::diagnostic::{Diagnostic, Findings, Place, Severity, nearest};
 use tongbao_model::shape::Shape;
@@ -67,7 +67,28 @@ impl Ends for Documents {
     }
 }
 
-/// All mapping files below some folders, in order of their paths. Fixtures lie in folders named `fixtures`.
+/// Reads the files that a mapping builds on, from the folder it lies in.
+pub struct Beside(pub PathBuf);
+
+impl Beside {
+    /// Beside a mapping file.
+    pub fn file(path: &Path) -> Beside {
+        Beside(path.parent().map(Path::to_owned).unwrap_or_default())
+    }
+}
+
+impl Files for Beside {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let path = self.0.join(name);
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+/// Folders below `mappings` that hold no mappings: fixtures, parts that mappings include, and the files that show
+/// what the checker refuses.
+const NO_MAPPINGS: [&str; 3] = ["fixtures", "parts", "refused"];
+
+/// All mapping files below some folders, in order of their paths.
 pub fn mapping_files(folders: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut open: Vec<PathBuf> = folders.to_vec();
@@ -75,7 +96,7 @@ pub fn mapping_files(folders: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
         if path.is_dir() {
             for entry in std::fs::read_dir(&path)? {
                 let inner = entry?.path();
-                if inner.file_name().is_none_or(|name| name != "fixtures") {
+                if inner.file_name().is_none_or(|name| NO_MAPPINGS.iter().all(|other| name != *other)) {
                     open.push(inner);
                 }
             }
@@ -176,7 +197,7 @@ fn compile_all(folders: &[PathBuf], findings: &mut Findings) -> Compiled {
                 continue;
             }
         };
-        let (mapping, diagnostics) = compile(&shown, &text, &documents);
+        let (mapping, diagnostics) = compile_with(&shown, &text, &documents, &Beside::file(&path));
         found.extend(diagnostics);
         if let Some(mapping) = mapping {
             if let Some(first) = files.insert(mapping.name.clone(), path) {

@@ -4,7 +4,7 @@ mod load;
 mod read;
 mod secrets;
 
-pub use load::{Documents, Loaded, load, load_text, mapping_files};
+pub use load::{Beside, Documents, Loaded, load, load_text, mapping_files};
 pub use read::read;
 pub use secrets::{Environment, failpoint, operator};
 
