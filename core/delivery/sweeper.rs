@@ -93,10 +93,10 @@ pub(crate) async fn run_sweeper(shared: Arc<Shared>, stop: Stop) {
             () = stop.told() => return,
             took = shared.sweep(is_time) => took,
         };
-        shared.count_backlog().await;
         // A long one is not repeated at once: other work needs the database more.
         if stop.within(interval.max((took * REST).min(patience))).await {
             return;
         }
+        shared.count_backlog().await;
     }
 }
