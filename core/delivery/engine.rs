@@ -5,6 +5,7 @@ use crate::broker::{Broker, BrokerError};
 use crate::circuit::Circuit;
 use crate::clock::Clock;
 use crate::handler::Handler;
+use crate::head_start::HeadStart;
 use crate::holds::{Holds, KnownHolds, REMEMBERED_MS, run_follower};
 use crate::observer::Observer;
 use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Store, Stored, Subject};
@@ -77,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) circuits: BTreeMap<String, Arc<Circuit>>,
     pub(crate) holds: KnownHolds,
     pub(crate) remembered_ms: u64,
+    pub(crate) head_start: HeadStart,
 }
 
 impl Shared {
@@ -127,7 +129,8 @@ impl Engine {
         check(&parts)?;
         let queues: Vec<_> = parts.targets.iter().map(TargetSettings::queue).collect();
         parts.broker.declare(&queues).await?;
-        let wakes = parts.targets.iter().map(|target| (target.name.clone(), Arc::default())).collect();
+        let wakes: BTreeMap<String, _> =
+            parts.targets.iter().map(|target| (target.name.clone(), Arc::default())).collect();
         let circuits = parts.targets.iter().map(|target| (target.name.clone(), circuit(target))).collect();
         let window_ms = parts.targets.iter().map(|target| target.schedule.window_ms).max();
         let shared = Arc::new(Shared {
@@ -139,6 +142,7 @@ impl Engine {
             worker_name: parts.worker_name,
             backlog: Backlog::new(parts.relay.outbox_max),
             relay: parts.relay,
+            head_start: HeadStart::of(wakes.keys()),
             wakes,
             circuits,
             holds: KnownHolds::default(),

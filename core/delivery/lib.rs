@@ -18,6 +18,7 @@ pub mod embedded;
 pub mod engine;
 pub mod failpoints;
 pub mod handler;
+mod head_start;
 mod holds;
 pub mod observer;
 mod outbox;

@@ -73,6 +73,9 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
             }
             batches.spawn(publish(shared.clone(), target.clone(), batch, rows.take_unmarked()));
         }
+        if batches.is_empty() {
+            shared.head_start.has_ended(&target);
+        }
         tokio::select! {
             biased;
             () = stop.told() => break,

@@ -9,12 +9,21 @@ pub struct Stalled {
     usual_ms: i64,
     others_ms: i64,
     lines: BTreeMap<String, Vec<i64>>,
+    patience_ms: i64,
 }
 
 impl Stalled {
     /// Whatever was published before a time.
     pub fn before(ms: i64) -> Self {
-        Stalled { usual_ms: ms, others_ms: ms, lines: BTreeMap::new() }
+        Stalled { usual_ms: ms, others_ms: ms, lines: BTreeMap::new(), patience_ms: i64::MAX }
+    }
+
+    /// So long before the present, or before where a line has come to, lie the times. Unless it is told, each lease that
+    /// ran out counts.
+    #[must_use]
+    pub fn with_patience(mut self, patience_ms: i64) -> Self {
+        self.patience_ms = patience_ms;
+        self
     }
 
     /// All queues are known to be empty.
@@ -58,6 +67,15 @@ impl Stalled {
         self.lines.iter().map(move |(target, partitions)| (target.as_str(), latest(partitions)))
     }
 
+    /// How far the line has come to which one of these times belongs: a call whose lease ended before has stalled.
+    ///
+    /// Its message was handed out again when its worker died, and stands in line. While the line has not come that far,
+    /// another message would only be a copy, and a process that dies of its work again and again would add one for each
+    /// of its calls with every life.
+    pub fn come_to_ms(&self, before_ms: i64) -> i64 {
+        if before_ms == i64::MIN { before_ms } else { before_ms.saturating_add(self.patience_ms) }
+    }
+
     /// The time for an order key of a connection.
     pub fn before_ms(&self, target: &str, order_key: &str) -> i64 {
         let Some(partitions) = self.lines.get(target) else { return self.others_ms };
@@ -87,5 +105,8 @@ mod tests {
             (10, 500, i64::MIN)
         );
         assert_eq!(Stalled::everything().before_ms("erp", "k"), i64::MAX);
+        assert_eq!(stalled.come_to_ms(10), i64::MAX, "without patience, every lease");
+        let stalled = stalled.with_patience(90);
+        assert_eq!((stalled.come_to_ms(10), stalled.come_to_ms(i64::MIN)), (100, i64::MIN));
     }
 }

@@ -21,7 +21,7 @@ impl Shared {
     /// them would be read from the database for the sake of the others with every sweep.
     async fn stalled(&self, now_ms: i64, closely: bool) -> Stalled {
         let patience_ms = i64::from(self.relay.stalled_ms);
-        let mut stalled = Stalled::before(now_ms.saturating_sub(patience_ms));
+        let mut stalled = Stalled::before(now_ms.saturating_sub(patience_ms)).with_patience(patience_ms);
         let mut all_tell = true;
         // All at once: a broker that is slow to answer is so for each of them.
         let lines = join_all(self.wakes.keys().map(|target| self.broker.line(target))).await;

@@ -31,6 +31,7 @@ pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop
     let slots = Arc::new(Semaphore::new(usize::from(target.in_flight)));
     let mut calls = JoinSet::new();
     let mut pause = Pause::new();
+    shared.let_relays_begin(&stop).await;
     'subscribed: loop {
         // Nothing is taken while the connection is paused; without a subscription, the broker keeps it all.
         tokio::select! {

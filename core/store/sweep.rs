@@ -58,8 +58,8 @@ pub struct Swept {
     pub next: Option<Place>,
 }
 
-/// What is looked at: number, id, connection, order key, published at, due at.
-type Row = (i64, String, String, String, i64, Option<i64>);
+/// What is looked at: number, id, connection, order key, published at, due at, end of its lease.
+type Row = (i64, String, String, String, i64, Option<i64>, Option<i64>);
 
 /// Puts stalled deliveries back into the outbox, a page of them.
 pub async fn page(
@@ -84,7 +84,7 @@ pub async fn page(
         .to_owned();
     let rows: Vec<Row> = deliveries::Entity::find()
         .select_only()
-        .columns([D::Seq, D::Id, D::Target, D::OrderKey, D::PublishedAtMs, D::DueAtMs])
+        .columns([D::Seq, D::Id, D::Target, D::OrderKey, D::PublishedAtMs, D::DueAtMs, D::LeaseUntilMs])
         .filter(D::State.eq(from.state.name()))
         .filter(D::PublishedAtMs.between(from.after.map_or(0, |(ms, _)| ms), until_ms))
         .filter(beyond(from.after))
@@ -98,8 +98,8 @@ pub async fn page(
         .await?;
     let back: Vec<_> = rows
         .iter()
-        .filter(|row| is_calling || has_stalled(times, row))
-        .map(|(_, id, target, order_key, _, due_at_ms)| {
+        .filter(|row| if is_calling { is_passed(times, row) } else { has_stalled(times, row) })
+        .map(|(_, id, target, order_key, _, due_at_ms, _)| {
             outbox_row(id, target, order_key, due_at_ms.unwrap_or(now_ms))
         })
         .collect();
@@ -110,7 +110,7 @@ pub async fn page(
     }
     let is_full = u64::try_from(rows.len()) == Ok(PAGE);
     let next = match rows.last().filter(|_| is_full) {
-        Some((seq, _, _, _, ms, _)) => {
+        Some((seq, _, _, _, ms, ..)) => {
             Some(Place { after: Some((*ms, *seq)), until_ms: Some(until_ms), ..from })
         }
         None => from.next_state(),
@@ -155,8 +155,8 @@ async fn may_have_stalled(
     }
     Ok(match state {
         State::Waiting => stalled.add(before(D::DueAtMs, times)),
-        // A call whose worker is gone waits in no line. Published again since its lease ran out, that message is on
-        // its way.
+        // Published again since its lease ran out, its message is on its way. How far its line must have come is looked at
+        // afterwards.
         State::Calling => Condition::all().add(D::LeaseUntilMs.lt(now_ms)).add(
             Condition::any()
                 .add(before(D::PublishedAtMs, times))
@@ -186,9 +186,15 @@ fn before(column: D, times: &Stalled) -> Condition {
 }
 
 /// Whether it has, looked at closely.
-fn has_stalled(times: &Stalled, (_, _, target, order_key, published_at_ms, due_at_ms): &Row) -> bool {
+fn has_stalled(times: &Stalled, (_, _, target, order_key, published_at_ms, due_at_ms, _): &Row) -> bool {
     let before_ms = times.before_ms(target, order_key);
     *published_at_ms < before_ms && due_at_ms.is_none_or(|due| due < before_ms)
+}
+
+/// Whether the line has come past the end of a lease.
+fn is_passed(times: &Stalled, (_, _, target, order_key, _, _, lease_until_ms): &Row) -> bool {
+    let come_to_ms = times.come_to_ms(times.before_ms(target, order_key));
+    lease_until_ms.is_some_and(|until| until < come_to_ms)
 }
 
 fn no_predecessor() -> Expr {

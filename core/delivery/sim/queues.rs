@@ -15,6 +15,9 @@ use tokio::time::Instant;
 /// Looks for due messages at least so often: their delays are in simulated time of somebody's clock.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// So many messages wait in no line of a run, which has some dozens of deliveries, unless copies breed copies.
+const RUNAWAY: usize = 2_000;
+
 /// The queues that all processes share.
 #[derive(Debug, Default)]
 pub struct Queues {
@@ -37,9 +40,12 @@ impl Queues {
         self.lanes().values_mut().map(|lane| std::mem::take(&mut lane.messages).len()).sum()
     }
 
-    fn put(&self, message: Message, not_before: Instant) {
+    fn put(&self, message: Message, not_before: Instant, sim: &Sim) {
         let mut lanes = self.lanes();
         let Some(lane) = lanes.get_mut(&message.target) else { return };
+        if lane.messages.len() == RUNAWAY {
+            sim.violate(format!("{RUNAWAY} messages wait in the line of {}", message.target));
+        }
         lane.messages.push((not_before, message));
         lane.arrived.notify_waiters();
     }
@@ -99,9 +105,9 @@ impl BrokerDoor {
             at += dice.millis(100, 30_000);
         }
         if dice.per_mille(chaos.message_doubled) {
-            sim.queues.put(message.clone(), at + dice.millis(0, 10_000));
+            sim.queues.put(message.clone(), at + dice.millis(0, 10_000), sim);
         }
-        sim.queues.put(message, at);
+        sim.queues.put(message, at, sim);
         if dice.per_mille(chaos.confirm_lost) {
             return Err(BrokerError::Unavailable("no confirm in time".to_owned()));
         }
@@ -209,10 +215,10 @@ impl Settle for Settler {
         let delay = u64::try_from(not_before_ms.saturating_sub(self.fate.now_ms())).unwrap_or(0);
         let at = Instant::now() + Duration::from_millis(delay);
         let message = Message { not_before_ms, ..self.message };
-        self.fate.sim.queues.put(message, at);
+        self.fate.sim.queues.put(message, at, &self.fate.sim);
     }
 
     fn abandon(self: Box<Self>) {
-        self.fate.sim.queues.put(self.message, Instant::now());
+        self.fate.sim.queues.put(self.message, Instant::now(), &self.fate.sim);
     }
 }

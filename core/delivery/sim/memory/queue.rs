@@ -33,8 +33,9 @@ impl Tables {
                 State::Waiting => stalled(row) && row.due_at_ms.is_some_and(|due| due < before(row)),
                 State::Calling => {
                     let ran_out = row.lease_until_ms.is_some_and(|until| until < now_ms);
+                    let met = row.lease_until_ms.is_some_and(|until| until < what.come_to_ms(before(row)));
                     let before_it = |at: i64| at < before(row) || Some(at) <= row.lease_until_ms;
-                    ran_out && row.published_at_ms.is_some_and(before_it)
+                    ran_out && met && row.published_at_ms.is_some_and(before_it)
                 }
                 _ => false,
             })
