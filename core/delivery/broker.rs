@@ -3,6 +3,7 @@
 //! A broker may lose messages or hand them out twice; both are repaired by the store. It must not say that a
 //! message is taken when it is not.
 
+use crate::fnv;
 use crate::sharing::Sharing;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -172,10 +173,7 @@ impl Subscription {
 
 /// Partition of an order key: FNV-1a, the same in every process and version, since queues outlive both.
 pub fn partition(order_key: &str, partitions: u16) -> u16 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in order_key.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
+    let hash = fnv::hash(fnv::START, order_key.bytes());
     // FNV's low bits alone are weak for short keys that differ in one digit.
     let mixed = hash ^ (hash >> 32);
     u16::try_from(mixed % u64::from(partitions.max(1))).unwrap_or(0)

@@ -107,6 +107,11 @@ impl Circuit {
 }
 
 impl Pass {
+    /// Whether it is the one delivery by which an open circuit is tried.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.probe
+    }
+
     /// The target was called.
     pub(crate) fn called(mut self, failed: bool) -> Change {
         self.told = true;

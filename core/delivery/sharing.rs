@@ -6,6 +6,7 @@
 //! store alone decides who may work on a delivery.
 
 use crate::engine::{Shared, Stop};
+use crate::fnv;
 use crate::port::Presence;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,10 +81,7 @@ pub fn owners<'all>(target: &str, partitions: u16, processes: &'all BTreeSet<Str
 
 /// FNV-1a over the parts, mixed until each bit counts; the same in every process.
 fn score(parts: &[&str]) -> u64 {
-    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = fnv::hash(fnv::START, parts.iter().flat_map(|part| part.bytes().chain([0xff])));
     let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)

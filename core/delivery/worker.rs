@@ -1,15 +1,16 @@
 //! From the broker to the handler: one delivery, one attempt, one outcome.
 
 use crate::broker::{Message, Received};
-use crate::circuit::{Change, Pass};
 use crate::engine::{Shared, Stop};
 use crate::failpoints::failpoint;
+use crate::fnv;
 use crate::handler::Report;
 use crate::observer::Stage;
-use crate::policy::{Moment, decide, trips_circuit};
+use crate::policy::{Moment, decide};
 use crate::port::{Begin, Finish, Finished, Next, StoreError, Work};
 use crate::relay::Pause;
 use crate::settings::{LEASE_MARGIN_MS, TargetSettings};
+use crate::slots::{Slots, Way};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ const CORRUPT_REST_MS: i64 = 60_000;
 pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop: Stop) {
     let Some(circuit) = shared.circuits.get(&target.name).cloned() else { return };
     let target = Arc::new(target);
-    let slots = Arc::new(Semaphore::new(usize::from(target.in_flight)));
+    let places = Arc::new(Semaphore::new(Slots::places(&target)));
+    let slots = Slots::new(&target, circuit.clone(), stop.clone());
     let mut calls = JoinSet::new();
     let mut pause = Pause::new();
     shared.let_relays_begin(&stop).await;
@@ -56,25 +58,26 @@ pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop
             }
         };
         loop {
-            // Slot and circuit first: a message that is taken and then waits would be withheld from other
+            // Place and circuit first: a message that is taken and then waits would be withheld from other
             // processes' workers.
             let take = async {
-                let slot = slots.clone().acquire_owned().await.ok()?;
-                let pass = circuit.pass().await;
+                let place = places.clone().acquire_owned().await.ok()?;
+                let way =
+                    Way { early: slots.early().await, pass: circuit.pass().await, slots: slots.clone() };
                 let received = messages.next().await?;
-                Some((slot, pass, received))
+                Some((place, way, received))
             };
             tokio::select! {
                 biased;
                 () = stop.told() => break 'subscribed,
                 () = shared.holds.when(&target.name, true) => continue 'subscribed,
                 taken = take => match taken {
-                    Some((slot, pass, received)) => {
+                    Some((place, way, received)) => {
                         pause.reset();
                         let (shared, target) = (shared.clone(), target.clone());
                         calls.spawn(async move {
-                            one(&shared, &target, pass, received).await;
-                            drop(slot);
+                            one(&shared, &target, way, received).await;
+                            drop(place);
                         });
                     }
                     None => continue 'subscribed,
@@ -87,7 +90,7 @@ pub(crate) async fn run_worker(shared: Arc<Shared>, target: TargetSettings, stop
 }
 
 /// One message from begin to settling.
-async fn one(shared: &Shared, target: &TargetSettings, pass: Pass, received: Received) {
+async fn one(shared: &Shared, target: &TargetSettings, way: Way, received: Received) {
     let now_ms = shared.clock.now_ms();
     let Message { delivery, not_before_ms, .. } = received.message.clone();
     if not_before_ms > now_ms {
@@ -105,13 +108,7 @@ async fn one(shared: &Shared, target: &TargetSettings, pass: Pass, received: Rec
                 target_name = target.name,
                 attempt = work.attempt
             );
-            let Some(lease) = Lease::new(target, lease_until_ms, shared.clock.now_ms()) else {
-                // The database or this process took the lease's time. Nothing was called; whoever begins next sees
-                // an intent without outcome and asks first.
-                tracing::warn!(delivery, "the lease was over before the call");
-                return received.requeue(lease_until_ms).await;
-            };
-            run(shared, target, pass, received, *work, lease).instrument(span).await;
+            attempt(shared, target, way, received, *work, lease_until_ms).instrument(span).await;
         }
         Ok(Begin::Behind | Begin::Settled) => received.ack().await,
         Ok(Begin::NotDue(at_ms)) => received.requeue(at_ms).await,
@@ -134,7 +131,6 @@ async fn one(shared: &Shared, target: &TargetSettings, pass: Pass, received: Rec
 /// The time that an attempt has a delivery to itself.
 #[derive(Debug, Clone, Copy)]
 struct Lease {
-    until_ms: i64,
     /// How long the call may take of it: its outcome is stored in the rest.
     call_limit: Duration,
 }
@@ -144,34 +140,49 @@ impl Lease {
     fn new(target: &TargetSettings, until_ms: i64, now_ms: i64) -> Option<Lease> {
         let left = u32::try_from(until_ms.saturating_sub(now_ms).max(0)).unwrap_or(u32::MAX);
         let left = left.checked_sub(LEASE_MARGIN_MS).filter(|left| *left > 0)?;
-        Some(Lease {
-            until_ms,
-            call_limit: Duration::from_millis(u64::from(target.call_timeout_ms.min(left))),
-        })
+        Some(Lease { call_limit: Duration::from_millis(u64::from(target.call_timeout_ms.min(left))) })
     }
 }
 
-async fn run(
+/// A begun attempt: a slot, the call, its outcome.
+async fn attempt(
     shared: &Shared,
     target: &TargetSettings,
-    pass: Pass,
+    way: Way,
     received: Received,
     work: Work,
-    lease: Lease,
+    lease_until_ms: i64,
 ) {
     failpoint("after-begin");
-    let begun = Instant::now();
-    let report = call(shared, target, &work, lease.call_limit).await;
-    failpoint("after-call-before-finish");
-    let took = begun.elapsed();
-    match pass.called(trips_circuit(report.class)) {
-        Change::Opened => {
-            tracing::warn!(class = report.class.name(), "target left alone for a while");
-            shared.observer.circuit(&target.name, true);
+    let (report, took) = match way.leave(shared, target).await {
+        Ok(leave) => {
+            let Some(lease) = Lease::new(target, lease_until_ms, shared.clock.now_ms()) else {
+                // The database or this process took the lease's time. Nothing was called; whoever begins next sees
+                // an intent without outcome and asks first.
+                tracing::warn!(delivery = work.delivery.id, "the lease was over before the call");
+                return received.requeue(lease_until_ms).await;
+            };
+            let begun = Instant::now();
+            let report = call(shared, target, &work, lease.call_limit).await;
+            failpoint("after-call-before-finish");
+            leave.called(shared, target, report.class);
+            (report, begun.elapsed())
         }
-        Change::Closed => shared.observer.circuit(&target.name, false),
-        Change::None => {}
-    }
+        Err(kept) => (kept.report(), Duration::ZERO),
+    };
+    settle(shared, target, received, work, report, took, lease_until_ms).await;
+}
+
+/// Stores what came of an attempt, and settles its message.
+async fn settle(
+    shared: &Shared,
+    target: &TargetSettings,
+    received: Received,
+    work: Work,
+    report: Report,
+    took: Duration,
+    lease_until_ms: i64,
+) {
     let now_ms = shared.clock.now_ms();
     // The time to try in does not run while nobody may.
     let held_ms = shared.held().held_ms(&target.name, work.window_start_ms, now_ms);
@@ -179,7 +190,7 @@ async fn run(
         tries: work.tries,
         window_start_ms: work.window_start_ms.saturating_add(held_ms),
         now_ms,
-        over_at_ms: (!target.refuses_twice).then_some(lease.until_ms),
+        over_at_ms: (!target.refuses_twice).then_some(lease_until_ms),
     };
     let finish = outcome(&work, report, target, &moment);
     let (class, next) = (finish.class, finish.next.clone());
@@ -270,8 +281,7 @@ fn outcome(work: &Work, report: Report, target: &TargetSettings, moment: &Moment
 
 /// The same delivery and attempt give the same jitter, in every process.
 fn seed(delivery: &str, attempt: u32) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325 ^ u64::from(attempt);
-    delivery.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv::hash(fnv::START ^ u64::from(attempt), delivery.bytes())
 }
 
 /// Stores the outcome, however long the database is away: what is lost here has to be looked up later.

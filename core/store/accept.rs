@@ -29,6 +29,7 @@ use sea_orm::{
 };
 use std::collections::{BTreeSet, HashMap};
 use tongbao_delivery::failpoints::failpoint;
+use tongbao_delivery::fnv;
 use tongbao_delivery::port::{Accepted, Cursor, Intake, NewDelivery, State};
 use tongbao_model::Event;
 
@@ -244,12 +245,7 @@ async fn lock(txn: &DatabaseTransaction, intakes: &[&Intake]) -> Result<(), Fail
 }
 
 fn slot(parts: &[&str], count: u64) -> i32 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for part in parts {
-        for byte in part.bytes().chain([0]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
+    let hash = fnv::hash(fnv::START, parts.iter().flat_map(|part| part.bytes().chain([0])));
     i32::try_from((hash ^ (hash >> 32)) % count).unwrap_or(0)
 }
 

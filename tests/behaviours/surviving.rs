@@ -4,7 +4,6 @@ use super::world::{Combination, Counting, Far, World, intake, target, until};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tongbao_delivery::port::{Filter, State};
 use tongbao_delivery::{FirstMove, RelaySettings, Report, TargetSettings, first_move};
 use tongbao_model::Class;
@@ -59,15 +58,7 @@ pub async fn a_graceful_stop_loses_nothing(combination: Combination) {
 /// Everything the broker held is gone, while the process runs on.
 pub async fn the_sweeper_rebuilds_a_wiped_broker(combination: Combination) {
     let world = World::new(combination).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let open = gate.clone();
-    let far = Far::new(move |_| {
-        let gate = open.clone();
-        async move {
-            let _pass = gate.acquire().await.unwrap();
-            Report::new(Class::Done)
-        }
-    });
+    let (far, gate) = Far::behind_a_gate();
     let counting = Arc::new(Counting::default());
     let observer = counting.clone();
     let settings = TargetSettings { in_flight: 2, ..target("erp") };

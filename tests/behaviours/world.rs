@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore};
 use tongbao_delivery::port::{
     Accepted, DeliveryView, Filter, Intake, NewDelivery, Previous, State, Store, Work,
 };
@@ -350,6 +350,20 @@ impl Far {
     /// Takes everything at once.
     pub fn willing() -> Arc<Far> {
         Far::new(|_| async { Report::new(Class::Done) })
+    }
+
+    /// Takes nothing until the gate is given permits, then as many at once as it has.
+    pub fn behind_a_gate() -> (Arc<Far>, Arc<Semaphore>) {
+        let gate = Arc::new(Semaphore::new(0));
+        let open = gate.clone();
+        let far = Far::new(move |_| {
+            let gate = open.clone();
+            async move {
+                let _pass = gate.acquire().await.unwrap();
+                Report::new(Class::Done)
+            }
+        });
+        (far, gate)
     }
 
     /// Takes everything after a while.

@@ -8,7 +8,7 @@ use crate::world::{BrokerKind, Combination, Counting, Database, Far, Running, Wo
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, MutexGuard, Semaphore};
+use tokio::sync::{Mutex, MutexGuard};
 use tongbao_delivery::port::{Filter, State};
 use tongbao_delivery::{Broker, Rabbit, RabbitSettings, RelaySettings, Report, SystemClock, TargetSettings};
 use tongbao_model::Class;
@@ -252,15 +252,7 @@ async fn queues_deleted_one_by_one() {
 }
 
 async fn purged_queues_are_filled_again() {
-    let gate = Arc::new(Semaphore::new(0));
-    let open = gate.clone();
-    let far = Far::new(move |_| {
-        let gate = open.clone();
-        async move {
-            let _pass = gate.acquire().await.unwrap();
-            Report::new(Class::Done)
-        }
-    });
+    let (far, gate) = Far::behind_a_gate();
     let scene = Scene::new(far).await;
     scene.ready().await;
     scene.accept(60).await;

@@ -3,10 +3,8 @@
 use super::brokers::{Scene, ctl, listed};
 use crate::Case;
 use crate::world::{Far, until};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tongbao_delivery::port::Subject;
 use tongbao_delivery::{Broker, Report};
 use tongbao_model::Class;
@@ -58,15 +56,7 @@ async fn unroutable_comes_back() {
 /// The broker ends single consumers while the connection stays: one at rest, of which nobody would notice anything
 /// for hours, and one with calls under way.
 async fn consumers_cancelled_by_the_broker() {
-    let gate = Arc::new(Semaphore::new(0));
-    let open = gate.clone();
-    let far = Far::new(move |_| {
-        let gate = open.clone();
-        async move {
-            let _pass = gate.acquire().await.unwrap();
-            Report::new(Class::Done)
-        }
-    });
+    let (far, gate) = Far::behind_a_gate();
     let scene = Scene::new(far).await;
     let works = [scene.queue("work.erp.0"), scene.queue("work.erp.1")];
     let consumed = async || {

@@ -3,6 +3,7 @@
 mod backlog;
 mod contracts;
 mod delivery;
+mod filling;
 mod limits;
 mod mapping;
 mod poison;

@@ -1,5 +1,6 @@
 //! What happened in a run: its last lines for people, a digest of all of it for "the same again".
 
+use crate::fnv;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
@@ -34,9 +35,8 @@ impl Trace {
         let line = format!("{at:>9} {line}");
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.steps += 1;
-        let start = if inner.digest == 0 { 0xcbf2_9ce4_8422_2325 } else { inner.digest };
-        inner.digest =
-            line.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let start = if inner.digest == 0 { fnv::START } else { inner.digest };
+        inner.digest = fnv::hash(start, line.bytes());
         if !self.all && inner.lines.len() == KEPT {
             inner.lines.pop_front();
         }

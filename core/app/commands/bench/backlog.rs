@@ -1,21 +1,17 @@
 //! A backlog of any size: what start, memory and drain cost when 10 thousand or a million deliveries wait.
 
 use super::Figure;
-use async_trait::async_trait;
+use super::filling::{Nothing, Progress, fill};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
-use tongbao_delivery::port::{Intake, NewDelivery, Next, Store, Work};
+use tongbao_delivery::port::Next;
 use tongbao_delivery::{
-    Clock, Embedded, EmbeddedSettings, Engine, EngineParts, Handler, Observer, RelaySettings, Report,
-    SystemClock, TargetSettings,
+    Clock, Embedded, EmbeddedSettings, Engine, EngineParts, Observer, RelaySettings, SystemClock,
+    TargetSettings,
 };
-use tongbao_model::{Class, Event};
+use tongbao_model::Class;
 use tongbao_store::StoreOptions;
 
-/// Events accepted in one call while filling.
-const BATCH: u64 = 500;
 /// Deliveries whose drain is timed, at every size the same number.
 const DRAINED: u64 = 5_000;
 /// The connection they go to.
@@ -66,64 +62,34 @@ async fn one(rows: u64, url: Option<String>) -> Result<Measured, String> {
     let url = url.unwrap_or_else(|| format!("sqlite://{}", folder.path().join("backlog.db").display()));
     let text = |error: tongbao_delivery::port::StoreError| error.to_string();
     let store = tongbao_store::open(&url, StoreOptions::default()).await.map_err(text)?;
-    fill(&store, rows).await?;
+    fill(&store, TARGET, rows).await?;
     store.close().await;
     // As a process that starts does: open, put back what an earlier one had in memory, serve.
     let begun = Instant::now();
     let store = tongbao_store::open(&url, StoreOptions::default()).await.map_err(text)?;
-    let progress = Arc::new(Progress::default());
+    let ended = Arc::new(Ended::default());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let engine = Engine::start(EngineParts {
         store: store.clone(),
         broker: Arc::new(Embedded::new(EmbeddedSettings::default(), clock.clone())),
         handler: Arc::new(Nothing),
         clock,
-        observer: progress.clone(),
+        observer: ended.clone(),
         targets: vec![TargetSettings { in_flight: 32, ..TargetSettings::named(TARGET) }],
         worker_name: "bench".to_owned(),
         relay: RelaySettings::default(),
     })
     .await
     .map_err(|error| error.to_string())?;
-    progress.reached(1).await;
+    ended.0.reached(1).await;
     let start = begun.elapsed();
     let draining = Instant::now();
-    progress.reached(DRAINED).await;
+    ended.0.reached(DRAINED).await;
     let drain = f64::from(u32::try_from(DRAINED).unwrap_or(u32::MAX)) / draining.elapsed().as_secs_f64();
     let memory_mib = memory_mib();
     engine.stop(Duration::from_secs(10)).await;
     store.close().await;
     Ok(Measured { rows, start, drain, memory_mib })
-}
-
-async fn fill(store: &Arc<dyn Store>, rows: u64) -> Result<(), String> {
-    let mut next = 0;
-    while next < rows {
-        let end = (next + BATCH).min(rows);
-        let intakes = (next..end).map(intake).collect();
-        store.accept(intakes, None, 0).await.map_err(|error| error.to_string())?;
-        next = end;
-    }
-    Ok(())
-}
-
-fn intake(number: u64) -> Intake {
-    let key = format!("BL-{number:09}");
-    let event = Event {
-        id: crate::routes::Ids::Uuid.fresh(),
-        kind: "bench".into(),
-        source: "bench".into(),
-        key: key.clone(),
-        revision: 1,
-        order_key: key.clone(),
-        occurred_at_ms: 0,
-        digest: key.clone(),
-        record: format!(r#"{{"number":"{key}","total_tax_included":"113.00","note":"{}"}}"#, "x".repeat(200)),
-        cause: None,
-    };
-    let id = crate::routes::Ids::Uuid.fresh();
-    let delivery = NewDelivery { id, flow: "bench".into(), target: TARGET.into(), order_key: key };
-    Intake { event, deliveries: vec![delivery] }
 }
 
 /// Resident memory of this process.
@@ -134,36 +100,12 @@ fn memory_mib() -> f64 {
     f64::from(kib.unwrap_or(0)) / 1024.0
 }
 
-struct Nothing;
-
-#[async_trait]
-impl Handler for Nothing {
-    async fn handle(&self, _work: &Work, _now_ms: i64) -> Report {
-        Report::new(Class::Done)
-    }
-}
-
+/// Counts what has ended.
 #[derive(Default)]
-struct Progress {
-    done: AtomicU64,
-    changed: Notify,
-}
+struct Ended(Progress);
 
-impl Progress {
-    async fn reached(&self, count: u64) {
-        loop {
-            let changed = self.changed.notified();
-            if self.done.load(Ordering::Relaxed) >= count {
-                return;
-            }
-            changed.await;
-        }
-    }
-}
-
-impl Observer for Progress {
+impl Observer for Ended {
     fn attempt(&self, _target: &str, _class: Class, _next: &Next, _call: Duration) {
-        self.done.fetch_add(1, Ordering::Relaxed);
-        self.changed.notify_waiters();
+        self.0.add(1);
     }
 }

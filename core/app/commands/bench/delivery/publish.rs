@@ -1,22 +1,17 @@
 //! From the outbox to confirmed publishes: the relay alone.
 
-use async_trait::async_trait;
+use crate::commands::bench::filling::{Nothing, Progress, fill};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
-use tongbao_delivery::port::{Intake, NewDelivery, Store, StoreError, Subject, Work};
+use tongbao_delivery::port::{StoreError, Subject};
 use tongbao_delivery::{
-    Broker, Clock, Engine, EngineParts, Handler, Observer, QueueSpec, Rabbit, RabbitSettings, RelaySettings,
-    Report, SystemClock, TargetSettings,
+    Broker, Clock, Engine, EngineParts, Observer, QueueSpec, Rabbit, RabbitSettings, RelaySettings,
+    SystemClock, TargetSettings,
 };
-use tongbao_model::{Class, Event};
 use tongbao_store::StoreOptions;
 
 /// The connection that the rows are for; it is paused, so that nobody takes them.
 const TARGET: &str = "bench-publish";
-/// Events accepted in one call while filling.
-const BATCH: u64 = 500;
 /// Longest wait.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -26,7 +21,7 @@ pub async fn per_second(store: &str, settings: &RabbitSettings, rows: u64) -> Re
     let store = tongbao_store::open(store, StoreOptions::default()).await.map_err(text)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     store.hold(Subject::Connection(TARGET.into()), "bench", "", clock.now_ms()).await.map_err(text)?;
-    fill(&store, rows).await?;
+    fill(&store, TARGET, rows).await?;
     let broker = Arc::new(connect(settings, &clock).await?);
     let published = Arc::new(Published::default());
     let begun = Instant::now();
@@ -42,7 +37,7 @@ pub async fn per_second(store: &str, settings: &RabbitSettings, rows: u64) -> Re
     })
     .await
     .map_err(|error| error.to_string())?;
-    let all = tokio::time::timeout(LIMIT, published.reached(rows)).await;
+    let all = tokio::time::timeout(LIMIT, published.0.reached(rows)).await;
     let took = begun.elapsed();
     broker.delete_queues().await.map_err(|error| error.to_string())?;
     engine.stop(Duration::from_secs(10)).await;
@@ -76,67 +71,12 @@ async fn connect(settings: &RabbitSettings, clock: &Arc<dyn Clock>) -> Result<Ra
     Ok(broker)
 }
 
-async fn fill(store: &Arc<dyn Store>, rows: u64) -> Result<(), String> {
-    let run = crate::routes::Ids::Uuid.fresh();
-    let mut next = 0;
-    while next < rows {
-        let end = (next + BATCH).min(rows);
-        let intakes = (next..end).map(|number| intake(&run, number)).collect();
-        store.accept(intakes, None, 0).await.map_err(|error| error.to_string())?;
-        next = end;
-    }
-    Ok(())
-}
-
-fn intake(run: &str, number: u64) -> Intake {
-    let key = format!("{run}-{number:09}");
-    let event = Event {
-        id: crate::routes::Ids::Uuid.fresh(),
-        kind: "bench".into(),
-        source: "bench".into(),
-        key: key.clone(),
-        revision: 1,
-        order_key: key.clone(),
-        occurred_at_ms: 0,
-        digest: number.to_string(),
-        record: "{}".into(),
-        cause: None,
-    };
-    let id = crate::routes::Ids::Uuid.fresh();
-    let delivery = NewDelivery { id, flow: "bench".into(), target: TARGET.into(), order_key: key };
-    Intake { event, deliveries: vec![delivery] }
-}
-
-struct Nothing;
-
-#[async_trait]
-impl Handler for Nothing {
-    async fn handle(&self, _work: &Work, _now_ms: i64) -> Report {
-        Report::new(Class::Done)
-    }
-}
-
+/// Counts what was published and noted.
 #[derive(Default)]
-struct Published {
-    count: AtomicU64,
-    changed: Notify,
-}
-
-impl Published {
-    async fn reached(&self, count: u64) {
-        loop {
-            let changed = self.changed.notified();
-            if self.count.load(Ordering::Relaxed) >= count {
-                return;
-            }
-            changed.await;
-        }
-    }
-}
+struct Published(Progress);
 
 impl Observer for Published {
     fn published(&self, _target: &str, count: usize) {
-        self.count.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
-        self.changed.notify_waiters();
+        self.0.add(count);
     }
 }
