@@ -9,6 +9,7 @@ use crate::ledger;
 use crate::telemetry;
 use async_trait::async_trait;
 use rust_decimal::Decimal;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -75,8 +76,8 @@ impl Pipeline {
                 };
             }
         };
-        let task = task(mapping, mapped, work);
-        let outcome = send(target.as_ref(), &task, work).await;
+        let mut task = task(mapping, mapped, work);
+        let outcome = send(target.as_ref(), &mut task, work).await;
         let report = match outcome {
             Ok((class, receipt)) => {
                 self.succeeded(class, receipt, &task, flow.emits.as_deref(), work, now_ms)
@@ -84,7 +85,7 @@ impl Pipeline {
             Err(failure) => failed(failure),
         };
         Report {
-            request: Some(mask::document(&task.document).to_string()),
+            request: Some(mask::text(&task.document)),
             mapping: Some(version),
             tables_revision: Some(revision),
             ..report
@@ -152,9 +153,15 @@ impl Pipeline {
     }
 }
 
+/// What a record says its amount is; the rest of it is passed over.
+#[derive(Deserialize)]
+struct Total {
+    total_tax_included: Value,
+}
+
 fn task(mapping: &Mapping, mapped: Mapped, work: &Work) -> Task {
-    let total = serde_json::from_str::<Value>(&work.event.record).ok().and_then(|record| {
-        let total = record.get("total_tax_included")?;
+    let total = serde_json::from_str::<Total>(&work.event.record).ok().and_then(|record| {
+        let total = record.total_tax_included;
         decimal::parse(total.as_str().map_or_else(|| total.to_string(), str::to_owned).as_str()).ok()
     });
     let kind = mapping.to.split_once('/').map_or(mapping.to.as_str(), |(_, kind)| kind).to_owned();
@@ -174,11 +181,10 @@ fn task(mapping: &Mapping, mapped: Mapped, work: &Work) -> Task {
 }
 
 /// Asks first where an earlier attempt may have acted, and sends only when the answer makes it safe.
-async fn send(target: &dyn Target, task: &Task, work: &Work) -> Result<(Class, Receipt), Failure> {
-    let mut task = task.clone();
+async fn send(target: &dyn Target, task: &mut Task, work: &Work) -> Result<(Class, Receipt), Failure> {
     match first_move(work.previous.as_ref()) {
         FirstMove::Apply => {}
-        FirstMove::LookupFirst => match target.lookup(&task).await {
+        FirstMove::LookupFirst => match target.lookup(task).await {
             Lookup::Found(receipt) => return Ok((Class::AlreadyThere, receipt)),
             Lookup::Partial(remote) => task.reached = Some(remote),
             Lookup::Absent => task.reached = None,
@@ -187,7 +193,7 @@ async fn send(target: &dyn Target, task: &Task, work: &Work) -> Result<(Class, R
             Lookup::CannotTell(failure) => return Err(undecided(failure)),
         },
     }
-    match target.apply(&task).await {
+    match target.apply(task).await {
         Outcome::Done(receipt) => Ok((Class::Done, receipt)),
         Outcome::AlreadyThere(receipt) => Ok((Class::AlreadyThere, receipt)),
         Outcome::Failed(failure) => Err(failure),

@@ -1,5 +1,11 @@
 //! Masking of what people and logs may not see.
 
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+/// What stands in place of a hidden value.
+const HIDDEN_VALUE: &str = "***";
+
 /// Member names whose values are never shown, whatever system they belong to. Compared in lower case, as
 /// parts of the name, so that `FBankAccount`, `buyerTel` and `client_secret` are all covered.
 const HIDDEN: &[&str] = &[
@@ -24,32 +30,56 @@ const HIDDEN: &[&str] = &[
 
 /// Whether the value under this member name is hidden.
 pub fn is_hidden(name: &str) -> bool {
-    let name = name.to_lowercase();
-    HIDDEN.iter().any(|part| name.contains(part))
+    let name = name.as_bytes();
+    HIDDEN
+        .iter()
+        .any(|part| name.windows(part.len()).any(|found| found.eq_ignore_ascii_case(part.as_bytes())))
 }
 
 /// A copy of a document that may be stored and shown with an attempt: hidden values become `***`, names of
-/// people and companies stay (finance must recognise the document), long texts are cut.
-pub fn document(value: &serde_json::Value) -> serde_json::Value {
-    use serde_json::Value;
+/// people and companies stay (finance must recognise the document).
+pub fn document(value: &Value) -> Value {
+    masked(value, false)
+}
+
+/// The same as JSON text.
+pub fn text(value: &Value) -> String {
+    // A JSON value has no key and no number that could not be written.
+    serde_json::to_string(&Masked { value, hidden: false }).unwrap_or_default()
+}
+
+fn masked(value: &Value, hidden: bool) -> Value {
     match value {
         Value::Object(map) => Value::Object(
-            map.iter()
-                .map(|(key, member)| {
-                    let shown = match member {
-                        Value::Object(_) | Value::Array(_) => document(member),
-                        Value::Null => Value::Null,
-                        Value::Bool(_) | Value::Number(_) | Value::String(_) if is_hidden(key) => {
-                            Value::String("***".into())
-                        }
-                        Value::Bool(_) | Value::Number(_) | Value::String(_) => member.clone(),
-                    };
-                    (key.clone(), shown)
-                })
-                .collect(),
+            map.iter().map(|(key, member)| (key.clone(), masked(member, is_hidden(key)))).collect(),
         ),
-        Value::Array(items) => Value::Array(items.iter().map(document).collect()),
-        other => other.clone(),
+        Value::Array(items) => Value::Array(items.iter().map(|item| masked(item, hidden)).collect()),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) if hidden => Value::String(HIDDEN_VALUE.into()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// A value under a member name, written masked without a copy of it being made.
+struct Masked<'a> {
+    value: &'a Value,
+    hidden: bool,
+}
+
+impl Serialize for Masked<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.value {
+            Value::Object(map) => serializer
+                .collect_map(map.iter().map(|(key, value)| (key, Masked { value, hidden: is_hidden(key) }))),
+            Value::Array(items) => {
+                serializer.collect_seq(items.iter().map(|value| Masked { value, hidden: self.hidden }))
+            }
+            Value::Bool(_) | Value::Number(_) | Value::String(_) if self.hidden => {
+                serializer.serialize_str(HIDDEN_VALUE)
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                self.value.serialize(serializer)
+            }
+        }
     }
 }
 
@@ -59,13 +89,14 @@ mod tests {
 
     #[test]
     fn personal_data_and_secrets_are_hidden_at_any_depth() {
-        let document = document(&serde_json::json!({
+        let plain = serde_json::json!({
             "order": {"buyerName": "某公司", "buyerTel": "0571-1", "lines": [{"qty": "1", "Email": "a@b"}]},
-            "client_secret": "s3cret", "FNote": null
-        }));
-        let text = document.to_string();
-        assert!(text.contains("某公司") && text.contains("\"qty\":\"1\""));
-        for gone in ["0571-1", "a@b", "s3cret"] {
+            "client_secret": "s3cret", "FNote": null, "mobiles": ["138-1", ["138-2"]], "amount": 1.10
+        });
+        let text = text(&plain);
+        assert_eq!(text, document(&plain).to_string());
+        assert!(text.contains("某公司") && text.contains(r#""qty":"1""#) && text.contains("\"FNote\":null"));
+        for gone in ["0571-1", "a@b", "s3cret", "138-1", "138-2"] {
             assert!(!text.contains(gone), "{gone} in {text}");
         }
     }

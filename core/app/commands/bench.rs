@@ -8,6 +8,7 @@ mod limits;
 mod mapping;
 mod poison;
 
+use super::serve::stop_signal;
 use crate::cli::BenchCommand;
 use crate::output::{self, Exit};
 use serde_json::{Map, Value, json};
@@ -38,10 +39,27 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
-/// Runs a benchmark.
+/// Runs a benchmark. Told to stop, it takes the services with it that it has started.
 pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
+    let result = tokio::select! {
+        () = stop_signal() => Err("中止 / stopped".to_owned()),
+        result = measure(command) => result,
+    };
+    match result {
+        Ok((figures, tables)) => {
+            show(&figures, &tables, as_json);
+            Exit::Ok
+        }
+        Err(why) => {
+            output::note(&why);
+            Exit::Failed
+        }
+    }
+}
+
+async fn measure(command: BenchCommand) -> Result<(Vec<Figure>, Vec<Table>), String> {
     let plain = |figures: Vec<Figure>| (figures, Vec::new());
-    let result = match command {
+    match command {
         BenchCommand::Mapping { seconds, contracts } => {
             mapping::run(seconds, contracts.as_deref()).map(plain)
         }
@@ -54,16 +72,6 @@ pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
         }
         BenchCommand::Poison { contracts, rounds, clients, kinds, store, broker } => {
             poison::run(poison::Load { contracts, rounds, clients, kinds, store, broker }).await.map(plain)
-        }
-    };
-    match result {
-        Ok((figures, tables)) => {
-            show(&figures, &tables, as_json);
-            Exit::Ok
-        }
-        Err(why) => {
-            output::note(&why);
-            Exit::Failed
         }
     }
 }

@@ -232,6 +232,13 @@ fn text(error: impl std::fmt::Display) -> String {
 
 async fn import(store: &str) -> Result<(), String> {
     let store = tongbao_store::open(store, StoreOptions::default()).await.map_err(text)?;
+    let overview = store.overview().await.map_err(text)?;
+    if overview.iter().any(|one| one.backlog() > 0) {
+        store.close().await;
+        return Err("数据库不是空的，其中有未完成的投递，会一并计入；请给一个空库 / the database is not empty: deliveries wait in \
+                    it and would be measured too; give an empty one"
+            .to_owned());
+    }
     for (table, source, target) in [("customers", "C1001", "CUST0001"), ("materials", "P-100", "MAT0001")] {
         let row = TableRow {
             table: table.into(),
