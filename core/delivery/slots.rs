@@ -17,6 +17,9 @@ use tongbao_model::{Class, Code, Fault};
 /// A lease that leaves less than this beside the call is not begun before there is a slot.
 const LEAST_SLACK: Duration = Duration::from_secs(1);
 
+/// How long a delivery rests that was given back because no slot had become free. Others take its place meanwhile.
+const BUSY_REST: Duration = Duration::from_secs(10);
+
 /// The slots of one target in one process.
 pub(crate) struct Slots {
     free: Arc<Semaphore>,
@@ -45,8 +48,8 @@ pub(crate) struct Leave {
 pub(crate) enum Kept {
     /// The process stops, or the connection was paused.
     Resting,
-    /// No call has ended in time; the next look is worth while after so long.
-    Busy(Duration),
+    /// No call has ended in time.
+    Busy,
     /// The circuit has opened and stays so for so long.
     Open(Duration),
 }
@@ -80,13 +83,12 @@ impl Way {
         if let Some(slot) = self.early {
             return Ok(Leave { pass: self.pass, slot });
         }
-        let limit = Duration::from_millis(u64::from(target.call_timeout_ms));
         let slot = tokio::select! {
             biased;
             () = slots.stop.told() => return Err(Kept::Resting),
             () = shared.holds.when(&target.name, true) => return Err(Kept::Resting),
             slot = slots.free.clone().acquire_owned() => slot,
-            () = tokio::time::sleep(slots.slack.unwrap_or_default()) => return Err(Kept::Busy(limit)),
+            () = tokio::time::sleep(slots.slack.unwrap_or_default()) => return Err(Kept::Busy),
         };
         let Ok(slot) = slot else { return Err(Kept::Resting) };
         if !self.pass.is_probe() && slots.circuit.is_open() {
@@ -118,8 +120,8 @@ impl Kept {
             Kept::Resting => {
                 (Duration::ZERO, "连接已暂停或服务正在停止", "the connection rests or the service stops")
             }
-            Kept::Busy(wait) => {
-                (wait, "连接的并发调用均未结束", "all calls to the connection are still under way")
+            Kept::Busy => {
+                (BUSY_REST, "连接的并发调用均未结束", "all calls to the connection are still under way")
             }
             Kept::Open(wait) => {
                 (wait, "目标系统连续失败，暂不调用", "the target failed repeatedly and is left alone")

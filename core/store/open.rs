@@ -28,6 +28,11 @@ impl Default for StoreOptions {
     }
 }
 
+/// Statements that a connection keeps prepared. Those over many rows come in nine sizes each (see `rows.rs`); with sqlx's
+/// usual hundred, each would be prepared again by the time it is needed again. MySQL bounds them for the whole server
+/// (16,382 usually), so there it stays at that.
+const STATEMENTS_KEPT: usize = 500;
+
 /// Names the lock under which schema changes happen; any number nobody else uses.
 const MIGRATION_LOCK: i64 = 0x0074_6f6e_6762_616f;
 const MIGRATION_LOCK_NAME: &str = "tongbao-migration";
@@ -81,6 +86,7 @@ async fn sqlite(url: &str, settings: StoreOptions) -> Result<Db, DbErr> {
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
                 .busy_timeout(settings.wait)
+                .statement_cache_capacity(STATEMENTS_KEPT)
         });
         Database::connect(options)
     };
@@ -104,6 +110,7 @@ async fn server(url: &str, backend: DbBackend, settings: StoreOptions) -> Result
     };
     // The migration holds one connection for its lock and works on another.
     let mut options = options(&url, settings.connections.max(2), settings);
+    options.map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENTS_KEPT));
     if backend == DbBackend::MySql {
         options.map_sqlx_mysql_pool_opts(|pool| {
             pool.after_connect(|connection, _| {

@@ -37,6 +37,7 @@ pub const EVERYWHERE: &[(&str, Case)] = cases![
     retrying::a_panic_parks_and_a_late_answer_is_unknown,
     retrying::a_contradicting_outcome_parks,
     pausing::a_paused_connection_gets_no_calls_and_loses_nothing,
+    pausing::what_waits_for_its_call_is_given_back,
     surviving::a_crash_in_the_call_is_asked_about,
     surviving::a_graceful_stop_loses_nothing,
     surviving::the_sweeper_rebuilds_a_wiped_broker,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tongbao_delivery::port::{Accepted, Filter, State, Subject};
 use tongbao_delivery::{
-    Clock, Embedded, EmbeddedSettings, Engine, EngineParts, NoObserver, RelaySettings, Report,
+    Clock, Embedded, EmbeddedSettings, Engine, EngineParts, NoObserver, RelaySettings, Report, TargetSettings,
 };
 use tongbao_model::Class;
 
@@ -117,4 +117,39 @@ pub async fn a_retry_window_does_not_run_during_a_pause(combination: Combination
     until("the third succeeds", async || states().await == [(State::Posted, 3)]).await;
     engine.stop(Duration::from_secs(20)).await;
     world.store.close().await;
+}
+
+/// Deliveries are begun before there is a slot for their call. One that waits for its slot when the connection is paused
+/// goes back at once, unsent and without doubt; so it does when the process stops.
+pub async fn what_waits_for_its_call_is_given_back(combination: Combination) {
+    let world = World::new(combination).await;
+    let (far, gate) = Far::behind_a_gate();
+    let settings = TargetSettings { in_flight: 2, ..target("erp") };
+    let running = world.start(&far, vec![settings.clone()]).await;
+    running.accept((0..8).map(|number| intake(&format!("HT-{number}"), 1)).collect()).await;
+    let in_state = async |state| {
+        let filter = Filter { states: vec![state], ..Filter::default() };
+        world.store.deliveries(filter).await.unwrap()
+    };
+    let two_of_four = async || in_state(State::Calling).await.len() == 4 && far.calls().len() == 2;
+    until("two are called and two wait for it", two_of_four).await;
+    assert!(running.engine.hold(erp(), "ops", "upgrade").await.unwrap());
+    until("two went back", async || in_state(State::Waiting).await.len() == 2).await;
+    for back in in_state(State::Waiting).await {
+        assert_eq!(back.class.as_deref(), Some("throttled"), "{back:?}");
+        assert!(back.fault.unwrap().message.en.contains("not sent"));
+    }
+    assert_eq!((in_state(State::Calling).await.len(), far.calls().len()), (2, 2));
+    assert!(running.engine.release(erp(), "ops").await.unwrap());
+    until("two wait for a call again", two_of_four).await;
+    // A stop waits for calls, and not for those that wait for one.
+    let stopping = tokio::spawn(async move { running.engine.stop(Duration::from_secs(20)).await });
+    until("they went back again", async || in_state(State::Calling).await.len() == 2).await;
+    gate.add_permits(100);
+    assert!(stopping.await.unwrap().clean);
+    assert_eq!((in_state(State::Posted).await.len(), far.calls().len()), (2, 2));
+    let running = world.start(&far, vec![settings]).await;
+    world.posted(8).await;
+    far.assert_once_each(8);
+    world.end(running).await;
 }

@@ -96,6 +96,8 @@ struct Sold {
     price: Decimal,
     gross: i128,
     discount: i128,
+    /// What it was before tax, where it was priced so.
+    net: Option<i128>,
 }
 
 /// One invoice, and for some the reds that take it back part by part.
@@ -107,7 +109,7 @@ fn one(seed: u64, contract: &Mapping, request: &Mapping, found: &mut Found) {
         return;
     }
     let (mapping, kind) = if random.bool() { (contract, "contract") } else { (request, "request") };
-    check(&format!("seed {seed}"), mapping, &document(kind, &lines), total, found);
+    check(&format!("seed {seed}"), mapping, &document(kind, &lines), &lines, found);
     // A part red gives back part of each line; the last one gives back what is left.
     if random.u8(0..8) == 0 {
         let mut left: Vec<i128> = lines.iter().map(|line| line.gross + line.discount).collect();
@@ -125,14 +127,14 @@ fn one(seed: u64, contract: &Mapping, request: &Mapping, found: &mut Found) {
                         price: cents(back),
                         gross: -back,
                         discount: 0,
+                        net: None,
                         ..line.clone()
                     }
                 })
                 .filter(|line| line.gross != 0)
                 .collect();
-            let back: i128 = red.iter().map(|line| line.gross).sum();
-            if back != 0 {
-                check(&format!("seed {seed} red {part}"), request, &document("request", &red), back, found);
+            if !red.is_empty() {
+                check(&format!("seed {seed} red {part}"), request, &document("request", &red), &red, found);
             }
             if is_last {
                 if left.iter().any(|left| *left != 0) {
@@ -150,15 +152,15 @@ fn sold(random: &mut fastrand::Rng) -> Sold {
     let quantity = Decimal::new(random.i64(1..=20_000), random.u32(0..=1));
     let price = Decimal::new(random.i64(1..=5_000_000), random.u32(2..=4));
     let amount = hundredths(quantity * price).max(1);
-    let (gross, price) = if random.u8(0..4) == 0 {
+    let (gross, price, net) = if random.u8(0..4) == 0 {
         // Priced without tax: tax is rounded on top, and the price with tax is what comes of it.
         let gross = amount + half_up(amount * percent, 100);
-        (gross, decimal::round_half_up(cents(gross) / quantity, 8))
+        (gross, decimal::round_half_up(cents(gross) / quantity, 8), Some(amount))
     } else {
-        (amount, price)
+        (amount, price, None)
     };
     let discount = if random.u8(0..4) == 0 { -random.i128(1..=gross) } else { 0 };
-    Sold { percent, quantity, price, gross, discount }
+    Sold { percent, quantity, price, gross, discount, net }
 }
 
 fn document(kind: &str, lines: &[Sold]) -> Value {
@@ -199,8 +201,9 @@ fn violation(found: &mut Found, what: String) {
 }
 
 /// Sends a document through the mapping and the connector's own preparation, and looks at what would go out.
-fn check(name: &str, mapping: &Mapping, document: &Value, total: i128, found: &mut Found) {
+fn check(name: &str, mapping: &Mapping, document: &Value, sold: &[Sold], found: &mut Found) {
     found.documents += 1;
+    let total: i128 = sold.iter().map(|line| line.gross + line.discount).sum();
     let sent = mapping
         .run(document, &Tables::default())
         .map_err(|stop| stop.fault)
@@ -211,10 +214,20 @@ fn check(name: &str, mapping: &Mapping, document: &Value, total: i128, found: &m
     };
     let mut sum = 0;
     let mut before: Option<&Value> = None;
+    let mut left = sold.iter();
     for (at, line) in lines.iter().enumerate() {
         found.lines += 1;
         if let Err(why) = rules(line, before, found) {
             violation(found, format!("{name} line {}: {why}: {line}", at + 1));
+        }
+        let is_discount = line.get("invoiceLineProperty").and_then(Value::as_str) == Some("1");
+        // Taken apart again, an amount that was priced without tax is the one it was priced with.
+        let priced = if is_discount { None } else { left.next().and_then(|line| line.net) };
+        if priced.is_some_and(|net| amount(line, "taxExcludedAmount") != Some(net)) {
+            violation(
+                found,
+                format!("{name} line {}: priced without tax, and not the same again: {line}", at + 1),
+            );
         }
         sum += amount(line, "taxIncludedAmount").unwrap_or(0);
         before = Some(line);
