@@ -2,7 +2,8 @@
 
 use crate::commands::explain;
 use crate::ingress::answer;
-use crate::overview::{self, Left};
+use crate::mappings::{self, Told};
+use crate::overview::{self, Left, Own};
 use crate::service::Service;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -24,9 +25,12 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/deliveries", get(deliveries))
         .route("/deliveries/replay", post(replay))
         .route("/deliveries/{id}", get(delivery))
+        .route("/deliveries/{id}/explain", get(fields_explained))
         .route("/explain/{number}", get(explained))
         .route("/counts", get(counts))
         .route("/status", get(status))
+        .route("/mappings", get(mappings_told))
+        .route("/mappings/reload", post(reload))
         .route("/drain", get(draining).post(drain))
         .route("/connections", get(connections))
         .route("/connections/{name}/pause", post(pause))
@@ -53,6 +57,7 @@ pub async fn readyz(State(service): State<Arc<Service>>) -> Response {
             "broker": if broker.ready { "ok" } else { &broker.detail },
             "stopping": service.is_stopping(),
             "draining": service.is_draining(),
+            "mappings_refused": service.intaker.mappings.told().refused.len(),
         }),
     )
 }
@@ -249,6 +254,27 @@ async fn explained(State(service): State<Arc<Service>>, Path(number): Path<Strin
     }
 }
 
+/// Which attempt.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    attempt: Option<u32>,
+}
+
+/// How each target field of a delivery's document came about, with what made it then.
+async fn fields_explained(
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+    Query(which): Query<Which>,
+) -> Response {
+    let in_use = service.intaker.mappings.all();
+    match mappings::explain(service.store.as_ref(), &in_use, &id, which.attempt).await {
+        Ok(Some(told)) => answer(StatusCode::OK, json!(told)),
+        Ok(None) => answer(StatusCode::NOT_FOUND, json!({"error": "没有该投递 / there is no such delivery"})),
+        Err(error) => failed(&error),
+    }
+}
+
 async fn counts(State(service): State<Arc<Service>>) -> Response {
     match service.store.counts().await {
         Ok(counts) => answer(StatusCode::OK, json!({"counts": counts})),
@@ -256,15 +282,35 @@ async fn counts(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-/// What each connection has before it; circuits are this process's.
+/// What each connection has before it; circuits and mappings are this process's.
 async fn status(State(service): State<Arc<Service>>) -> Response {
     match overview::overview(service.store.as_ref(), &service.targets).await {
         Ok(list) => {
-            let (holds, circuits) = (service.engine.holds(), service.engine.circuits());
-            answer(StatusCode::OK, overview::status(&list, &holds, Some(&circuits), service.now_ms()))
+            let own = Own {
+                circuits: service.engine.circuits(),
+                mappings_refused: json!(service.intaker.mappings.told().refused),
+            };
+            let holds = service.engine.holds();
+            answer(StatusCode::OK, overview::status(&list, &holds, Some(&own), service.now_ms()))
         }
         Err(error) => failed(&error),
     }
+}
+
+/// Which mappings and code tables this process works with.
+async fn mappings_told(State(service): State<Arc<Service>>) -> Response {
+    told(&service, service.intaker.mappings.told())
+}
+
+/// Takes over what has been edited, without waiting for the next look.
+async fn reload(State(service): State<Arc<Service>>) -> Response {
+    let told_now = service.reloader.reload().await;
+    told(&service, told_now)
+}
+
+fn told(service: &Service, told: Told) -> Response {
+    let revision = service.intaker.tables.current().revision;
+    answer(StatusCode::OK, json!({"mappings": told, "tables_revision": revision}))
 }
 
 /// Who wants something to stand still or go on, and why.

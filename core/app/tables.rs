@@ -33,10 +33,17 @@ impl TableCache {
     }
 
     async fn reload(&self) -> Stored<()> {
-        // The revision is read before the rows: rows of a later import then count under the earlier revision
-        // and are loaded once more, never the other way round.
-        let revision = self.store.tables_revision().await?;
-        let rows = self.store.table_rows(None).await?;
+        // The revision stands with every document made: rows and revision have to belong together. An import in
+        // between is met by reading once more.
+        let mut revision = self.store.tables_revision().await?;
+        let rows = loop {
+            let rows = self.store.table_rows(None).await?;
+            let now = self.store.tables_revision().await?;
+            if now == revision {
+                break rows;
+            }
+            revision = now;
+        };
         let tables = Tables::new(revision, rows.into_iter().map(|row| (row.table, row.source, row.target)));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tables);
         Ok(())

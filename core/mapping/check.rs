@@ -8,7 +8,7 @@ use crate::layout::Layout;
 use crate::money;
 use crate::plan::{Action, Carried, EachStep, RefuseStep, Step, fold};
 use crate::report::{Report, placed_error};
-use crate::reuse::{self, Files, NoFiles};
+use crate::reuse::{self, Files, NoFiles, SourceFile, TheseFiles};
 use crate::syntax::{self, EachRule, File, Placed, Rule, SetEntry, TestCase};
 use crate::typing::{Item, Scope, Type, Typer, all_paths};
 use jiff::tz::TimeZone;
@@ -39,8 +39,11 @@ pub struct Mapping {
     pub from: String,
     /// What it makes.
     pub to: String,
-    /// First 12 hex digits of the files' SHA-256: recorded with every document it makes.
+    /// Version of the file format and the first 12 hex digits of the files' SHA-256: recorded with every document it
+    /// makes.
     pub version: String,
+    /// The file it was compiled from, then those that it builds on.
+    pub files: Vec<SourceFile>,
     /// The source's fields.
     pub source: Shape,
     /// The target's fields.
@@ -61,6 +64,13 @@ pub struct Mapping {
     pub(crate) tests: Vec<TestCase>,
 }
 
+impl Mapping {
+    /// Name and version, as attempts record them.
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+}
+
 /// Compiles a file that builds on no other. Warnings come along with success; with any error there is no mapping.
 pub fn compile(file: &str, text: &str, ends: &dyn Ends) -> (Option<Mapping>, Vec<Diagnostic>) {
     compile_with(file, text, ends, &NoFiles)
@@ -74,7 +84,7 @@ pub fn compile_with(
     files: &dyn Files,
 ) -> (Option<Mapping>, Vec<Diagnostic>) {
     let mut findings = Findings::new(file);
-    let mapping = build(text, ends, files, &mut findings);
+    let mapping = build(file, text, ends, files, &mut findings);
     let mapping = if findings.has_errors() { None } else { mapping };
     let mut found = findings.into_sorted();
     // A finding without a suggestion of its own has the one its code usually has.
@@ -84,8 +94,22 @@ pub fn compile_with(
     (mapping, found)
 }
 
-fn build(text: &str, ends: &dyn Ends, files: &dyn Files, findings: &mut Findings) -> Option<Mapping> {
-    let merged = reuse::load(text, files, findings)?;
+/// Compiles from texts that were kept: the mapping's own first, then those it builds on.
+pub fn compile_files(files: &[SourceFile], ends: &dyn Ends) -> (Option<Mapping>, Vec<Diagnostic>) {
+    match files.split_first() {
+        Some((own, others)) => compile_with(&own.path, &own.text, ends, &TheseFiles(others)),
+        None => compile("", "", ends),
+    }
+}
+
+fn build(
+    name: &str,
+    text: &str,
+    ends: &dyn Ends,
+    files: &dyn Files,
+    findings: &mut Findings,
+) -> Option<Mapping> {
+    let merged = reuse::load(name, text, files, findings)?;
     let file = syntax::read(&merged.root, findings)?;
     let declared = file.fields.as_ref().map(|node| fields::read(node, findings));
     let source = end(&file.from, ends, declared.as_deref(), findings);
@@ -116,13 +140,14 @@ fn build(text: &str, ends: &dyn Ends, files: &dyn Files, findings: &mut Findings
     money::currency(&source.fields, &mut used, &file.ignore, file.from.place, findings);
     crate::cover::report(&source.fields, &used, &file.ignore, file.from.place, findings);
     require_tests(&file, findings);
-    let version =
-        digest::of_bytes(merged.texts.join("\n").as_bytes()).get(..12).unwrap_or_default().to_owned();
+    let texts: Vec<&str> = merged.files.iter().map(|file| file.text.as_str()).collect();
+    let version = digest::of_bytes(texts.join("\n").as_bytes()).get(..12).unwrap_or_default().to_owned();
     Some(Mapping {
         name: file.name.text,
         from: file.from.text,
         to: file.to.text,
         version: format!("{}-{version}", syntax::VERSION),
+        files: merged.files,
         source,
         target,
         zone,

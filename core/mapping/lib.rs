@@ -41,13 +41,13 @@ mod write;
 #[cfg(test)]
 mod spec;
 
-pub use check::{EXPRESSION_BYTES_MAX, Ends, Mapping, compile, compile_with};
+pub use check::{EXPRESSION_BYTES_MAX, Ends, Mapping, compile, compile_files, compile_with};
 pub use compare::{Change, Compared, compare};
 pub use coverage::{Coverage, coverage};
 pub use decode::{DOCUMENT_BYTES_MAX, LINES_MAX};
 pub use format::format;
 pub use reference::reference;
-pub use reuse::{Files, NoFiles, REUSE_MAX};
+pub use reuse::{Files, NoFiles, REUSE_MAX, SourceFile, TheseFiles};
 pub use run::{Mapped, MappedBytes, Stop, Trace, missed};
 pub use schema::schema;
 pub use skeleton::Skeleton;

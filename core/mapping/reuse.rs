@@ -17,6 +17,25 @@ pub trait Files {
     fn read(&self, name: &str) -> Result<String, String>;
 }
 
+/// A file with its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Of the mapping itself the name it was compiled by; of a file it builds on the path from the mapping's folder.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Files whose texts are at hand.
+pub struct TheseFiles<'f>(pub &'f [SourceFile]);
+
+impl Files for TheseFiles<'_> {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let found = self.0.iter().find(|file| file.path == name);
+        found.map(|file| file.text.clone()).ok_or_else(|| format!("{name}: not there"))
+    }
+}
+
 /// For mappings that build on no other file.
 pub struct NoFiles;
 
@@ -26,18 +45,18 @@ impl Files for NoFiles {
     }
 }
 
-/// A mapping with all it builds on, and the texts that were read, in order.
+/// A mapping with all it builds on, and the files that were read, in order.
 pub struct Merged {
     pub root: Node,
-    pub texts: Vec<String>,
+    pub files: Vec<SourceFile>,
 }
 
 /// Reads a mapping and what it builds on.
-pub fn load(text: &str, files: &dyn Files, findings: &mut Findings) -> Option<Merged> {
-    let mut texts = vec![text.to_owned()];
+pub fn load(file: &str, text: &str, files: &dyn Files, findings: &mut Findings) -> Option<Merged> {
+    let mut read = vec![SourceFile { path: file.to_owned(), text: text.to_owned() }];
     let own = yaml::parse(text, findings)?;
-    let root = resolve(own, "", &mut Vec::new(), files, &mut texts, findings)?;
-    Some(Merged { root, texts })
+    let root = resolve(own, "", &mut Vec::new(), files, &mut read, findings)?;
+    Some(Merged { root, files: read })
 }
 
 fn resolve(
@@ -45,7 +64,7 @@ fn resolve(
     folder: &str,
     open: &mut Vec<String>,
     files: &dyn Files,
-    texts: &mut Vec<String>,
+    all: &mut Vec<SourceFile>,
     findings: &mut Findings,
 ) -> Option<Node> {
     let mut bases = Vec::new();
@@ -60,7 +79,7 @@ fn resolve(
             continue;
         };
         let path = joined(folder, name);
-        if open.contains(&path) || texts.len() >= REUSE_MAX {
+        if open.contains(&path) || all.len() >= REUSE_MAX {
             placed_error(
                 findings,
                 "reuse-cycle",
@@ -84,10 +103,10 @@ fn resolve(
         };
         let number = findings.add_file(&path);
         let node = yaml::parse_file(&read, number, findings)?;
-        texts.push(read);
+        all.push(SourceFile { path: path.clone(), text: read });
         let below = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
         open.push(path);
-        let node = resolve(node, &below, open, files, texts, findings)?;
+        let node = resolve(node, &below, open, files, all, findings)?;
         open.pop();
         merged = Some(match merged {
             Some(merged) => merge(merged, node),
