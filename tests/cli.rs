@@ -231,7 +231,7 @@ async fn tables_and_mappings_over_real_documents() {
     assert_eq!(world.state("HT-2", "order").await, "parked", "it waits for another code");
     // A change of the mapping, seen on both: one shows another amount, the other waits as before.
     let before = folder.join("mappings/contract/contract__kingdee-cloud.yaml").display().to_string();
-    let text = "mapping: changed\nversion: 1\nextends: contract__kingdee-cloud.yaml\nset:\n  FSaleOrderEntry: { set: { FAllAmount: { from: amount_tax_included, scale: 2 } } }\n";
+    let text = "mapping: changed\nversion: 2\nextends: contract__kingdee-cloud.yaml\nset:\n  FSaleOrderEntry: { set: { FAllAmount: { from: amount_tax_included, scale: 2 } } }\n";
     let after = write(&folder.join("mappings/contract"), "changed.yaml", text);
     let diff = world.run(&["--json", "mapping", "diff", "--from", &before, "--to", &after, "--last", "10"]);
     assert_eq!(diff.status.code(), Some(5), "{}", String::from_utf8_lossy(&diff.stderr));

@@ -128,6 +128,9 @@ pub enum MappingCommand {
         /// 输出形式 / form of the output
         #[arg(long, value_enum, default_value_t)]
         format: CheckFormat,
+        /// 先把较早格式版本的文件改写成现在的版本 / first rewrite files of an earlier version of the format to today's
+        #[arg(long)]
+        fix: bool,
     },
     /// 统一排版 / lay mapping files out in the one way
     Fmt {

@@ -11,6 +11,7 @@ use crate::report::{Report, placed_error};
 use crate::reuse::{self, Files, NoFiles, SourceFile, TheseFiles};
 use crate::syntax::{self, EachRule, File, Placed, Rule, SetEntry, TestCase};
 use crate::typing::{Item, Scope, Type, Typer, all_paths};
+use crate::upgrade::upgrade;
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use tongbao_model::diagnostic::{Diagnostic, Findings, Place, nearest};
@@ -94,8 +95,14 @@ pub fn compile_with(
     (mapping, found)
 }
 
-/// Compiles from texts that were kept: the mapping's own first, then those it builds on.
+/// Compiles from texts that were kept: the mapping's own first, then those it builds on. Those of earlier versions of the
+/// format are read as what they are rewritten to.
 pub fn compile_files(files: &[SourceFile], ends: &dyn Ends) -> (Option<Mapping>, Vec<Diagnostic>) {
+    let of_today = |file: &SourceFile| match upgrade(&file.path, &file.text) {
+        Ok(upgraded) => SourceFile { text: upgraded.text, ..file.clone() },
+        Err(_) => file.clone(),
+    };
+    let files: Vec<SourceFile> = files.iter().map(of_today).collect();
     match files.split_first() {
         Some((own, others)) => compile_with(&own.path, &own.text, ends, &TheseFiles(others)),
         None => compile("", "", ends),

@@ -35,6 +35,7 @@ mod syntax;
 mod tables;
 mod testing;
 mod typing;
+mod upgrade;
 mod value;
 mod write;
 
@@ -47,13 +48,14 @@ pub use coverage::{Coverage, coverage};
 pub use decode::{DOCUMENT_BYTES_MAX, LINES_MAX};
 pub use format::format;
 pub use reference::reference;
-pub use reuse::{Files, NoFiles, REUSE_MAX, SourceFile, TheseFiles};
+pub use reuse::{Files, NoFiles, REUSE_MAX, SourceFile, TheseFiles, builds_on};
 pub use run::{Mapped, MappedBytes, Stop, Trace, missed};
 pub use schema::schema;
 pub use skeleton::Skeleton;
 pub use syntax::{Head, head};
 pub use tables::{Table, Tables, split_date};
 pub use testing::{Tested, run_tests};
+pub use upgrade::{Upgraded, upgrade};
 
 /// Zone that dates and local times are read and written in, unless a mapping says otherwise.
 pub const ZONE_DEFAULT: &str = "Asia/Shanghai";

@@ -5,6 +5,8 @@
 //! `refuse` add up; tests are the file's own.
 
 use crate::report::{Report, placed_error};
+use crate::syntax::VERSION;
+use crate::upgrade::{Written, written};
 use tongbao_model::diagnostic::Findings;
 use tongbao_model::yaml::{self, Content, Entry, Node};
 
@@ -59,6 +61,15 @@ pub fn load(file: &str, text: &str, files: &dyn Files, findings: &mut Findings) 
     Some(Merged { root, files: read })
 }
 
+/// The files that a file names, relative to the mapping's folder as its own path is.
+pub fn builds_on(path: &str, text: &str) -> Vec<String> {
+    let Some(own) = yaml::parse(text, &mut Findings::new(path)) else { return Vec::new() };
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let included = own.get("include").map(Node::items).unwrap_or_default();
+    let named = own.get("extends").into_iter().chain(included).filter_map(Node::text);
+    named.map(|name| joined(folder, name)).collect()
+}
+
 fn resolve(
     own: Node,
     folder: &str,
@@ -67,6 +78,7 @@ fn resolve(
     all: &mut Vec<SourceFile>,
     findings: &mut Findings,
 ) -> Option<Node> {
+    of_today(&own, findings)?;
     let mut bases = Vec::new();
     if let Some(base) = own.get("extends") {
         bases.push(base.clone());
@@ -117,6 +129,30 @@ fn resolve(
         Some(base) => merge(base, own),
         None => own,
     })
+}
+
+/// Refuses a file of another version of the format: what it says may mean something else today.
+fn of_today(own: &Node, findings: &mut Findings) -> Option<()> {
+    let place = own.get("version").map_or(own.place, |version| version.place);
+    match written(own) {
+        Written::Today => return Some(()),
+        Written::Earlier => placed_error(
+            findings,
+            "version-old",
+            place,
+            (
+                format!("文件按较早的格式版本写成，现在是 {VERSION}"),
+                format!("the file is of an earlier version of the format, today's is {VERSION}"),
+            ),
+        ),
+        Written::Unknown => placed_error(
+            findings,
+            "version",
+            place,
+            (format!("version 最新为 {VERSION}"), format!("the latest version there is is {VERSION}")),
+        ),
+    }
+    None
 }
 
 /// `../a.yaml` seen from a folder.

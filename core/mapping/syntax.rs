@@ -8,7 +8,7 @@ use tongbao_model::diagnostic::{Findings, Place};
 use tongbao_model::yaml::{self, Content, Entry, Node};
 
 /// The version of the file format that is written today.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The lines that say what a mapping is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,16 +158,8 @@ pub fn read(root: &Node, findings: &mut Findings) -> Option<File> {
         return None;
     }
     known_keys(root, TOP, findings);
-    let version = required(root, "version", findings)?;
-    if version.text.parse() != Ok(VERSION) {
-        placed_error(
-            findings,
-            "version",
-            version.place,
-            (format!("version 目前只有 {VERSION}"), format!("the only version there is is {VERSION}")),
-        );
-        return None;
-    }
+    // Which it is has been looked at in each of the files.
+    required(root, "version", findings)?;
     let name = required(root, "mapping", findings);
     let from = required(root, "from", findings);
     let to = required(root, "to", findings);

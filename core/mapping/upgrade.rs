@@ -49,14 +49,18 @@ pub fn upgrade(file: &str, text: &str) -> Result<Upgraded, Vec<Diagnostic>> {
     if written(&root) != Written::Earlier {
         return Ok(upgraded);
     }
-    let lines = text.lines().count();
+    // Where lines have been taken out so far, and how many.
+    let mut gone: Vec<(usize, usize)> = Vec::new();
     while let Some(step) = next(&root) {
         let place = step.place(&root);
-        // Lines above are as they were: what is outdated is met from the top.
-        let line = place.line + lines.saturating_sub(upgraded.text.lines().count());
-        let made = apply(&upgraded.text, &root, &step).and_then(|made| {
+        let line = gone
+            .iter()
+            .rev()
+            .fold(place.line, |line, (at, count)| if line >= *at { line + count } else { line });
+        let wanted = without(&root, &step);
+        let made = candidates(&upgraded.text, &root, &step).into_iter().flatten().find_map(|made| {
             let after = yaml::parse(&made, &mut Findings::new(file))?;
-            same(&after, &without(&root, &step)).then_some((made, after))
+            same(&after, &wanted).then_some((made, after))
         });
         let Some((made, after)) = made else {
             findings.error(
@@ -68,6 +72,8 @@ pub fn upgrade(file: &str, text: &str) -> Result<Upgraded, Vec<Diagnostic>> {
             return Err(findings.into_sorted());
         };
         upgraded.changes.push((line, step.told()));
+        let lines = |text: &str| text.lines().count();
+        gone.push((place.line, lines(&upgraded.text).saturating_sub(lines(&made))));
         (upgraded.text, root) = (made, after);
     }
     Ok(upgraded)
@@ -183,25 +189,34 @@ fn entries_of(node: &mut Node) -> Option<&mut Vec<Entry>> {
     }
 }
 
-/// The text after a step; `None` where its place is not as expected.
-fn apply(text: &str, root: &Node, step: &Step) -> Option<String> {
-    let entry = step.entry(root)?;
-    let from = offset(text, entry.place)?;
-    if let Step::Version = step {
-        let value = offset(text, entry.value.place)?;
-        let end = value + value_end(text.get(value..)?)?;
-        return Some(format!("{}{VERSION}{}", text.get(..value)?, text.get(end..)?));
+/// What the text may be after a step; the right one is known by what it says.
+fn candidates(text: &str, root: &Node, step: &Step) -> [Option<String>; 2] {
+    let Some(entry) = step.entry(root) else { return [None, None] };
+    let Some(from) = offset(text, entry.place) else { return [None, None] };
+    match step {
+        Step::Version => [renumbered(text, entry), None],
+        Step::Doc | Step::Entry(..) => {
+            let doc = if matches!(step, Step::Doc) { entry.value.text() } else { None };
+            [in_lines(text, from, entry.place.column, doc), in_brackets(text, from, entry)]
+        }
     }
+}
+
+fn renumbered(text: &str, entry: &Entry) -> Option<String> {
+    let value = offset(text, entry.value.place)?;
+    let end = value + value_end(text.get(value..)?)?;
+    Some(format!("{}{VERSION}{}", text.get(..value)?, text.get(end..)?))
+}
+
+/// Takes the lines of an entry out, where it has lines of its own.
+fn in_lines(text: &str, from: usize, column: usize, doc: Option<&str>) -> Option<String> {
     let before = text.get(..from)?;
     let line = before.rfind('\n').map_or(0, |at| at + 1);
     if !before.get(line..)?.trim().is_empty() {
-        return in_brackets(text, from, entry);
+        return None;
     }
-    let end = block_end(text, from, entry.place.column);
-    let comment = match (step, entry.value.text()) {
-        (Step::Doc, Some(doc)) => comment(doc),
-        (_, _) => String::new(),
-    };
+    let end = block_end(text, from, column);
+    let comment = doc.map(comment).unwrap_or_default();
     Some(format!("{}{comment}{}", text.get(..line)?, text.get(end..)?))
 }
 
@@ -229,11 +244,7 @@ fn block_end(text: &str, from: usize, column: usize) -> usize {
 /// Takes an entry out of `{ a: 1, b: 2 }`, with one of the commas beside it.
 fn in_brackets(text: &str, from: usize, entry: &Entry) -> Option<String> {
     let value = offset(text, entry.value.place)?;
-    let end = if entry.value.content == Content::Null && entry.value.place.line == 0 {
-        from + entry.key.len()
-    } else {
-        value + value_end(text.get(value..)?)?
-    };
+    let end = value + value_end(text.get(value..)?)?;
     let (before, after) = (text.get(..from)?, text.get(end..)?);
     let rest = after.trim_start();
     if let Some(rest) = rest.strip_prefix(',') {
@@ -278,9 +289,11 @@ fn quoted(text: &str, quote: char) -> Option<usize> {
     let mut characters = text.char_indices().skip(1).peekable();
     while let Some((at, character)) = characters.next() {
         match character {
-            '\\' if quote == '"' => drop(characters.next()),
+            '\\' if quote == '"' => {
+                characters.next();
+            }
             '\'' if quote == '\'' && characters.peek().is_some_and(|(_, next)| *next == '\'') => {
-                drop(characters.next());
+                characters.next();
             }
             found if found == quote => return Some(at + 1),
             _ => {}
@@ -321,7 +334,9 @@ mod tests {
     #[test]
     fn what_cannot_be_read_or_is_of_no_version_is_left_alone() {
         assert!(upgrade("f", "a: [1\n").is_err());
-        for text in ["mapping: x\nversion: 7\ndoc: a\n", "set: { A: { from: a, format: b } }\n", "version: two\n"] {
+        for text in
+            ["mapping: x\nversion: 7\ndoc: a\n", "set: { A: { from: a, format: b } }\n", "version: two\n"]
+        {
             assert_eq!(upgrade("f", text).unwrap().text, text);
         }
     }
@@ -330,10 +345,10 @@ mod tests {
         /// Whatever stands in a file: it is rewritten to what it should say, or refused, and a second time changes nothing.
         #[test]
         fn any_file_is_rewritten_or_refused(lines in proptest::collection::vec(
-            "(  ){0,4}(doc|set|A|B|each|when|format|from): ?(x|'q, ''r'''|\\{ (from|each|set): (a|\\{ format: b \\}), (when|format): \\[1, \"\\}\"\\] \\}|>-|\\|)?( # c)?|  # c|      deep|",
+            "(  ){0,4}(doc|key|set|A|B|each|when|format|from): ?(x|'q, ''r'''|\\{ (from|each|set): (a|\\{ format: b \\}), (when|format): \\[1, \"\\}\"\\] \\}|>-|\\|)?( # c)?|  # c|      deep|",
             0..14,
         )) {
-            let text = format!("version: 1\n{}\n", lines.join("\n"));
+            let text = format!("version: 1\nfrom: a\n{}\n", lines.join("\n"));
             if let Ok(upgraded) = upgrade("f", &text) {
                 let root = yaml::parse(&upgraded.text, &mut Findings::new("f")).unwrap();
                 assert_eq!(written(&root), Written::Today);

@@ -94,3 +94,32 @@ async fn an_edited_mapping_takes_over_and_a_mistake_does_not() {
     assert_eq!(log.matches("a changed mapping does not take over").count(), 1, "told once: {log}");
     assert_eq!(world.run(&["mapping", "status"]).status.code(), Some(4), "nobody answers");
 }
+
+/// Files of an earlier version are refused; rewritten together with what they build on, they are as good as any.
+#[test]
+fn earlier_files_are_rewritten_with_what_they_build_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped =
+        stage::MAPPINGS.iter().find(|(path, _)| path.ends_with("commission__webhook.yaml")).unwrap().1;
+    let earlier = shipped.replace("version: 2\n", "version: 1\ndoc: 佣金\n");
+    std::fs::create_dir(folder.path().join("parts")).unwrap();
+    write(&folder.path().join("parts"), "base.yaml", &earlier);
+    let own = write(folder.path(), "own.yaml", "mapping: own\nversion: 2\nextends: parts/base.yaml\n");
+    let check = |more: &[&str]| {
+        let output =
+            Command::new(binary()).args(["--json", "mapping", "check", &own]).args(more).output().unwrap();
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let (code, told) = check(&[]);
+    assert_eq!((code, &told["findings"][0]["code"]), (Some(3), &json!("version-old")), "{told}");
+    let (code, told) = check(&["--fix"]);
+    assert_eq!(
+        (code, told["errors"].as_u64(), told["fixed"].as_array().unwrap().len()),
+        (Some(0), Some(0), 2),
+        "{told}"
+    );
+    let base = std::fs::read_to_string(folder.path().join("parts/base.yaml")).unwrap();
+    assert_eq!(base, shipped.replace("version: 2\n", "version: 2\n# 佣金\n"));
+    let (code, told) = check(&["--fix"]);
+    assert_eq!((code, &told["fixed"]), (Some(0), &json!([])), "a second time changes nothing");
+}

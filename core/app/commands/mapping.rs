@@ -19,7 +19,7 @@ use tongbao_model::diagnostic::{Diagnostic, Place, Severity};
 /// Runs a `mapping` command.
 pub async fn run(command: MappingCommand, config: &Path, as_json: bool) -> Exit {
     match command {
-        MappingCommand::Check { paths, format } => check::run(&paths, format, as_json),
+        MappingCommand::Check { paths, format, fix } => check::run(&paths, format, fix, as_json),
         MappingCommand::Fmt { paths, check } => fmt(&paths, check),
         MappingCommand::Test { paths } => test(&paths, as_json),
         MappingCommand::Coverage { paths, strict } => coverage::run(&paths, strict, as_json),

@@ -47,7 +47,7 @@ const EACH: &[&str] = &[
 
 fn mapping(header: &str, each: &str, amount: &str, off: &str) -> String {
     format!(
-        "mapping: m\nversion: 1\nfrom: contract\nto: erp/Bill\nkey: number\ncheck:\n  \
+        "mapping: m\nversion: 2\nfrom: contract\nto: erp/Bill\nkey: number\ncheck:\n  \
          - sum(lines.amount_tax_included) + sum(lines, coalesce(discount_tax_included, 0)) == total_tax_included\n\
          set:\n{header}  Rows:\n{each}    set:\n      Item: product.code\n{amount}{off}\
          ignore: [currency, opportunity]\n"
