@@ -289,6 +289,7 @@ async fn status(State(service): State<Arc<Service>>) -> Response {
             let own = Own {
                 circuits: service.engine.circuits(),
                 mappings_refused: json!(service.intaker.mappings.told().refused),
+                tables_refused: json!(service.intaker.tables.refused()),
             };
             let holds = service.engine.holds();
             answer(StatusCode::OK, overview::status(&list, &holds, Some(&own), service.now_ms()))
@@ -310,7 +311,8 @@ async fn reload(State(service): State<Arc<Service>>) -> Response {
 
 fn told(service: &Service, told: Told) -> Response {
     let revision = service.intaker.tables.current().revision;
-    answer(StatusCode::OK, json!({"mappings": told, "tables_revision": revision}))
+    let refused = service.intaker.tables.refused();
+    answer(StatusCode::OK, json!({"mappings": told, "tables_revision": revision, "tables_refused": refused}))
 }
 
 /// Who wants something to stand still or go on, and why.

@@ -257,7 +257,7 @@ pub struct NewArgs {
 /// `tables …`
 #[derive(Debug, Subcommand)]
 pub enum TablesCommand {
-    /// 导入 CSV 或 XLSX（source,target,note,from）/ import a CSV or XLSX file
+    /// 导入 CSV 或 XLSX（source,target,note,valid_from,valid_to）/ import a CSV or XLSX file
     Import {
         /// 表名 / name of the table
         table: String,

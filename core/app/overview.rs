@@ -48,6 +48,8 @@ pub struct Own {
     pub circuits: BTreeMap<String, bool>,
     /// Changed mappings that did not take over.
     pub mappings_refused: Value,
+    /// What is wrong with the latest code tables.
+    pub tables_refused: Value,
 }
 
 /// The status as JSON; `own` is `None` where no process was asked.
@@ -77,6 +79,7 @@ pub fn status(list: &[Overview], holds: &Holds, own: Option<&Own>, now_ms: i64) 
         "at_ms": now_ms,
         "draining": holds.intake().map(held),
         "mappings_refused": own.map(|own| &own.mappings_refused),
+        "tables_refused": own.map(|own| &own.tables_refused),
         "connections": connections,
     })
 }

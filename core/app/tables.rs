@@ -1,20 +1,28 @@
-//! The code tables as the pipeline sees them: a snapshot that follows the store.
+//! The code tables as the pipeline sees them: a snapshot that follows the store, as long as its rows make sense.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use tongbao_delivery::port::{Store, Stored};
-use tongbao_mapping::Tables;
+use tongbao_delivery::port::{Store, Stored, TableRow};
+use tongbao_mapping::{CodeRow, Tables};
+use tongbao_model::Text;
 
 /// Current snapshot.
 pub struct TableCache {
     store: Arc<dyn Store>,
     current: RwLock<Arc<Tables>>,
+    /// The revision that was judged last, and what is wrong with it.
+    judged: RwLock<(i64, Vec<Text>)>,
+}
+
+/// A row as mappings look at it.
+pub fn code_row(row: TableRow) -> CodeRow {
+    CodeRow { table: row.table, source: row.source, target: row.target, valid_to: row.valid_to }
 }
 
 impl TableCache {
     /// Loads the tables.
     pub async fn load(store: Arc<dyn Store>) -> Stored<TableCache> {
-        let cache = TableCache { store, current: RwLock::default() };
-        cache.reload().await?;
+        let cache = TableCache { store, current: RwLock::default(), judged: RwLock::new((-1, Vec::new())) };
+        cache.reload(true).await?;
         Ok(cache)
     }
 
@@ -23,16 +31,23 @@ impl TableCache {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Loads again if the store has a newer revision; answers whether it did.
-    pub async fn refresh(&self) -> Stored<bool> {
-        if self.store.tables_revision().await? == self.current().revision {
-            return Ok(false);
-        }
-        self.reload().await?;
-        Ok(true)
+    /// What is wrong with the latest rows, so that those of before go on.
+    pub fn refused(&self) -> Vec<Text> {
+        self.judged.read().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
-    async fn reload(&self) -> Stored<()> {
+    /// Loads again if the store has a newer revision; answers whether it did.
+    pub async fn refresh(&self) -> Stored<bool> {
+        let judged = self.judged.read().unwrap_or_else(PoisonError::into_inner).0;
+        if self.store.tables_revision().await? == judged {
+            return Ok(false);
+        }
+        self.reload(false).await
+    }
+
+    /// At the start there is nothing to go on with: codes whose rows contradict each other then have none, and their
+    /// documents wait.
+    async fn reload(&self, is_start: bool) -> Stored<bool> {
         // The revision stands with every document made: rows and revision have to belong together. An import in
         // between is met by reading once more.
         let mut revision = self.store.tables_revision().await?;
@@ -44,8 +59,16 @@ impl TableCache {
             }
             revision = now;
         };
-        let tables = Tables::new(revision, rows.into_iter().map(|row| (row.table, row.source, row.target)));
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tables);
-        Ok(())
+        let (tables, wrong) = Tables::of_rows(revision, rows.into_iter().map(code_row));
+        for why in &wrong {
+            let why = why.to_string();
+            tracing::warn!(revision, why, "code tables do not take over");
+        }
+        let takes_over = wrong.is_empty() || is_start;
+        if takes_over {
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tables);
+        }
+        *self.judged.write().unwrap_or_else(PoisonError::into_inner) = (revision, wrong);
+        Ok(takes_over)
     }
 }

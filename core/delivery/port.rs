@@ -446,16 +446,19 @@ pub struct ReplayGroup {
 }
 
 /// A row of a code table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRow {
     /// Table, e.g. `customers`.
     pub table: String,
-    /// Source code.
+    /// Source code; with `@yyyy-MM-dd` behind it the row holds from that day on.
     pub source: String,
     /// Target code.
     pub target: String,
     /// For people.
     pub note: String,
+    /// The last day the row holds, `yyyy-MM-dd`; empty where it has no end.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub valid_to: String,
 }
 
 /// A version of a mapping with all that is needed to compile it again.

@@ -53,7 +53,7 @@ pub use run::{Mapped, MappedBytes, Stop, Trace, missed};
 pub use schema::schema;
 pub use skeleton::Skeleton;
 pub use syntax::{Head, head};
-pub use tables::{Table, Tables, split_date};
+pub use tables::{CodeRow, Found, Table, Tables, split_date};
 pub use testing::{Tested, run_tests};
 pub use upgrade::{Upgraded, upgrade};
 

@@ -5,7 +5,7 @@ use crate::code::Code;
 use crate::decode::{self, Rows};
 use crate::eval::{Env, range};
 use crate::plan::{Action, Constant, EachStep, Literal, Mark, Step, TableStep, ValueStep};
-use crate::tables::{Table, Tables, join_key};
+use crate::tables::{Found, Table, Tables, join_key};
 use crate::value::{Val, shown};
 use crate::write::write;
 use rust_decimal::Decimal;
@@ -356,14 +356,15 @@ impl Runner<'_, '_> {
             code = joined.into();
         }
         let found = self.tables.get(table.index).copied().flatten().and_then(|rows| rows.find(&code, on));
-        let Some((target, from)) = found else {
+        let Some(Found { target, from, to }) = found else {
             let Some(other) = &rule.other else { return Err(table_miss(&table.name, &code, on)) };
             self.literal(rule, other, out)?;
             return Ok(Some(format!("{}: {code} → (else)", table.name)));
         };
         let row = self.traces.is_some().then(|| {
             let from = from.map(|from| format!("@{from}")).unwrap_or_default();
-            format!("{}: {code}{from} → {target}", table.name)
+            let to = to.map(|to| format!("..{to}")).unwrap_or_default();
+            format!("{}: {code}{from}{to} → {target}", table.name)
         });
         write(out, Val::Text(target.into()), rule, env.zone)?;
         Ok(row)

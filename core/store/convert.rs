@@ -130,7 +130,13 @@ pub fn entry(row: ledger::Model) -> LedgerEntry {
 }
 
 pub fn table_row(row: code_rows::Model) -> TableRow {
-    TableRow { table: row.table_name, source: row.source_code, target: row.target_code, note: row.note }
+    TableRow {
+        table: row.table_name,
+        source: row.source_code,
+        target: row.target_code,
+        note: row.note,
+        valid_to: row.valid_to.unwrap_or_default(),
+    }
 }
 
 pub fn mapping(row: mapping_versions::Model) -> Stored<MappingVersion> {

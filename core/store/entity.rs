@@ -205,6 +205,7 @@ pub mod code_rows {
         pub source_code: String,
         pub target_code: String,
         pub note: String,
+        pub valid_to: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -228,6 +229,7 @@ pub mod code_history {
         pub revision: i64,
         pub target_code: Option<String>,
         pub note: Option<String>,
+        pub valid_to: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

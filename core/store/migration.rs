@@ -68,8 +68,20 @@ impl MigrationTrait for Versions {
             text_type.apply(&mut table);
             manager.create_table(table).await?;
         }
+        days(manager).await?;
         begin_history(manager).await
     }
+}
+
+/// Rows get a last day.
+async fn days(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    use code_rows::Column::ValidTo;
+    if manager.has_column("code_rows", "valid_to").await? {
+        return Ok(());
+    }
+    let mut alter = Table::alter();
+    alter.table(code_rows::Entity).add_column(string_len_null(ValidTo, CODE));
+    manager.alter_table(alter).await
 }
 
 /// The rows there are begin the history, at the revision they are found at; what was before is not known.
@@ -86,10 +98,10 @@ async fn begin_history(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     code_history::Entity::delete_many().exec(db).await?;
     let mut rows = Query::select();
     rows.columns([T::TableName, T::SourceCode]).expr(Expr::val(revision));
-    rows.columns([T::TargetCode, T::Note]).from(code_rows::Entity);
+    rows.columns([T::TargetCode, T::Note, T::ValidTo]).from(code_rows::Entity);
     let mut insert = Query::insert();
     insert.into_table(code_history::Entity);
-    insert.columns([H::TableName, H::SourceCode, H::Revision, H::TargetCode, H::Note]);
+    insert.columns([H::TableName, H::SourceCode, H::Revision, H::TargetCode, H::Note, H::ValidTo]);
     insert.select_from(rows).map_err(|error| DbErr::Custom(error.to_string()))?;
     db.execute(&insert).await?;
     let row = counters::ActiveModel { name: Set(known_from), at: Set(revision) };
@@ -296,6 +308,7 @@ fn version_tables(backend: DbBackend) -> [TableCreateStatement; 2] {
             .col(big_integer(H::Revision))
             .col(text_null(H::TargetCode))
             .col(text_null(H::Note))
+            .col(string_len_null(H::ValidTo, CODE))
             .primary_key(Index::create().col(H::TableName).col(H::SourceCode).col(H::Revision))
             .to_owned(),
         table(mapping_versions::Entity)
@@ -383,7 +396,7 @@ async fn seed(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use sea_orm::Database;
+    use sea_orm::{ActiveValue::NotSet, Database};
 
     /// A database of before there was a history: what its tables hold is known from the revision it is found at.
     #[tokio::test]
@@ -398,6 +411,7 @@ mod tests {
                 source_code: Set(source.into()),
                 target_code: Set(format!("X{source}")),
                 note: Set("甲".into()),
+                valid_to: NotSet,
             };
             code_rows::Entity::insert(row).exec_without_returning(&db).await.unwrap();
         }

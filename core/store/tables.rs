@@ -1,5 +1,6 @@
 //! Importing code tables, and what they held before.
 
+use crate::convert;
 use crate::entity::{code_history, code_rows, counters};
 use crate::error::Fail;
 use crate::rows::insert_all;
@@ -52,7 +53,7 @@ pub async fn import(txn: &DatabaseTransaction, import: &Import) -> Result<(u64, 
     let (mut added, mut changed, mut removed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for row in import.rows.values() {
         match stored.get(&row.source) {
-            Some(same) if same.target_code == row.target && same.note == row.note => continue,
+            Some(known) if convert::table_row(known.clone()) == *row => continue,
             Some(_) => drop(changed.insert(row.source.clone())),
             None => {}
         }
@@ -61,6 +62,7 @@ pub async fn import(txn: &DatabaseTransaction, import: &Import) -> Result<(u64, 
             source_code: Set(row.source.clone()),
             target_code: Set(row.target.clone()),
             note: Set(row.note.clone()),
+            valid_to: Set(Some(row.valid_to.clone()).filter(|day| !day.is_empty())),
         });
     }
     if import.mode == ImportMode::Replace {
@@ -83,6 +85,7 @@ pub async fn import(txn: &DatabaseTransaction, import: &Import) -> Result<(u64, 
         revision: Set(revision),
         target_code: Set(None),
         note: Set(None),
+        valid_to: Set(None),
     }));
     insert_all::<code_history::Entity, _>(txn, history).await?;
     let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
@@ -98,6 +101,7 @@ fn history_row(row: &code_rows::ActiveModel, revision: i64) -> Option<code_histo
         revision: Set(revision),
         target_code: Set(row.target_code.try_as_ref().cloned()),
         note: Set(row.note.try_as_ref().cloned()),
+        valid_to: row.valid_to.clone(),
     })
 }
 
@@ -140,6 +144,7 @@ pub async fn rows_at(
                     source: change.source_code.clone(),
                     target,
                     note: change.note.unwrap_or_default(),
+                    valid_to: change.valid_to.unwrap_or_default(),
                 };
                 rows.insert(change.source_code, row);
             }

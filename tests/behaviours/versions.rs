@@ -11,12 +11,14 @@ pub async fn code_tables_are_known_as_they_were(combination: Combination) {
         source: source.into(),
         target: target.into(),
         note: note.into(),
+        ..TableRow::default()
     };
     let (a, b, c) = (row("A", "1", ""), row("B", "2", "乙"), row("C", "3", ""));
     store.import_table("customers", vec![a.clone(), b.clone()], ImportMode::Merge).await.unwrap();
     let materials = TableRow { table: "materials".into(), ..row("m", "1", "") };
     store.import_table("materials", vec![materials], ImportMode::Merge).await.unwrap();
-    let noted = row("A", "1", "甲");
+    // Until a day, which is a change like any other.
+    let noted = TableRow { valid_to: "2026-06-30".into(), ..row("A", "1", "甲") };
     store.import_table("customers", vec![noted.clone(), c.clone()], ImportMode::Merge).await.unwrap();
     store.import_table("customers", vec![row("B", "9", "")], ImportMode::Replace).await.unwrap();
     store.import_table("customers", vec![a.clone()], ImportMode::Merge).await.unwrap();

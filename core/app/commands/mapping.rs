@@ -68,7 +68,7 @@ async fn stored_tables(config: &Path) -> Result<Tables, Exit> {
     let rows = store.table_rows(None).await.map_err(|error| super::store_failed(&error, false))?;
     let revision = store.tables_revision().await.map_err(|error| super::store_failed(&error, false))?;
     store.close().await;
-    Ok(Tables::new(revision, rows.into_iter().map(|row| (row.table, row.source, row.target))))
+    Ok(Tables::of_rows(revision, rows.into_iter().map(crate::tables::code_row)).0)
 }
 
 /// Compiles one file.

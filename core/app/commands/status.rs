@@ -27,6 +27,7 @@ pub async fn run(config: &Path, as_json: bool) -> Exit {
     let own = overview::told(&loaded.config).await.map(|told| Own {
         circuits: overview::circuits(&told).unwrap_or_default(),
         mappings_refused: told.get("mappings_refused").cloned().unwrap_or_default(),
+        tables_refused: told.get("tables_refused").cloned().unwrap_or_default(),
     });
     let status = overview::status(&list, &holds, own.as_ref(), SystemClock.now_ms());
     if as_json {
@@ -40,6 +41,7 @@ pub async fn run(config: &Path, as_json: bool) -> Exit {
         for refused in refused.into_iter().flatten() {
             output::line(&super::mapping::running::refused_text(refused));
         }
+        super::mapping::running::tables(&status);
     }
     Exit::Ok
 }

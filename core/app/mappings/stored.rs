@@ -3,6 +3,7 @@
 
 use super::ByName;
 use crate::config::{Documents, INTAKE};
+use crate::tables::code_row;
 use serde::Serialize;
 use serde_json::Value;
 use tongbao_delivery::port::{AttemptView, Store, Stored};
@@ -149,7 +150,7 @@ impl Explained {
                 Some(rows) => rows,
                 None => store.table_rows(Some(table)).await?,
             };
-            rows.extend(found.into_iter().map(|row| (row.table, row.source, row.target)));
+            rows.extend(found.into_iter().map(code_row));
         }
         if !is_known {
             self.note(
@@ -157,7 +158,7 @@ impl Explained {
                 format!("what the code tables held at revision {revision} is not known; they are taken as they are now"),
             );
         }
-        Ok(Tables::new(revision, rows))
+        Ok(Tables::of_rows(revision, rows).0)
     }
 }
 

@@ -166,7 +166,7 @@ impl Story {
             table: table.to_owned(),
             target: format!("X{source}"),
             source,
-            note: String::new(),
+            ..TableRow::default()
         };
         let customers = customers.map(|code| row("customers", code)).collect();
         store.import_table("customers", customers, ImportMode::Merge).await?;

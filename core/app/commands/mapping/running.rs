@@ -44,8 +44,22 @@ pub async fn run(config: &Path, is_reload: bool, as_json: bool) -> Exit {
         for one in &refused {
             output::line(&refused_text(one));
         }
+        tables(&told);
     }
-    if refused.is_empty() { Exit::Ok } else { Exit::Failed }
+    let has_tables = list("/tables_refused").is_empty();
+    if refused.is_empty() && has_tables { Exit::Ok } else { Exit::Failed }
+}
+
+/// Prints what is wrong with the latest code tables.
+pub fn tables(told: &Value) {
+    for why in told.get("tables_refused").and_then(Value::as_array).into_iter().flatten() {
+        let text = |language: &str| why.get(language).and_then(Value::as_str).unwrap_or_default();
+        output::line(&format!(
+            "✗ 对照表未生效 / code tables did not take over: {} / {}",
+            text("zh"),
+            text("en")
+        ));
+    }
 }
 
 fn row(one: &Value) -> Vec<String> {

@@ -237,7 +237,7 @@ async fn import(store: &str) -> Result<(), String> {
             table: table.into(),
             source: source.into(),
             target: target.into(),
-            note: String::new(),
+            ..TableRow::default()
         };
         store.import_table(table, vec![row], ImportMode::Merge).await.map_err(text)?;
     }
