@@ -72,3 +72,48 @@ impl TableCache {
         Ok(takes_over)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tongbao_delivery::port::ImportMode;
+    use tongbao_delivery::sim::MemoryStore;
+
+    async fn import(store: &MemoryStore, rows: &[(&str, &str, &str)]) {
+        let row = |(source, target, valid_to): &(&str, &str, &str)| TableRow {
+            table: "t".into(),
+            source: (*source).into(),
+            target: (*target).into(),
+            valid_to: (*valid_to).into(),
+            ..TableRow::default()
+        };
+        store.import_table("t", rows.iter().map(row).collect(), ImportMode::Merge).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn rows_that_contradict_each_other_do_not_take_over() {
+        let store = Arc::new(MemoryStore::new());
+        import(&store, &[("A@2026-01-01", "one", ""), ("B", "b", "")]).await;
+        let cache = TableCache::load(store.clone()).await.unwrap();
+        let on = |tables: &Tables| {
+            let day = "2026-02-15".parse().ok();
+            let found = tables.table("t").unwrap().find("A", day).map(|found| found.target.to_owned());
+            (found, tables.find("t", "B").map(str::to_owned))
+        };
+        let before = (Some("one".to_owned()), Some("b".to_owned()));
+        assert_eq!(on(&cache.current()), before);
+        // Past the import command, which would have refused it.
+        import(&store, &[("A@2026-01-01", "one", "2026-03-31"), ("A@2026-02-01", "two", ""), ("B", "c", "")])
+            .await;
+        assert!(!cache.refresh().await.unwrap());
+        assert_eq!((on(&cache.current()), cache.current().revision), (before, 1));
+        assert!(cache.refused()[0].en.contains("days in common"), "{:?}", cache.refused());
+        assert!(!cache.refresh().await.unwrap(), "judged once");
+        // A process that starts has nothing to go on with: that code has no row, and its documents wait.
+        let started = TableCache::load(store.clone()).await.unwrap();
+        assert_eq!(on(&started.current()), (None, Some("c".to_owned())));
+        import(&store, &[("A@2026-01-01", "one", "2026-01-31")]).await;
+        assert!(cache.refresh().await.unwrap() && cache.refused().is_empty());
+        assert_eq!(on(&cache.current()), (Some("two".to_owned()), Some("c".to_owned())));
+    }
+}
