@@ -586,7 +586,7 @@ async fn explained(world: &World) {
         "contract.signed HT-1",
         "code-table-miss",
         "sales_order.posted HT-1",
-        "contract-to-kingdee-sales-order@1-",
+        "contract-to-kingdee-sales-order@2-",
         "crm [order-back] posted",
     ] {
         assert!(text.contains(part), "{part} in {text}");

@@ -46,6 +46,8 @@ pub struct Mapping {
     pub version: String,
     /// The file it was compiled from, then those that it builds on.
     pub files: Vec<SourceFile>,
+    /// The rule of the business key, as it is written.
+    pub key_rule: String,
     /// The source's fields.
     pub source: Shape,
     /// The target's fields.
@@ -156,6 +158,7 @@ fn build(
         to: file.to.text,
         version: format!("{}-{version}", syntax::VERSION),
         files: merged.files,
+        key_rule: file.key.text,
         source,
         target,
         zone,

@@ -88,6 +88,13 @@ impl Files for Beside {
 /// what the checker refuses.
 const NO_MAPPINGS: [&str; 3] = ["fixtures", "parts", "refused"];
 
+/// Whether something in a folder of mappings is not to be looked at. Names that begin with a dot are those of editors and
+/// of tools that copy: what they hold is on its way to another name.
+fn is_no_mapping(path: &Path) -> bool {
+    let name = path.file_name().map(std::ffi::OsStr::to_string_lossy).unwrap_or_default();
+    name.starts_with('.') || NO_MAPPINGS.iter().any(|other| name == *other)
+}
+
 /// All mapping files below some folders, in order of their paths.
 pub fn mapping_files(folders: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -96,7 +103,7 @@ pub fn mapping_files(folders: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
         if path.is_dir() {
             for entry in std::fs::read_dir(&path)? {
                 let inner = entry?.path();
-                if inner.file_name().is_none_or(|name| NO_MAPPINGS.iter().all(|other| name != *other)) {
+                if !is_no_mapping(&inner) {
                     open.push(inner);
                 }
             }

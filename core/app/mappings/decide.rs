@@ -100,7 +100,7 @@ pub fn decide(watch: &Watch, current: &ByName, uses: &Uses) -> Decision {
         }
     }
     // Refusing one may take from another what it stands on: until none falls.
-    while let Some((path, finding)) = first_wrong(&candidates, &owners, &running, uses) {
+    while let Some((path, finding)) = first_wrong(&candidates, &owners, &running, uses, current) {
         candidates.remove(&path);
         decision.refused.insert(path, vec![finding]);
     }
@@ -122,6 +122,7 @@ fn first_wrong(
     owners: &BTreeMap<String, PathBuf>,
     running: &impl Fn(&Path) -> Option<String>,
     uses: &Uses,
+    current: &ByName,
 ) -> Option<(PathBuf, Diagnostic)> {
     let mut made: BTreeMap<&str, &Path> = BTreeMap::new();
     for (path, mapping) in candidates {
@@ -138,12 +139,28 @@ fn first_wrong(
         if let Some(text) = uses.misfit(mapping) {
             return Some((path.clone(), finding(path, "mapping-end", text)));
         }
+        if let Some(text) = current.get(&mapping.name).and_then(|before| known_otherwise(before, mapping)) {
+            return Some((path.clone(), finding(path, "mapping-key", text)));
+        }
     }
     candidates.keys().find_map(|path| {
         let name = running(path).filter(|name| uses.has(name) && !made.contains_key(name.as_str()))?;
         let zh = format!("配置使用的映射 {name} 不在了");
         let en = format!("the mapping `{name}`, which the configuration uses, is not here any more");
         Some((path.clone(), finding(path, "mapping-gone", (zh, en))))
+    })
+}
+
+/// A document is known in the target by its kind and key. Were either to change under a document whose fate is not known,
+/// it would be looked for where it is not, and sent a second time.
+fn known_otherwise(before: &Mapping, after: &Mapping) -> Option<(String, String)> {
+    (before.key_rule != after.key_rule || before.to != after.to).then(|| {
+        (
+            "key 或 to 变了：在途单据按它们查找。请先 tongbao drain，再重启服务".to_owned(),
+            "`key` or `to` has changed, by which documents on their way are looked up: `tongbao drain`, then restart \
+             the service"
+                .to_owned(),
+        )
     })
 }
 

@@ -87,13 +87,20 @@ impl Reloader {
     }
 
     /// Takes over now what is whole and right, mappings and code tables, and tells how things stand.
-    pub async fn reload(&self) -> Told {
-        if let Err(error) = self.tables.refresh().await {
-            tracing::warn!(%error, "code tables not refreshed");
+    pub async fn reload(self: &Arc<Self>) -> Told {
+        let own = self.clone();
+        // Whoever asks may go away in the middle of a look, which is seen through all the same.
+        let looks = tokio::spawn(async move {
+            if let Err(error) = own.tables.refresh().await {
+                tracing::warn!(%error, "code tables not refreshed");
+            }
+            own.look().await;
+            tokio::time::sleep(BETWEEN).await;
+            own.look().await;
+        });
+        if let Err(error) = looks.await {
+            tracing::error!(%error, "the reload failed");
         }
-        self.look().await;
-        tokio::time::sleep(BETWEEN).await;
-        self.look().await;
         self.mappings.told()
     }
 

@@ -151,6 +151,9 @@ async fn a_mistake_is_told_and_the_old_one_goes_on() {
     process.write(ORDER, &whole);
     process.looks(2).await;
     assert!(process.refused().is_empty());
+    process.write(".order.yaml", "mapping: [\n");
+    process.looks(2).await;
+    assert!(process.refused().is_empty(), "an editor's own file");
     // The same with a file that another includes.
     process.write("parts/refuse.yaml", "refuse: [{ when: nonsense, zh: 无, en: none }]\n");
     process.looks(2).await;
@@ -195,6 +198,9 @@ async fn what_the_configuration_uses_does_not_go_away() {
     process.looks(2).await;
     assert_eq!(process.refused(), [("moved.yaml".to_owned(), "mapping-end")]);
     assert_eq!(process.order().to, before.to);
+    process.write("moved.yaml", &whole.replace("key: number\n", "key: upper(number)\n"));
+    process.looks(2).await;
+    assert_eq!(process.refused(), [("moved.yaml".to_owned(), "mapping-key")]);
     // Renamed and used no more than before: two files change places in one go.
     process.write("moved.yaml", &renamed);
     process.write("again.yaml", &whole);
