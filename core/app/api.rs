@@ -1,8 +1,9 @@
 //! The HTTP API for operations: what the CLI shows, as JSON.
 
+mod mappings;
+
 use crate::commands::explain;
 use crate::ingress::answer;
-use crate::mappings::{self, Told};
 use crate::overview::{self, Left, Own};
 use crate::service::Service;
 use axum::extract::{Path, Query, Request, State};
@@ -25,12 +26,12 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/deliveries", get(deliveries))
         .route("/deliveries/replay", post(replay))
         .route("/deliveries/{id}", get(delivery))
-        .route("/deliveries/{id}/explain", get(fields_explained))
+        .route("/deliveries/{id}/explain", get(mappings::fields_explained))
         .route("/explain/{number}", get(explained))
         .route("/counts", get(counts))
         .route("/status", get(status))
-        .route("/mappings", get(mappings_told))
-        .route("/mappings/reload", post(reload))
+        .route("/mappings", get(mappings::mappings_told))
+        .route("/mappings/reload", post(mappings::reload))
         .route("/drain", get(draining).post(drain))
         .route("/connections", get(connections))
         .route("/connections/{name}/pause", post(pause))
@@ -254,27 +255,6 @@ async fn explained(State(service): State<Arc<Service>>, Path(number): Path<Strin
     }
 }
 
-/// Which attempt.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Which {
-    attempt: Option<u32>,
-}
-
-/// How each target field of a delivery's document came about, with what made it then.
-async fn fields_explained(
-    State(service): State<Arc<Service>>,
-    Path(id): Path<String>,
-    Query(which): Query<Which>,
-) -> Response {
-    let in_use = service.intaker.mappings.all();
-    match mappings::explain(service.store.as_ref(), &in_use, &id, which.attempt).await {
-        Ok(Some(told)) => answer(StatusCode::OK, json!(told)),
-        Ok(None) => answer(StatusCode::NOT_FOUND, json!({"error": "没有该投递 / there is no such delivery"})),
-        Err(error) => failed(&error),
-    }
-}
-
 async fn counts(State(service): State<Arc<Service>>) -> Response {
     match service.store.counts().await {
         Ok(counts) => answer(StatusCode::OK, json!({"counts": counts})),
@@ -296,23 +276,6 @@ async fn status(State(service): State<Arc<Service>>) -> Response {
         }
         Err(error) => failed(&error),
     }
-}
-
-/// Which mappings and code tables this process works with.
-async fn mappings_told(State(service): State<Arc<Service>>) -> Response {
-    told(&service, service.intaker.mappings.told())
-}
-
-/// Takes over what has been edited, without waiting for the next look.
-async fn reload(State(service): State<Arc<Service>>) -> Response {
-    let told_now = service.reloader.reload().await;
-    told(&service, told_now)
-}
-
-fn told(service: &Service, told: Told) -> Response {
-    let revision = service.intaker.tables.current().revision;
-    let refused = service.intaker.tables.refused();
-    answer(StatusCode::OK, json!({"mappings": told, "tables_revision": revision, "tables_refused": refused}))
 }
 
 /// Who wants something to stand still or go on, and why.

@@ -156,12 +156,29 @@ fn first_wrong(
 fn known_otherwise(before: &Mapping, after: &Mapping) -> Option<(String, String)> {
     (before.key_rule != after.key_rule || before.to != after.to).then(|| {
         (
-            "key 或 to 变了：在途单据按它们查找。请先 tongbao drain，再重启服务".to_owned(),
-            "`key` or `to` has changed, by which documents on their way are looked up: `tongbao drain`, then restart \
-             the service"
-                .to_owned(),
+            "key 或 to 变了，而在途单据按它们查找".to_owned(),
+            "`key` or `to` has changed, by which documents on their way are looked up".to_owned(),
         )
     })
+}
+
+fn way_out(code: &str) -> Text {
+    let (zh, en) = match code {
+        "mapping-twice" => (
+            "去掉其中一个文件，或改其 mapping 名",
+            "take one of the files away, or name its mapping otherwise",
+        ),
+        "mapping-end" => (
+            "恢复原来的 from 与 to，或改配置后重启",
+            "put `from` and `to` back, or change the configuration and restart",
+        ),
+        "mapping-key" => ("恢复原样，或排空后重启", "put it back, or drain and restart"),
+        _ => (
+            "放回该文件，或从配置中去掉它并重启",
+            "put the file back, or take it out of the configuration and restart",
+        ),
+    };
+    Text::new(zh, en)
 }
 
 fn finding(path: &Path, code: &'static str, (zh, en): (String, String)) -> Diagnostic {
@@ -171,6 +188,6 @@ fn finding(path: &Path, code: &'static str, (zh, en): (String, String)) -> Diagn
         file: path.display().to_string(),
         place: Place::new(1, 1),
         message: Text::new(zh, en),
-        suggestion: None,
+        suggestion: Some(way_out(code)),
     }
 }

@@ -87,6 +87,13 @@ pub fn refused_text(refused: &Value) -> String {
             text(finding, "/message/zh"),
             text(finding, "/message/en"),
         ));
+        if finding.get("suggestion").is_some() {
+            out.push_str(&format!(
+                "\n      → {} / {}",
+                text(finding, "/suggestion/zh"),
+                text(finding, "/suggestion/en")
+            ));
+        }
     }
     out
 }
