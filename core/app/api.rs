@@ -1,8 +1,10 @@
 //! The HTTP API for operations: what the CLI shows, as JSON.
 
+mod mappings;
+
 use crate::commands::explain;
 use crate::ingress::answer;
-use crate::overview::{self, Left};
+use crate::overview::{self, Left, Own};
 use crate::service::Service;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -24,9 +26,12 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/deliveries", get(deliveries))
         .route("/deliveries/replay", post(replay))
         .route("/deliveries/{id}", get(delivery))
+        .route("/deliveries/{id}/explain", get(mappings::fields_explained))
         .route("/explain/{number}", get(explained))
         .route("/counts", get(counts))
         .route("/status", get(status))
+        .route("/mappings", get(mappings::mappings_told))
+        .route("/mappings/reload", post(mappings::reload))
         .route("/drain", get(draining).post(drain))
         .route("/connections", get(connections))
         .route("/connections/{name}/pause", post(pause))
@@ -53,6 +58,7 @@ pub async fn readyz(State(service): State<Arc<Service>>) -> Response {
             "broker": if broker.ready { "ok" } else { &broker.detail },
             "stopping": service.is_stopping(),
             "draining": service.is_draining(),
+            "mappings_refused": service.intaker.mappings.told().refused.len(),
         }),
     )
 }
@@ -256,12 +262,17 @@ async fn counts(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-/// What each connection has before it; circuits are this process's.
+/// What each connection has before it; circuits and mappings are this process's.
 async fn status(State(service): State<Arc<Service>>) -> Response {
     match overview::overview(service.store.as_ref(), &service.targets).await {
         Ok(list) => {
-            let (holds, circuits) = (service.engine.holds(), service.engine.circuits());
-            answer(StatusCode::OK, overview::status(&list, &holds, Some(&circuits), service.now_ms()))
+            let own = Own {
+                circuits: service.engine.circuits(),
+                mappings_refused: json!(service.intaker.mappings.told().refused),
+                tables_refused: json!(service.intaker.tables.refused()),
+            };
+            let holds = service.engine.holds();
+            answer(StatusCode::OK, overview::status(&list, &holds, Some(&own), service.now_ms()))
         }
         Err(error) => failed(&error),
     }

@@ -128,6 +128,9 @@ pub enum MappingCommand {
         /// 输出形式 / form of the output
         #[arg(long, value_enum, default_value_t)]
         format: CheckFormat,
+        /// 先把较早格式版本的文件改写成现在的版本 / first rewrite files of an earlier version of the format to today's
+        #[arg(long)]
+        fix: bool,
     },
     /// 统一排版 / lay mapping files out in the one way
     Fmt {
@@ -161,6 +164,10 @@ pub enum MappingCommand {
     Prove(ProveArgs),
     /// 打印语言参考 / print the reference of the language
     Reference,
+    /// 运行中的服务在用哪些版本，哪些改动未生效 / which versions the running service uses, which edits it did not take over
+    Status,
+    /// 令运行中的服务立即重载已改动的映射与对照表 / have the running service take edited mappings and code tables over now
+    Reload,
     /// 运行映射文件自带的测试 / run the tests that mapping files carry
     Test {
         /// 文件或目录 / files or folders
@@ -170,9 +177,17 @@ pub enum MappingCommand {
     /// 逐字段说明一份单据如何得出 / say of every target field how it came about
     Explain {
         /// 映射名称 / name of the mapping
-        mapping: String,
+        #[arg(required_unless_present = "delivery")]
+        mapping: Option<String>,
         /// JSON 单据文件，- 为标准输入 / the document as a JSON file, - for standard input
-        input: PathBuf,
+        #[arg(required_unless_present = "delivery")]
+        input: Option<PathBuf>,
+        /// 已存的投递：按当时的映射版本与对照表说明 / a stored delivery, by the mapping version and code tables that made it
+        #[arg(long, conflicts_with_all = ["mapping", "input", "tables"])]
+        delivery: Option<String>,
+        /// 第几次尝试 / which attempt; the last one that used a mapping by default
+        #[arg(long, requires = "delivery")]
+        attempt: Option<u32>,
         /// 映射目录 / folders of mappings
         #[arg(long, default_value = "mappings")]
         mappings: Vec<PathBuf>,
@@ -242,7 +257,7 @@ pub struct NewArgs {
 /// `tables …`
 #[derive(Debug, Subcommand)]
 pub enum TablesCommand {
-    /// 导入 CSV 或 XLSX（source,target,note,from）/ import a CSV or XLSX file
+    /// 导入 CSV 或 XLSX（source,target,note,valid_from,valid_to）/ import a CSV or XLSX file
     Import {
         /// 表名 / name of the table
         table: String,

@@ -1,6 +1,7 @@
 //! From an incoming document to an event with its deliveries.
 
 use crate::config::{INTAKE, Receives};
+use crate::mappings::Mappings;
 use crate::routes::Routes;
 use crate::tables::TableCache;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use tongbao_connect::Incoming;
 use tongbao_delivery::handler::Report;
 use tongbao_delivery::port::{Intake, NewDelivery};
-use tongbao_mapping::Mapping;
+use tongbao_mapping::{Mapping, Tables};
 use tongbao_model::{Class, Code, Event, Fault, digest, record};
 
 /// Kind of the events that keep documents no mapping could read.
@@ -19,8 +20,8 @@ pub const FAULTED: &str = "intake.faulted";
 pub struct Intaker {
     /// What each connection receives, by connection name.
     pub receives: HashMap<String, Vec<Receives>>,
-    /// Compiled mappings.
-    pub mappings: HashMap<String, Arc<Mapping>>,
+    /// Mappings in use.
+    pub mappings: Arc<Mappings>,
     /// Code tables.
     pub tables: Arc<TableCache>,
     /// Flows.
@@ -35,15 +36,35 @@ impl Intaker {
 
     /// Translates one document into an event, or says why not. `now_ms` stands in where the record has no time.
     pub fn translate(&self, connection: &str, incoming: &Incoming, now_ms: i64) -> Result<Intake, Fault> {
-        let rule = self.rule(connection, &incoming.kind).ok_or_else(|| {
+        let rule = self.rule_for(connection, incoming)?;
+        self.translate_by(rule, &self.means(rule)?, connection, incoming, now_ms)
+    }
+
+    fn rule_for(&self, connection: &str, incoming: &Incoming) -> Result<&Receives, Fault> {
+        self.rule(connection, &incoming.kind).ok_or_else(|| {
             Fault::new(
                 Code::BodyInvalid,
                 format!("连接 {connection} 未配置单据类型 {}", incoming.kind),
                 format!("the connection `{connection}` receives no document kind `{}`", incoming.kind),
             )
-        })?;
+        })
+    }
+
+    fn means(&self, rule: &Receives) -> Result<Means, Fault> {
         let mapping = self.mappings.get(&rule.mapping).ok_or_else(|| unknown_mapping(&rule.mapping))?;
-        let mapped = mapping.run(&incoming.document, &self.tables.current()).map_err(|stop| stop.fault)?;
+        Ok(Means { mapping, tables: self.tables.current() })
+    }
+
+    fn translate_by(
+        &self,
+        rule: &Receives,
+        means: &Means,
+        connection: &str,
+        incoming: &Incoming,
+        now_ms: i64,
+    ) -> Result<Intake, Fault> {
+        let mapping = &means.mapping;
+        let mapped = mapping.run(&incoming.document, &means.tables).map_err(|stop| stop.fault)?;
         if let Some(shape) = record::shape(&mapping.to) {
             record::validate(&shape, &mapped.document)?;
         }
@@ -106,11 +127,25 @@ impl Intaker {
         let text = |key: &str| kept.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let incoming =
             Incoming { kind: text("kind"), document: kept.get("document").cloned().unwrap_or(Value::Null) };
-        match self.translate(&text("connection"), &incoming, now_ms) {
+        let connection = text("connection");
+        let rule = self.rule_for(&connection, &incoming);
+        let (rule, means) = match rule.and_then(|rule| Ok((rule, self.means(rule)?))) {
+            Ok(found) => found,
+            Err(fault) => return Report::fault(fault),
+        };
+        let report = match self.translate_by(rule, &means, &connection, &incoming, now_ms) {
             Ok(intake) => Report { follow_on: vec![intake], ..Report::new(Class::Done) },
             Err(fault) => Report::fault(fault),
-        }
+        };
+        let revision = means.tables.revision;
+        Report { mapping: Some(means.mapping.id()), tables_revision: Some(revision), ..report }
     }
+}
+
+/// What a document is translated with.
+struct Means {
+    mapping: Arc<Mapping>,
+    tables: Arc<Tables>,
 }
 
 /// The fault of a mapping that is configured and not there.

@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod archive;
+pub mod ask;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod emit;
 pub mod ingress;
 pub mod intake;
 pub mod ledger;
+pub mod mappings;
 pub mod output;
 pub mod overview;
 pub mod pipeline;

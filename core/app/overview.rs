@@ -1,12 +1,11 @@
 //! The overview: what each connection has before it and what stands still, for people and as metrics.
 
+use crate::ask::ask;
 use crate::config::{Config, Loaded};
 use crate::service::{Service, target_settings};
-use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +15,6 @@ use tongbao_delivery::port::{Hold, Overview, Store, Stored};
 
 /// How often the gauges are set. Not at every scrape: several scrapers would be several counts.
 const EVERY: Duration = Duration::from_secs(15);
-/// How long a command waits for the running service to tell its circuits.
-const ASK: Duration = Duration::from_secs(2);
-/// Largest answer it reads.
-const ANSWER_MAX: usize = 4 * 1024 * 1024;
 
 /// The connections that deliveries go to, the built-in ones included.
 pub fn targets(loaded: &Loaded) -> Vec<String> {
@@ -46,18 +41,24 @@ pub fn held(hold: &Hold) -> Value {
     json!({"since_ms": hold.since_ms, "by": hold.who, "reason": hold.why})
 }
 
-/// The status as JSON. Circuits are a process's own: `None` where no process was asked.
-pub fn status(
-    list: &[Overview],
-    holds: &Holds,
-    circuits: Option<&BTreeMap<String, bool>>,
-    now_ms: i64,
-) -> Value {
+/// What a process tells of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Own {
+    /// Circuits, and whether they are open.
+    pub circuits: BTreeMap<String, bool>,
+    /// Changed mappings that did not take over.
+    pub mappings_refused: Value,
+    /// What is wrong with the latest code tables.
+    pub tables_refused: Value,
+}
+
+/// The status as JSON; `own` is `None` where no process was asked.
+pub fn status(list: &[Overview], holds: &Holds, own: Option<&Own>, now_ms: i64) -> Value {
     let connections: Vec<Value> = list
         .iter()
         .map(|one| {
-            let circuit = circuits
-                .and_then(|circuits| circuits.get(&one.target))
+            let circuit = own
+                .and_then(|own| own.circuits.get(&one.target))
                 .map(|open| if *open { "open" } else { "closed" });
             json!({
                 "connection": one.target,
@@ -74,7 +75,13 @@ pub fn status(
             })
         })
         .collect();
-    json!({"at_ms": now_ms, "draining": holds.intake().map(held), "connections": connections})
+    json!({
+        "at_ms": now_ms,
+        "draining": holds.intake().map(held),
+        "mappings_refused": own.map(|own| &own.mappings_refused),
+        "tables_refused": own.map(|own| &own.tables_refused),
+        "connections": connections,
+    })
 }
 
 /// What is left to do.
@@ -111,23 +118,13 @@ impl Left {
     }
 }
 
-/// The circuits of the service that runs with this configuration on this machine; `None` when none answers.
-pub async fn circuits(config: &Config) -> Option<BTreeMap<String, bool>> {
-    let mut address: SocketAddr = config.server.listen.parse().ok()?;
-    if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    let client = reqwest::Client::builder().no_proxy().timeout(ASK).build().ok()?;
-    let mut request = client.get(format!("http://{address}/api/status"));
-    if let Some(token) = &config.server.api_token {
-        request = request.bearer_auth(token.expose_secret());
-    }
-    let answer = request.send().await.ok()?.error_for_status().ok()?;
-    if answer.content_length().is_none_or(|length| length > u64::try_from(ANSWER_MAX).unwrap_or(0)) {
-        return None;
-    }
-    let body = answer.bytes().await.ok()?;
-    let told: Value = serde_json::from_slice(&body).ok()?;
+/// The status that the service on this machine tells; `None` when none answers.
+pub async fn told(config: &Config) -> Option<Value> {
+    ask(config, reqwest::Method::GET, "/status").await.ok()
+}
+
+/// The circuits in a status that was told.
+pub fn circuits(told: &Value) -> Option<BTreeMap<String, bool>> {
     let list = told.get("connections")?.as_array()?;
     let one = |told: &Value| {
         let name = told.get("connection")?.as_str()?.to_owned();

@@ -60,9 +60,9 @@ impl Pipeline {
         let Some(mapping) = self.intaker.mappings.get(name) else {
             return Report::fault(unknown_mapping(name));
         };
-        let version = format!("{}@{}", mapping.name, mapping.version);
+        let version = mapping.id();
         let begun = Instant::now();
-        let (mapped, revision) = self.map(mapping, &work.event).await;
+        let (mapped, revision) = self.map(&mapping, &work.event).await;
         telemetry::stage("map", begun.elapsed());
         let mapped = match mapped {
             Ok(mapped) => mapped,
@@ -76,7 +76,7 @@ impl Pipeline {
                 };
             }
         };
-        let mut task = task(mapping, mapped, work);
+        let mut task = task(&mapping, mapped, work);
         let outcome = send(target.as_ref(), &mut task, work).await;
         let report = match outcome {
             Ok((class, receipt)) => {

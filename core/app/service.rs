@@ -2,6 +2,7 @@
 
 use crate::config::{BrokerConfig, Config, INTAKE, LEDGER, Loaded};
 use crate::intake::Intaker;
+use crate::mappings::{Mappings, Reloader};
 use crate::pipeline::Pipeline;
 use crate::poller::Poller;
 use crate::routes::{Ids, Routes};
@@ -60,6 +61,8 @@ pub struct Service {
     pub intaker: Arc<Intaker>,
     /// Sources by connection name.
     pub sources: HashMap<String, Arc<dyn Source>>,
+    /// Takes edited mappings over.
+    pub reloader: Arc<Reloader>,
     /// Connections that deliveries go to.
     pub targets: Vec<String>,
     /// API token, if one is set.
@@ -226,7 +229,11 @@ impl Running {
         let lock = lock_file(&loaded.config)?;
         let store = open_store(&loaded.config).await?;
         let tables = Arc::new(TableCache::load(store.clone()).await?);
-        let intaker = Arc::new(intaker(&loaded, tables.clone()));
+        let mappings = Arc::new(Mappings::new(loaded.mappings.clone()));
+        let reloader =
+            Reloader::start(&loaded, mappings.clone(), tables.clone(), store.clone(), clock.clone()).await?;
+        let reloader = Arc::new(reloader);
+        let intaker = Arc::new(intaker(&loaded, mappings, tables.clone()));
         let targets =
             loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.target.clone()?)));
         let pipeline =
@@ -261,6 +268,7 @@ impl Running {
             broker,
             intaker,
             sources: sources.collect(),
+            reloader: reloader.clone(),
             targets: overview::targets(&loaded),
             api_token: loaded.config.server.api_token.clone(),
             is_local: address.ip().is_loopback(),
@@ -285,6 +293,7 @@ impl Running {
         });
         spawn_pollers(&service, &loaded, &stopping, &mut tasks);
         tasks.spawn(follow_tables(tables, stopping.clone()));
+        tasks.spawn(reloader.keep(stopping.clone()));
         let retention = loaded.config.retention.clone();
         tasks.spawn(archive::keep(service.store.clone(), retention, stopping.clone()));
         tasks.spawn(overview::keep(service.clone(), disks(&loaded.config), stopping.clone()));
@@ -306,7 +315,7 @@ impl Running {
 }
 
 /// Intake of a loaded configuration.
-pub fn intaker(loaded: &Loaded, tables: Arc<TableCache>) -> Intaker {
+pub fn intaker(loaded: &Loaded, mappings: Arc<Mappings>, tables: Arc<TableCache>) -> Intaker {
     let receives = loaded
         .config
         .connections
@@ -316,12 +325,7 @@ pub fn intaker(loaded: &Loaded, tables: Arc<TableCache>) -> Intaker {
             (connection.name.clone(), connection.receives.iter().cloned().chain(polled).collect())
         })
         .collect();
-    Intaker {
-        receives,
-        mappings: loaded.mappings.clone(),
-        tables,
-        routes: Routes::new(loaded.config.flows.clone(), Ids::Uuid),
-    }
+    Intaker { receives, mappings, tables, routes: Routes::new(loaded.config.flows.clone(), Ids::Uuid) }
 }
 
 /// How each connection that deliveries go to is served, the built-in ones included.

@@ -175,7 +175,7 @@ impl Stage {
     pub async fn import(&self, table: &str, rows: impl IntoIterator<Item = (String, String)>) -> Stored<()> {
         let rows = rows
             .into_iter()
-            .map(|(source, target)| TableRow { table: table.into(), source, target, note: String::new() })
+            .map(|(source, target)| TableRow { table: table.into(), source, target, ..TableRow::default() })
             .collect();
         self.store().import_table(table, rows, ImportMode::Merge).await?;
         self.running.service.intaker.tables.refresh().await.map(|_| ())

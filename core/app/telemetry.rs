@@ -107,6 +107,13 @@ pub const METRICS: &[Metric] = &[
         &["disk"],
         "Free space for the database file and the archive",
     ),
+    metric("tongbao_mappings_refused", Kind::Gauge, &[], "Edited mapping files that did not take over"),
+    metric(
+        "tongbao_mapping_reloads_total",
+        Kind::Counter,
+        &["outcome"],
+        "Edited mapping files: taken, refused",
+    ),
     metric("tongbao_archived_events_total", Kind::Counter, &[], "Events moved into archive files"),
     metric("tongbao_archive_failures_total", Kind::Counter, &[], "Runs of the archive that failed"),
 ];

@@ -446,16 +446,39 @@ pub struct ReplayGroup {
 }
 
 /// A row of a code table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRow {
     /// Table, e.g. `customers`.
     pub table: String,
-    /// Source code.
+    /// Source code; with `@yyyy-MM-dd` behind it the row holds from that day on.
     pub source: String,
     /// Target code.
     pub target: String,
     /// For people.
     pub note: String,
+    /// The last day the row holds, `yyyy-MM-dd`; empty where it has no end.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub valid_to: String,
+}
+
+/// A version of a mapping with all that is needed to compile it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingVersion {
+    /// The version, as attempts record it behind the name's `@`.
+    pub version: String,
+    /// The mapping's name.
+    pub name: String,
+    /// Its file and those that it builds on.
+    pub files: Vec<MappingFile>,
+}
+
+/// A file of a mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingFile {
+    /// As diagnostics name it; of a file that another builds on, relative to the folder of the first.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
 }
 
 /// How an import treats rows that are there already.
@@ -745,6 +768,16 @@ pub trait Store: Send + Sync {
 
     /// Revision of the code tables: rises with every import.
     async fn tables_revision(&self) -> Stored<i64>;
+
+    /// Rows of a code table as they were at a revision, by source code; `None` where that is not known, because the
+    /// revision is older than the history or has not been yet.
+    async fn table_rows_at(&self, table: &str, revision: i64) -> Stored<Option<Vec<TableRow>>>;
+
+    /// Keeps the texts of mappings that come into use; of those known already nothing is written.
+    async fn keep_mappings(&self, mappings: Vec<MappingVersion>, now_ms: i64) -> Stored<()>;
+
+    /// A version of a mapping that was kept.
+    async fn mapping(&self, version: &str) -> Stored<Option<MappingVersion>>;
 
     /// A cheap round trip, for readiness.
     async fn ping(&self) -> Stored<()>;

@@ -92,7 +92,12 @@ pub const CODES: &[DiagnosticCode] = &[
     error(
         "version",
         ("文件格式版本未知", "an unknown version of the file format"),
-        ("写 version: 1", "write `version: 1`"),
+        ("写 version: 2", "write `version: 2`"),
+    ),
+    error(
+        "version-old",
+        ("文件按较早的格式版本写成", "a file of an earlier version of the format"),
+        ("运行 tongbao mapping check --fix 改写它", "run `tongbao mapping check --fix` to rewrite it"),
     ),
     error(
         "set-missing",

@@ -1,9 +1,8 @@
 //! Running expressions over a document.
 
 use crate::code::{Access, Code};
-use crate::decode::{Memo, Rows, Slot};
 use crate::expr::Operator;
-use crate::share::shares;
+use crate::rows::{Memo, Rows, Slot};
 use crate::typing::Type;
 use crate::value::{Val, from_text, number, shown, wrong};
 use jiff::fmt::strtime;
@@ -35,7 +34,8 @@ impl<'a> Env<'a> {
         Env { rows, item, list: list.path.strip_prefix("root.").unwrap_or(&list.path), outer, ..*self }
     }
 
-    fn slot(&self, access: &Access) -> &'a Slot<'a> {
+    /// Where a value lies.
+    pub fn slot(&self, access: &Access) -> &'a Slot<'a> {
         if access.from_root { self.root.slot(0, access.slot) } else { self.rows.slot(self.item, access.slot) }
     }
 
@@ -143,7 +143,8 @@ impl<'a> Env<'a> {
         }
     }
 
-    fn text(&self, code: &Code) -> Result<String, Fault> {
+    /// A text.
+    pub fn text(&self, code: &Code) -> Result<String, Fault> {
         self.need(code).map(|value| shown(&value).into_owned())
     }
 
@@ -253,103 +254,6 @@ impl<'a> Env<'a> {
         Ok(value)
     }
 
-    /// The share of this line: all lines are worked out at once and kept.
-    fn share(&self, amount: &Code, weight: &Code, places: u32, memo: usize) -> Result<Decimal, Fault> {
-        let kept = |item| match self.rows.memo(item, memo).map(std::cell::Cell::get) {
-            Some(Memo::Number(share)) => Some(share),
-            _ => None,
-        };
-        if let Some(share) = kept(self.item) {
-            return Ok(share);
-        }
-        let whole = self.number(amount)?;
-        let mut weights = Vec::with_capacity(self.rows.count);
-        for item in 0..self.rows.count {
-            weights.push(Env { item, ..*self }.number(weight)?);
-        }
-        let shares = shares(whole, &weights, places).ok_or_else(|| {
-            Fault::new(
-                FaultCode::NumberRange,
-                format!("无法把 {whole} 分摊到 {} 行：小数位数、权重正负或权重合计不允许", weights.len()),
-                format!("{whole} cannot be spread over {} lines: its places, the signs or the sum of the weights forbid it", weights.len()),
-            )
-        })?;
-        for (item, share) in shares.into_iter().enumerate() {
-            if let Some(cell) = self.rows.memo(item, memo) {
-                cell.set(Memo::Number(share));
-            }
-        }
-        kept(self.item).ok_or_else(range)
-    }
-
-    /// Items of a list; `None` when it is absent.
-    pub fn items(&self, list: &Access) -> Result<Option<&'a Rows<'a>>, Fault> {
-        match self.slot(list) {
-            Slot::List(rows) => match rows.odd {
-                None => Ok(Some(rows)),
-                Some(odd) => Err(Fault::new(FaultCode::FieldType, "应为对象", "expected an object")
-                    .at(format!("{}[{}]", self.shown(list), odd + 1))),
-            },
-            Slot::Absent => Ok(None),
-            _ => Err(wrong(Type::List, "").at(self.shown(list))),
-        }
-    }
-
-    fn over_list(&self, code: &Code) -> Result<Option<Val<'a>>, Fault> {
-        let Some(list) = code.access() else { return Ok(None) };
-        let rows = self.items(list)?;
-        let items = (0..rows.map_or(0, |rows| rows.count))
-            .filter_map(|item| rows.map(|rows| self.within(rows, list, item)));
-        Ok(Some(match code {
-            Code::Count(_, None) => Val::Number(items.count().into()),
-            Code::Count(_, Some(condition)) => {
-                let mut count = 0_u64;
-                for item in items {
-                    count += u64::from(item.bool(condition)?);
-                }
-                Val::Number(count.into())
-            }
-            Code::Sum(_, amount) => {
-                let mut total = Decimal::ZERO;
-                for item in items {
-                    total = decimal::add(total, item.number(amount)?).ok_or_else(range)?;
-                }
-                Val::Number(total)
-            }
-            Code::Every(any, _, condition) => {
-                for item in items {
-                    if item.bool(condition)? == *any {
-                        return Ok(Some(Val::Bool(*any)));
-                    }
-                }
-                Val::Bool(!any)
-            }
-            Code::Join(_, text, between) => {
-                let mut joined = String::new();
-                for item in items {
-                    if let Some(text) = item.run(text)? {
-                        if !joined.is_empty() {
-                            joined.push_str(between);
-                        }
-                        joined.push_str(&shown(&text));
-                    }
-                }
-                Val::Text(joined.into())
-            }
-            Code::Lookup(_, key, value, field) => {
-                let wanted = self.text(value)?;
-                for item in items {
-                    if item.run(key)?.is_some_and(|key| shown(&key) == wanted) {
-                        // The item's own path is lost with it; its values are the document's and stay.
-                        return item.run(field).map(|found| found.map(owned));
-                    }
-                }
-                return Ok(None);
-            }
-            _ => return Ok(None),
-        }))
-    }
-
     fn condition(&self, operator: Operator, left: &Code, right: &Code) -> Result<bool, Fault> {
         match operator {
             Operator::Or => return Ok(self.bool(left)? || self.bool(right)?),
@@ -392,17 +296,6 @@ fn is_number(code: &Code) -> bool {
             | Code::Round(_, _)
             | Code::Net(_, _)
     )
-}
-
-fn owned<'a>(value: Val<'_>) -> Val<'a> {
-    match value {
-        Val::Plain(_, digits, scale) => Val::Number(Decimal::new(digits, scale)),
-        Val::Number(value) => Val::Number(value),
-        Val::Text(text) => Val::Text(text.into_owned().into()),
-        Val::Bool(value) => Val::Bool(value),
-        Val::Date(value) => Val::Date(value),
-        Val::Time(value) => Val::Time(value),
-    }
 }
 
 /// A number that left the range of exact arithmetic.

@@ -16,7 +16,8 @@ pub fn format(file: &str, text: &str) -> Result<String, Vec<Diagnostic>> {
     Ok(if same { laid } else { text.to_owned() })
 }
 
-fn same(a: &Node, b: &Node) -> bool {
+/// Whether two trees say the same, wherever it stands.
+pub fn same(a: &Node, b: &Node) -> bool {
     match (&a.content, &b.content) {
         (Content::Map(x), Content::Map(y)) => {
             x.len() == y.len() && x.iter().zip(y).all(|(x, y)| x.key == y.key && same(&x.value, &y.value))

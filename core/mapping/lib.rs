@@ -21,13 +21,19 @@ mod fields;
 mod format;
 pub mod functions;
 mod layout;
+mod level;
+mod lists;
+mod misses;
 mod money;
 mod plan;
+mod read;
 mod reference;
 mod report;
 mod reuse;
+mod rows;
 mod rules;
 mod run;
+mod runner;
 mod schema;
 mod share;
 mod skeleton;
@@ -35,25 +41,28 @@ mod syntax;
 mod tables;
 mod testing;
 mod typing;
+mod upgrade;
 mod value;
 mod write;
 
 #[cfg(test)]
 mod spec;
 
-pub use check::{EXPRESSION_BYTES_MAX, Ends, Mapping, compile, compile_with};
+pub use check::{EXPRESSION_BYTES_MAX, Ends, Mapping, compile, compile_files, compile_with};
 pub use compare::{Change, Compared, compare};
 pub use coverage::{Coverage, coverage};
 pub use decode::{DOCUMENT_BYTES_MAX, LINES_MAX};
 pub use format::format;
+pub use misses::missed;
 pub use reference::reference;
-pub use reuse::{Files, NoFiles, REUSE_MAX};
-pub use run::{Mapped, MappedBytes, Stop, Trace, missed};
+pub use reuse::{Files, NoFiles, REUSE_MAX, SourceFile, TheseFiles, builds_on};
+pub use run::{Mapped, MappedBytes, Stop, Trace};
 pub use schema::schema;
 pub use skeleton::Skeleton;
 pub use syntax::{Head, head};
-pub use tables::{Table, Tables, split_date};
+pub use tables::{CodeRow, Found, Table, Tables, split_date};
 pub use testing::{Tested, run_tests};
+pub use upgrade::{Upgraded, upgrade};
 
 /// Zone that dates and local times are read and written in, unless a mapping says otherwise.
 pub const ZONE_DEFAULT: &str = "Asia/Shanghai";

@@ -11,7 +11,7 @@ use tongbao_model::diagnostic::Severity;
 /// Keys of the file's top level: name, Chinese, English.
 const KEYS: &[(&str, &str, &str)] = &[
     ("mapping", "名称，流程以此引用", "its name, by which flows refer to it"),
-    ("version", "文件格式版本：1", "version of the file format: 1"),
+    ("version", "文件格式版本：2", "version of the file format: 2"),
     ("extends", "以另一映射为底，只写不同之处", "another mapping as the base: only what differs is written"),
     ("include", "并入的片段文件列表", "a list of files whose parts are put in"),
     ("from", "来源：规范记录或 连接器/单据", "source: a canonical record or connector/document"),

@@ -5,6 +5,8 @@
 //! `refuse` add up; tests are the file's own.
 
 use crate::report::{Report, placed_error};
+use crate::syntax::VERSION;
+use crate::upgrade::{Written, written};
 use tongbao_model::diagnostic::Findings;
 use tongbao_model::yaml::{self, Content, Entry, Node};
 
@@ -17,6 +19,25 @@ pub trait Files {
     fn read(&self, name: &str) -> Result<String, String>;
 }
 
+/// A file with its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Of the mapping itself the name it was compiled by; of a file it builds on the path from the mapping's folder.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Files whose texts are at hand.
+pub struct TheseFiles<'f>(pub &'f [SourceFile]);
+
+impl Files for TheseFiles<'_> {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let found = self.0.iter().find(|file| file.path == name);
+        found.map(|file| file.text.clone()).ok_or_else(|| format!("{name}: not there"))
+    }
+}
+
 /// For mappings that build on no other file.
 pub struct NoFiles;
 
@@ -26,18 +47,27 @@ impl Files for NoFiles {
     }
 }
 
-/// A mapping with all it builds on, and the texts that were read, in order.
+/// A mapping with all it builds on, and the files that were read, in order.
 pub struct Merged {
     pub root: Node,
-    pub texts: Vec<String>,
+    pub files: Vec<SourceFile>,
 }
 
 /// Reads a mapping and what it builds on.
-pub fn load(text: &str, files: &dyn Files, findings: &mut Findings) -> Option<Merged> {
-    let mut texts = vec![text.to_owned()];
+pub fn load(file: &str, text: &str, files: &dyn Files, findings: &mut Findings) -> Option<Merged> {
+    let mut read = vec![SourceFile { path: file.to_owned(), text: text.to_owned() }];
     let own = yaml::parse(text, findings)?;
-    let root = resolve(own, "", &mut Vec::new(), files, &mut texts, findings)?;
-    Some(Merged { root, texts })
+    let root = resolve(own, "", &mut Vec::new(), files, &mut read, findings)?;
+    Some(Merged { root, files: read })
+}
+
+/// The files that a file names, relative to the mapping's folder as its own path is.
+pub fn builds_on(path: &str, text: &str) -> Vec<String> {
+    let Some(own) = yaml::parse(text, &mut Findings::new(path)) else { return Vec::new() };
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let included = own.get("include").map(Node::items).unwrap_or_default();
+    let named = own.get("extends").into_iter().chain(included).filter_map(Node::text);
+    named.map(|name| joined(folder, name)).collect()
 }
 
 fn resolve(
@@ -45,9 +75,10 @@ fn resolve(
     folder: &str,
     open: &mut Vec<String>,
     files: &dyn Files,
-    texts: &mut Vec<String>,
+    all: &mut Vec<SourceFile>,
     findings: &mut Findings,
 ) -> Option<Node> {
+    of_today(&own, findings)?;
     let mut bases = Vec::new();
     if let Some(base) = own.get("extends") {
         bases.push(base.clone());
@@ -60,7 +91,7 @@ fn resolve(
             continue;
         };
         let path = joined(folder, name);
-        if open.contains(&path) || texts.len() >= REUSE_MAX {
+        if open.contains(&path) || all.len() >= REUSE_MAX {
             placed_error(
                 findings,
                 "reuse-cycle",
@@ -84,10 +115,10 @@ fn resolve(
         };
         let number = findings.add_file(&path);
         let node = yaml::parse_file(&read, number, findings)?;
-        texts.push(read);
+        all.push(SourceFile { path: path.clone(), text: read });
         let below = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
         open.push(path);
-        let node = resolve(node, &below, open, files, texts, findings)?;
+        let node = resolve(node, &below, open, files, all, findings)?;
         open.pop();
         merged = Some(match merged {
             Some(merged) => merge(merged, node),
@@ -98,6 +129,30 @@ fn resolve(
         Some(base) => merge(base, own),
         None => own,
     })
+}
+
+/// Refuses a file of another version of the format: what it says may mean something else today.
+fn of_today(own: &Node, findings: &mut Findings) -> Option<()> {
+    let place = own.get("version").map_or(own.place, |version| version.place);
+    match written(own) {
+        Written::Today => return Some(()),
+        Written::Earlier => placed_error(
+            findings,
+            "version-old",
+            place,
+            (
+                format!("文件按较早的格式版本写成，现在是 {VERSION}"),
+                format!("the file is of an earlier version of the format, today's is {VERSION}"),
+            ),
+        ),
+        Written::Unknown => placed_error(
+            findings,
+            "version",
+            place,
+            (format!("version 最新为 {VERSION}"), format!("the latest version there is is {VERSION}")),
+        ),
+    }
+    None
 }
 
 /// `../a.yaml` seen from a folder.

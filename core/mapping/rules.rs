@@ -1,7 +1,7 @@
 //! Compiling the rule of a scalar, and what may be written where.
 
-use crate::check::Compiler;
 use crate::code::{Code, Scale};
+use crate::level::Compiler;
 use crate::plan::{Action, Constant, Literal, Mark, TableStep, ValueStep};
 use crate::syntax::{Origin, TableRule, ValueRule};
 use crate::typing::{Scope, Type};

@@ -12,7 +12,7 @@ pub fn schema(target: Option<&Shape>) -> Value {
     let texts = || json!({"type": "array", "items": {"type": "string"}});
     let of = |key: &str| match key {
         "mapping" | "from" | "to" | "key" | "zone" | "extends" => text(),
-        "version" => json!({"const": 1}),
+        "version" => json!({"const": crate::syntax::VERSION}),
         "include" | "ignore" | "check" => texts(),
         "fields" => json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/field"}}),
         "set" => set.clone(),

@@ -32,7 +32,7 @@ impl Skeleton<'_> {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "mapping: {}\nversion: 1\nfrom: {}\nto: {}\nkey: {key}",
+            "mapping: {}\nversion: 2\nfrom: {}\nto: {}\nkey: {key}",
             self.name, self.from.0, self.to.0
         );
         if source.is_empty() || target.is_empty() {

@@ -1,10 +1,10 @@
 //! Rows to the port's values and back.
 
-use crate::entity::{attempts, bindings, code_rows, deliveries, events, ledger, outbox};
+use crate::entity::{attempts, bindings, code_rows, deliveries, events, ledger, mapping_versions, outbox};
 use crate::limits::whole;
 use tongbao_delivery::port::{
-    AttemptView, Binding, DeliveryView, LedgerEntry, OutboxRow, RemoteRef, State, StoreError, Stored,
-    TableRow,
+    AttemptView, Binding, DeliveryView, LedgerEntry, MappingVersion, OutboxRow, RemoteRef, State, StoreError,
+    Stored, TableRow,
 };
 use tongbao_model::{Event, Fault};
 
@@ -130,5 +130,16 @@ pub fn entry(row: ledger::Model) -> LedgerEntry {
 }
 
 pub fn table_row(row: code_rows::Model) -> TableRow {
-    TableRow { table: row.table_name, source: row.source_code, target: row.target_code, note: row.note }
+    TableRow {
+        table: row.table_name,
+        source: row.source_code,
+        target: row.target_code,
+        note: row.note,
+        valid_to: row.valid_to.unwrap_or_default(),
+    }
+}
+
+pub fn mapping(row: mapping_versions::Model) -> Stored<MappingVersion> {
+    let files = from_json(Some(row.files))?.unwrap_or_default();
+    Ok(MappingVersion { version: row.version, name: row.name, files })
 }

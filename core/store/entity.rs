@@ -205,6 +205,51 @@ pub mod code_rows {
         pub source_code: String,
         pub target_code: String,
         pub note: String,
+        pub valid_to: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What code tables held at each of their revisions: a row for each change, without a target where the row was removed.
+pub mod code_history {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "code_history")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub table_name: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub source_code: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub revision: i64,
+        pub target_code: Option<String>,
+        pub note: Option<String>,
+        pub valid_to: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The texts of mapping files that have been in use, by version.
+pub mod mapping_versions {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "mapping_versions")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub version: String,
+        pub name: String,
+        pub files: String,
+        pub first_used_ms: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -272,6 +317,8 @@ pub mod counters {
 
     /// The revision of the code tables.
     pub const TABLES: &str = "code_tables";
+    /// The revision of the code tables from which on their history is known.
+    pub const TABLES_KNOWN_FROM: &str = "code_tables_known_from";
     /// How often something was held or released.
     pub const HOLDS: &str = "holds";
 

@@ -17,6 +17,7 @@ mod holds;
 mod lane;
 pub mod limit;
 mod limits;
+mod mappings;
 mod migration;
 mod open;
 mod presence;
@@ -36,8 +37,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Presence, Replayable,
-    Replayed, Store, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview, Presence,
+    Replayable, Replayed, Store, Stored, Subject, TableRow, Tombstone,
 };
 use tongbao_delivery::stalled::Stalled;
 use tongbao_model::Event;
@@ -286,7 +287,22 @@ impl Store for Sql {
     }
 
     async fn tables_revision(&self) -> Stored<i64> {
-        self.db.ask(|db| async move { read::tables_revision(&db).await }).await
+        self.db.ask(|db| async move { tables::revision(&db).await }).await
+    }
+
+    async fn table_rows_at(&self, table: &str, revision: i64) -> Stored<Option<Vec<TableRow>>> {
+        let table = table.to_owned();
+        self.db.ask(|db| async move { tables::rows_at(&db, &table, revision).await }).await
+    }
+
+    async fn keep_mappings(&self, mappings: Vec<MappingVersion>, now_ms: i64) -> Stored<()> {
+        mappings.iter().try_for_each(mappings::keepable)?;
+        self.db.write(task!(mappings; |txn| mappings::keep(txn, &mappings, now_ms).await)).await
+    }
+
+    async fn mapping(&self, version: &str) -> Stored<Option<MappingVersion>> {
+        let version = version.to_owned();
+        self.db.ask(|db| async move { mappings::find(&db, &version).await }).await
     }
 
     async fn ping(&self) -> Stored<()> {

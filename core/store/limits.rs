@@ -76,5 +76,6 @@ pub fn table_row(row: &TableRow) -> Stored<()> {
     fits("table", &row.table, NAME)?;
     fits("source code", &row.source, KEY)?;
     whole("target code", &row.target)?;
-    whole("note", &row.note)
+    whole("note", &row.note)?;
+    fits("last day", &row.valid_to, CODE)
 }

@@ -1,5 +1,7 @@
 //! The schema, once for all databases.
 
+mod versions;
+
 use crate::entity::lane_locks::SLOTS;
 use crate::entity::{
     archived, attempts, bindings, code_rows, counters, cursors, deliveries, events, holds, lane_locks,
@@ -13,6 +15,7 @@ use sea_orm_migration::schema::{
     text_null,
 };
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
+use versions::Versions;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -20,7 +23,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Versions)]
     }
 }
 

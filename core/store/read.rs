@@ -1,7 +1,7 @@
 //! Questions that people and the application ask.
 
 use crate::convert;
-use crate::entity::{attempts, bindings, code_rows, counters, cursors, deliveries, events, ledger, outbox};
+use crate::entity::{attempts, bindings, code_rows, cursors, deliveries, events, ledger, outbox};
 use crate::error::Fail;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
@@ -284,11 +284,6 @@ pub async fn table_rows(db: &DatabaseConnection, table: Option<&str>) -> Result<
         query = query.filter(T::TableName.eq(table));
     }
     Ok(query.all(db).await?.into_iter().map(convert::table_row).collect())
-}
-
-pub async fn tables_revision(db: &DatabaseConnection) -> Result<i64, Fail> {
-    let row = counters::Entity::find_by_id(counters::TABLES.to_owned()).one(db).await?;
-    Ok(row.map_or(0, |row| row.at))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod sharing;
 mod storing;
 mod surviving;
 mod transporting;
+mod versions;
 pub mod world;
 
 use crate::Case;
@@ -78,6 +79,8 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::accounts_keep_the_newest_revision,
     storing::numbers_are_found_from_both_ends,
     storing::code_tables_merge_replace_and_count,
+    versions::code_tables_are_known_as_they_were,
+    versions::a_version_of_a_mapping_is_kept_once,
     storing::a_person_binds_a_parked_delivery,
     storing::replay_does_not_bring_back_old_news,
     storing::a_replay_takes_what_its_dry_run_has_counted,

@@ -272,6 +272,7 @@ pub async fn code_tables_merge_replace_and_count(combination: Combination) {
         source: source.into(),
         target: target.into(),
         note: "备注".into(),
+        ..TableRow::default()
     };
     assert_eq!(store.tables_revision().await.unwrap(), 0);
     let rows = vec![row("a", "1"), row("A", "2"), row("a ", "3")];

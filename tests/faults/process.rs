@@ -171,7 +171,7 @@ impl Household {
                 table: table.into(),
                 source: source.into(),
                 target: target.into(),
-                note: String::new(),
+                ..TableRow::default()
             };
             store.import_table(table, vec![row], ImportMode::Merge).await.unwrap();
         }

@@ -10,7 +10,7 @@ use tongbao_delivery::clock::{Clock, SystemClock};
 
 /// Runs the command. A service that runs meanwhile is not disturbed.
 pub async fn run(args: ArchiveArgs, config: &Path, as_json: bool) -> Exit {
-    let loaded = match super::load(config) {
+    let loaded = match super::load_without_mappings(config) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

@@ -13,7 +13,7 @@ use tongbao_delivery::port::{Store, Stored, Subject};
 
 /// Runs a `connections` command. All processes of the service follow within two seconds.
 pub async fn run(command: ConnectionsCommand, config: &Path, as_json: bool) -> Exit {
-    let loaded = match super::load(config) {
+    let loaded = match super::load_without_mappings(config) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

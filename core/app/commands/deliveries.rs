@@ -116,8 +116,12 @@ pub fn attempt_text(attempt: &AttemptView) -> String {
     if let Some(fault) = &attempt.fault {
         text.push_str(&format!("\n   {fault}"));
     }
+    let made_by = attempt.mapping.as_ref().map(|mapping| match attempt.tables_revision {
+        Some(revision) => format!("{mapping}, tables r{revision}"),
+        None => mapping.clone(),
+    });
     for (label, value) in
-        [("mapping", &attempt.mapping), ("request", &attempt.request), ("response", &attempt.response)]
+        [("mapping", &made_by), ("request", &attempt.request), ("response", &attempt.response)]
     {
         if let Some(value) = value {
             let short: String = value.chars().take(400).collect();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Checks what the configuration points at.
 pub async fn run(config: &Path, as_json: bool) -> Exit {
-    let loaded = match super::load(config) {
+    let loaded = match super::load_without_mappings(config) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

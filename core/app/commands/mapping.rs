@@ -3,14 +3,15 @@
 mod check;
 mod coverage;
 mod diff;
+mod explain;
 mod new;
 mod prove;
+pub mod running;
 
 use crate::cli::MappingCommand;
 use crate::config::{Beside, Documents, mapping_files};
 use crate::output::{self, Exit};
 use serde_json::{Value, json};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use tongbao_mapping::{Mapping, Tables, Tested, compile_with, functions, run_tests};
 use tongbao_model::diagnostic::{Diagnostic, Place, Severity};
@@ -18,12 +19,14 @@ use tongbao_model::diagnostic::{Diagnostic, Place, Severity};
 /// Runs a `mapping` command.
 pub async fn run(command: MappingCommand, config: &Path, as_json: bool) -> Exit {
     match command {
-        MappingCommand::Check { paths, format } => check::run(&paths, format, as_json),
+        MappingCommand::Check { paths, format, fix } => check::run(&paths, format, fix, as_json),
         MappingCommand::Fmt { paths, check } => fmt(&paths, check),
         MappingCommand::Test { paths } => test(&paths, as_json),
         MappingCommand::Coverage { paths, strict } => coverage::run(&paths, strict, as_json),
         MappingCommand::Diff(args) => diff::run(&args, config, as_json).await,
         MappingCommand::New(args) => new::run(&args),
+        MappingCommand::Status => running::run(config, false, as_json).await,
+        MappingCommand::Reload => running::run(config, true, as_json).await,
         MappingCommand::Schema { to } => new::schema(to.as_deref()),
         MappingCommand::Prove(args) => {
             // Many documents on all cores: not on the runtime's threads.
@@ -34,7 +37,10 @@ pub async fn run(command: MappingCommand, config: &Path, as_json: bool) -> Exit 
             output::line(tongbao_mapping::reference().trim_end());
             Exit::Ok
         }
-        MappingCommand::Explain { mapping, input, mappings, tables } => {
+        MappingCommand::Explain { delivery: Some(delivery), attempt, .. } => {
+            explain::stored(&delivery, attempt, config, as_json).await
+        }
+        MappingCommand::Explain { mapping, input, mappings, tables, delivery: None, .. } => {
             let tables = if tables {
                 match stored_tables(config).await {
                     Ok(tables) => tables,
@@ -43,7 +49,8 @@ pub async fn run(command: MappingCommand, config: &Path, as_json: bool) -> Exit 
             } else {
                 Tables::default()
             };
-            explain(&mapping, &input, &mappings, &tables, as_json)
+            let (mapping, input) = (mapping.unwrap_or_default(), input.unwrap_or_default());
+            explain::run(&mapping, &input, &mappings, &tables, as_json)
         }
         MappingCommand::Functions => {
             let rows: Vec<Vec<String>> = functions::FUNCTIONS
@@ -61,7 +68,7 @@ async fn stored_tables(config: &Path) -> Result<Tables, Exit> {
     let rows = store.table_rows(None).await.map_err(|error| super::store_failed(&error, false))?;
     let revision = store.tables_revision().await.map_err(|error| super::store_failed(&error, false))?;
     store.close().await;
-    Ok(Tables::new(revision, rows.into_iter().map(|row| (row.table, row.source, row.target))))
+    Ok(Tables::of_rows(revision, rows.into_iter().map(crate::tables::code_row)).0)
 }
 
 /// Compiles one file.
@@ -184,76 +191,4 @@ fn test(paths: &[PathBuf], as_json: bool) -> Exit {
         ));
     }
     if failed == 0 && !tested.is_empty() { Exit::Ok } else { Exit::Failed }
-}
-
-fn read_json(path: &Path) -> Result<Value, String> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map_err(|error| error.to_string())?;
-    } else {
-        text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-fn explain(name: &str, input: &Path, folders: &[PathBuf], tables: &Tables, as_json: bool) -> Exit {
-    let found = mapping_files(folders).ok().and_then(|files| {
-        files.into_iter().find(|file| {
-            std::fs::read_to_string(file)
-                .ok()
-                .and_then(|text| tongbao_mapping::head(&text))
-                .is_some_and(|head| head.name == name)
-        })
-    });
-    let Some(file) = found else {
-        output::note(&format!("没有映射 {name} / there is no mapping `{name}`"));
-        return Exit::Config;
-    };
-    let (Some(mapping), _) = compile_file(&file) else {
-        super::show(&compile_file(&file).1);
-        return Exit::Config;
-    };
-    let document = match read_json(input) {
-        Ok(document) => document,
-        Err(why) => {
-            output::note(&why);
-            return Exit::Failed;
-        }
-    };
-    let (result, traces) = mapping.explain(&document, tables);
-    if as_json {
-        output::json(&json!({
-            "mapping": mapping.name, "version": mapping.version, "fields": traces,
-            "document": result.as_ref().ok().map(|mapped| &mapped.document),
-            "fault": result.as_ref().err().map(|stop| &stop.fault),
-        }));
-    } else {
-        let rows: Vec<Vec<String>> = traces
-            .iter()
-            .map(|trace| {
-                let source = trace.table.clone().unwrap_or_else(|| trace.source.clone());
-                vec![
-                    trace.target.clone(),
-                    trace.value.to_string(),
-                    trace.rule.clone(),
-                    trace.reads.join(", "),
-                    source,
-                    trace.line.to_string(),
-                ]
-            })
-            .collect();
-        let head = [
-            "目标字段 / target",
-            "值 / value",
-            "规则 / rule",
-            "来源路径 / reads",
-            "来源值 / source",
-            "行 / line",
-        ];
-        output::line(output::table(&head, &rows).trim_end());
-        if let Err(stop) = &result {
-            output::line(&format!("✗ {}\n  → {}", stop.fault, stop.fault.remedy));
-        }
-    }
-    if result.is_ok() { Exit::Ok } else { Exit::Failed }
 }

@@ -57,6 +57,17 @@ pub async fn run(cli: Cli) -> Exit {
 
 /// Loads the configuration, or prints what is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, Exit> {
+    load_parts(path, config::load)
+}
+
+/// The same without the mappings: an operator's commands work while somebody edits them.
+pub fn load_without_mappings(path: &Path) -> Result<Loaded, Exit> {
+    load_parts(path, config::load_without_mappings)
+}
+
+type Load = fn(&Path, &Environment, &tongbao_connect::Context) -> (Option<Loaded>, Vec<Diagnostic>);
+
+fn load_parts(path: &Path, load: Load) -> Result<Loaded, Exit> {
     let environment = Environment {
         folder: path.parent().map(Path::to_owned).unwrap_or_default(),
         ..Environment::default()
@@ -65,7 +76,7 @@ pub fn load(path: &Path) -> Result<Loaded, Exit> {
         output::note(&error.to_string());
         Exit::Unavailable
     })?;
-    let (loaded, found) = config::load(path, &environment, &context);
+    let (loaded, found) = load(path, &environment, &context);
     loaded.ok_or_else(|| {
         show(&found);
         Exit::Config
@@ -74,7 +85,7 @@ pub fn load(path: &Path) -> Result<Loaded, Exit> {
 
 /// Opens the store of a configuration, or prints why not.
 pub async fn store(path: &Path) -> Result<Arc<dyn Store>, Exit> {
-    open(&load(path)?).await
+    open(&load_without_mappings(path)?).await
 }
 
 /// The same of a configuration that is loaded.

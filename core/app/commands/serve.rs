@@ -33,12 +33,29 @@ pub async fn run(config: &Path) -> Exit {
         }
     };
     tracing::info!(address = %running.address, "serving");
-    stop_signal().await;
+    tokio::select! {
+        () = stop_signal() => {}
+        () = reload_on_signal(&running) => {}
+    }
     tracing::info!("stopping: finishing what is under way");
     let stopped = running.stop().await;
     tracing::info!(clean = stopped.clean, "stopped");
     // Not clean means that a call was cut off at the deadline: nothing is lost, the next start asks about it.
     if stopped.clean { Exit::Ok } else { Exit::Failed }
+}
+
+/// SIGHUP takes edited mappings over at once. Never comes back.
+async fn reload_on_signal(running: &Running) {
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            while hangup.recv().await.is_some() {
+                let told = running.service.reloader.reload().await;
+                tracing::info!(mappings = told.loaded.len(), refused = told.refused.len(), "reloaded");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "SIGHUP is not listened to"),
+    }
+    std::future::pending().await
 }
 
 /// Waits for SIGTERM or Ctrl-C.

@@ -1,7 +1,7 @@
 //! `tongbao deliveries status`: what each connection has before it and what stands still.
 
 use crate::output::{self, Exit, time};
-use crate::overview;
+use crate::overview::{self, Own};
 use serde_json::Value;
 use std::path::Path;
 use tongbao_delivery::Holds;
@@ -10,7 +10,7 @@ use tongbao_delivery::port::{Overview, Store, Stored};
 
 /// Runs the command. The numbers come from the database; the circuits from the service on this machine, if it runs.
 pub async fn run(config: &Path, as_json: bool) -> Exit {
-    let loaded = match super::load(config) {
+    let loaded = match super::load_without_mappings(config) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -24,8 +24,12 @@ pub async fn run(config: &Path, as_json: bool) -> Exit {
         Ok(asked) => asked,
         Err(error) => return super::store_failed(&error, as_json),
     };
-    let circuits = overview::circuits(&loaded.config).await;
-    let status = overview::status(&list, &holds, circuits.as_ref(), SystemClock.now_ms());
+    let own = overview::told(&loaded.config).await.map(|told| Own {
+        circuits: overview::circuits(&told).unwrap_or_default(),
+        mappings_refused: told.get("mappings_refused").cloned().unwrap_or_default(),
+        tables_refused: told.get("tables_refused").cloned().unwrap_or_default(),
+    });
+    let status = overview::status(&list, &holds, own.as_ref(), SystemClock.now_ms());
     if as_json {
         output::json(&status);
     } else {
@@ -33,6 +37,11 @@ pub async fn run(config: &Path, as_json: bool) -> Exit {
             output::line(&format!("排空中，不接收单据 / draining, nothing is taken in: {}", paused(hold)));
         }
         output::line(table(&status).trim_end());
+        let refused = status.get("mappings_refused").and_then(Value::as_array);
+        for refused in refused.into_iter().flatten() {
+            output::line(&super::mapping::running::refused_text(refused));
+        }
+        super::mapping::running::tables(&status);
     }
     Exit::Ok
 }

@@ -5,11 +5,13 @@ mod waiting;
 
 use crate::cli::TablesCommand;
 use crate::output::{self, Exit};
+use crate::tables::code_row;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 use tongbao_delivery::port::{ImportMode, Store, Stored, TableRow};
+use tongbao_model::Text;
 
 /// Largest import, in rows.
 const ROWS_MAX: usize = 1_000_000;
@@ -42,7 +44,9 @@ pub async fn run(command: TablesCommand, config: &Path, as_json: bool) -> Exit {
             let how = How { mode, dry_run, replay, as_json };
             put(store.as_ref(), &table, import, how).await
         }
-        TablesCommand::Missing { table } => waiting::show(store.as_ref(), table.as_deref(), as_json).await,
+        TablesCommand::Missing { table } => {
+            waiting::show(store.as_ref(), table.as_deref(), as_json).await.map(|()| Exit::Ok)
+        }
         TablesCommand::Users { table, code } => {
             let exit = waiting::users(store.as_ref(), &table, code.as_deref(), config, as_json).await;
             store.close().await;
@@ -62,6 +66,7 @@ pub async fn run(command: TablesCommand, config: &Path, as_json: bool) -> Exit {
             } else {
                 output::line(write(&rows).trim_end());
             }
+            Exit::Ok
         }),
         TablesCommand::List => store.table_rows(None).await.map(|rows| {
             let mut counts: BTreeMap<String, u64> = BTreeMap::new();
@@ -75,12 +80,10 @@ pub async fn run(command: TablesCommand, config: &Path, as_json: bool) -> Exit {
                     counts.into_iter().map(|(table, count)| vec![table, count.to_string()]).collect();
                 output::line(output::table(&["对照表 / table", "行 / rows"], &rows).trim_end());
             }
+            Exit::Ok
         }),
     };
-    let exit = match result {
-        Ok(()) => Exit::Ok,
-        Err(error) => super::store_failed(&error, as_json),
-    };
+    let exit = result.unwrap_or_else(|error| super::store_failed(&error, as_json));
     store.close().await;
     exit
 }
@@ -93,9 +96,19 @@ struct How {
     as_json: bool,
 }
 
-async fn put(store: &dyn Store, table: &str, rows: Vec<TableRow>, how: How) -> Stored<()> {
+async fn put(store: &dyn Store, table: &str, rows: Vec<TableRow>, how: How) -> Stored<Exit> {
     let known = store.table_rows(Some(table)).await?;
     let changes = changes(&known, &rows, how.mode);
+    let wrong = contradictions(&known, &rows, how.mode);
+    if !wrong.is_empty() {
+        if how.as_json {
+            output::json(&json!({"table": table, "refused": wrong}));
+        }
+        for why in &wrong {
+            output::note(&why.to_string());
+        }
+        return Ok(Exit::Failed);
+    }
     let codes: BTreeSet<String> = rows.iter().map(|row| code_of(&row.source).to_owned()).collect();
     let counted = if how.dry_run {
         let count = |sign: char| changes.iter().filter(|(found, _)| *found == sign).count();
@@ -112,7 +125,7 @@ async fn put(store: &dyn Store, table: &str, rows: Vec<TableRow>, how: How) -> S
         let list = if how.dry_run { json!(list) } else { json!(null) };
         output::json(&json!({"table": table, "added": added, "changed": changed, "removed": removed,
             "dry_run": how.dry_run, "changes": list, "replayed": replayed}));
-        return Ok(());
+        return Ok(Exit::Ok);
     }
     if how.dry_run {
         for (sign, text) in &changes {
@@ -126,7 +139,15 @@ async fn put(store: &dyn Store, table: &str, rows: Vec<TableRow>, how: How) -> S
     if how.replay {
         output::line(&format!("已重放 {replayed} 个投递 / {replayed} replayed"));
     }
-    Ok(())
+    Ok(Exit::Ok)
+}
+
+/// What would be wrong with the table after an import: rows of one code with days in common.
+fn contradictions(known: &[TableRow], rows: &[TableRow], mode: ImportMode) -> Vec<Text> {
+    let named: BTreeSet<&str> = rows.iter().map(|row| row.source.as_str()).collect();
+    let stays = |row: &&TableRow| matches!(mode, ImportMode::Merge) && !named.contains(row.source.as_str());
+    let after = known.iter().filter(stays).chain(rows).cloned().map(code_row);
+    tongbao_mapping::Tables::of_rows(0, after).1
 }
 
 /// The code a row is for: a dated row's without its day.
@@ -140,9 +161,10 @@ fn changes(known: &[TableRow], rows: &[TableRow], mode: ImportMode) -> Vec<(char
     let mut found = Vec::new();
     for row in rows {
         match before.get(row.source.as_str()) {
-            None => found.push(('+', format!("{} → {}", row.source, row.target))),
-            Some(old) if old.target != row.target || old.note != row.note => {
-                found.push(('~', format!("{} → {} ({})", row.source, row.target, old.target)));
+            None => found.push(('+', shown(row))),
+            Some(old) if **old != *row => {
+                let was = if old.valid_to == row.valid_to { old.target.clone() } else { shown(old) };
+                found.push(('~', format!("{} ({was})", shown(row))));
             }
             Some(_) => {}
         }
@@ -150,9 +172,31 @@ fn changes(known: &[TableRow], rows: &[TableRow], mode: ImportMode) -> Vec<(char
     if matches!(mode, ImportMode::Replace) {
         let after: BTreeSet<&str> = rows.iter().map(|row| row.source.as_str()).collect();
         let gone = known.iter().filter(|row| !after.contains(row.source.as_str()));
-        found.extend(gone.map(|row| ('-', format!("{} → {}", row.source, row.target))));
+        found.extend(gone.map(|row| ('-', shown(row))));
     }
     found
+}
+
+/// A row in a line: `C1@2026-01-01..2026-06-30 → CUST0001`.
+fn shown(row: &TableRow) -> String {
+    let until = if row.valid_to.is_empty() { String::new() } else { format!("..{}", row.valid_to) };
+    format!("{}{until} → {}", row.source, row.target)
+}
+
+/// The columns of a file of rows.
+const COLUMNS: [&str; 5] = ["source", "target", "note", "valid_from", "valid_to"];
+
+/// The cells of a row, in the order of the columns.
+fn cells(row: &TableRow) -> [String; 5] {
+    let (code, from) = match tongbao_mapping::split_date(&row.source) {
+        Some((code, from)) => (code.to_owned(), from.to_string()),
+        None => (row.source.clone(), String::new()),
+    };
+    [code, row.target.clone(), row.note.clone(), from, row.valid_to.clone()]
+}
+
+fn is_day(text: &str) -> bool {
+    tongbao_mapping::split_date(&format!("@{text}")).is_some()
 }
 
 /// Cells as they stand in a file: the header, then lines by their number.
@@ -193,8 +237,8 @@ fn csv_grid(reader: impl Read) -> Result<Grid, String> {
     Ok(Grid { header, rows })
 }
 
-/// Rows of `source,target[,note][,from]`, the header naming the columns. Everything wrong is told with its line, and
-/// then nothing is imported. A day in `from` makes a row that holds from then on.
+/// Rows of `source,target[,note][,valid_from][,valid_to]`, the header naming the columns. Everything wrong is told with
+/// its line, and then nothing is imported.
 pub fn rows_of(table: &str, grid: &Grid) -> Result<Vec<TableRow>, String> {
     let column = |name: &str| grid.header.iter().position(|cell| cell.trim_start_matches('\u{feff}') == name);
     let (Some(source), Some(target)) = (column("source"), column("target")) else {
@@ -202,7 +246,9 @@ pub fn rows_of(table: &str, grid: &Grid) -> Result<Vec<TableRow>, String> {
             "首行应为 source,target,note / the first line must name the columns source,target,note".into()
         );
     };
-    let (note, from) = (column("note"), column("from"));
+    let note = column("note");
+    // As the columns were called before rows had an end.
+    let (from, to) = (column("valid_from").or_else(|| column("from")), column("valid_to"));
     let mut rows: Vec<TableRow> = Vec::new();
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -213,15 +259,18 @@ pub fn rows_of(table: &str, grid: &Grid) -> Result<Vec<TableRow>, String> {
             source: cell(source),
             target: cell(target),
             note: note.map(cell).unwrap_or_default(),
+            valid_to: to.map(cell).unwrap_or_default(),
         };
         let from = from.map(cell).unwrap_or_default();
-        if !from.is_empty() {
-            row.source = format!("{}@{from}", row.source);
-            if tongbao_mapping::split_date(&row.source).is_none() {
+        for (name, day) in [("valid_from", &from), ("valid_to", &row.valid_to)] {
+            if !day.is_empty() && !is_day(day) {
                 problems.push(format!(
-                    "第 {line} 行：from 应为 yyyy-MM-dd / line {line}: `from` is a day, yyyy-MM-dd"
+                    "第 {line} 行：{name} 应为 yyyy-MM-dd / line {line}: `{name}` is a day, yyyy-MM-dd"
                 ));
             }
+        }
+        if !from.is_empty() {
+            row.source = format!("{}@{from}", row.source);
         }
         if code_of(&row.source).is_empty() || row.target.is_empty() {
             problems.push(format!(
@@ -260,9 +309,9 @@ fn save(file: &Path, rows: &[TableRow]) -> Exit {
 fn write(rows: &[TableRow]) -> String {
     let mut csv = csv::Writer::from_writer(Vec::new());
     // Writing to memory cannot fail.
-    let _ = csv.write_record(["source", "target", "note"]);
+    let _ = csv.write_record(COLUMNS);
     for row in rows {
-        let _ = csv.write_record([&row.source, &row.target, &row.note]);
+        let _ = csv.write_record(cells(row));
     }
     String::from_utf8(csv.into_inner().unwrap_or_default()).unwrap_or_default()
 }
@@ -277,7 +326,7 @@ mod tests {
             table: "t".into(),
             source: source.into(),
             target: target.into(),
-            note: String::new(),
+            ..TableRow::default()
         };
         let known = [row("A", "1"), row("B", "2"), row("C", "3")];
         let new = [row("A", "1"), row("B", "9"), row("D", "4")];
@@ -286,10 +335,26 @@ mod tests {
         assert_eq!((code_of("C1@2026-07-01"), code_of("a@b")), ("C1", "a@b"));
     }
 
+    /// In bulk a row is given an end by writing one beside it; it stays the same row, and rows do not contradict.
+    #[test]
+    fn days_are_edited_in_bulk_and_do_not_overlap() {
+        let read = |text: &str| csv_grid(text.as_bytes()).and_then(|grid| rows_of("t", &grid)).unwrap();
+        let head = "source,target,valid_from,valid_to\n";
+        let known = read(&format!("{head}C1,A,2026-01-01,\nC2,B,,\n"));
+        let ended = read(&format!("{head}C1,A,2026-01-01,2026-06-30\nC1,Z,2026-07-01,\n"));
+        let told = changes(&known, &ended, ImportMode::Merge);
+        let told: Vec<String> = told.iter().map(|(sign, text)| format!("{sign} {text}")).collect();
+        assert_eq!(told, ["~ C1@2026-01-01..2026-06-30 → A (C1@2026-01-01 → A)", "+ C1@2026-07-01 → Z"]);
+        assert_eq!(contradictions(&known, &ended, ImportMode::Merge), []);
+        let over = read(&format!("{head}C1,Y,2026-06-30,\n"));
+        assert_eq!(contradictions(&ended, &over, ImportMode::Merge).len(), 1);
+        assert_eq!(contradictions(&ended, &over, ImportMode::Replace), []);
+    }
+
     #[test]
     fn csv_reads_back_and_mistakes_name_their_line() {
         let read = |text: &str| csv_grid(text.as_bytes()).and_then(|grid| rows_of("customers", &grid));
-        let text = "source,target,note\nC1,CUST0001,\"甲, 乙\"\nC2,CUST0002,\n";
+        let text = "source,target,note,valid_from,valid_to\nC1,CUST0001,\"甲, 乙\",,\nC2,CUST0002,,2026-07-01,2026-12-31\n";
         let rows = read(text).unwrap();
         assert_eq!(rows.len(), 2);
         assert_eq!(write(&rows), text);
@@ -300,5 +365,10 @@ mod tests {
         let dated = read("source,target,from\nC1,A,\nC1,B,2026-07-01\n").unwrap();
         assert_eq!(dated[1].source, "C1@2026-07-01");
         assert!(read("source,target,from\nC1,A,July\n").unwrap_err().contains("line 2"));
+        assert!(
+            read("source,target,valid_to\nC1,A,\nC2,A,31/12/2026\n")
+                .unwrap_err()
+                .contains("line 3: `valid_to`")
+        );
     }
 }

@@ -88,6 +88,13 @@ impl Files for Beside {
 /// what the checker refuses.
 const NO_MAPPINGS: [&str; 3] = ["fixtures", "parts", "refused"];
 
+/// Whether something in a folder of mappings is not to be looked at. Names that begin with a dot are those of editors and
+/// of tools that copy: what they hold is on its way to another name.
+fn is_no_mapping(path: &Path) -> bool {
+    let name = path.file_name().map(std::ffi::OsStr::to_string_lossy).unwrap_or_default();
+    name.starts_with('.') || NO_MAPPINGS.iter().any(|other| name == *other)
+}
+
 /// All mapping files below some folders, in order of their paths.
 pub fn mapping_files(folders: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -96,7 +103,7 @@ pub fn mapping_files(folders: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
         if path.is_dir() {
             for entry in std::fs::read_dir(&path)? {
                 let inner = entry?.path();
-                if inner.file_name().is_none_or(|name| NO_MAPPINGS.iter().all(|other| name != *other)) {
+                if !is_no_mapping(&inner) {
                     open.push(inner);
                 }
             }
@@ -113,6 +120,24 @@ pub fn mapping_files(folders: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
 /// Reads, checks and builds. Without I/O but for the files; `None` when anything is wrong. The findings are of
 /// all files together.
 pub fn load(path: &Path, environment: &Environment, context: &Context) -> (Option<Loaded>, Vec<Diagnostic>) {
+    load_parts(path, environment, context, true)
+}
+
+/// The same but for the mappings, which are not looked at: for what has to work while somebody edits them.
+pub fn load_without_mappings(
+    path: &Path,
+    environment: &Environment,
+    context: &Context,
+) -> (Option<Loaded>, Vec<Diagnostic>) {
+    load_parts(path, environment, context, false)
+}
+
+fn load_parts(
+    path: &Path,
+    environment: &Environment,
+    context: &Context,
+    with_mappings: bool,
+) -> (Option<Loaded>, Vec<Diagnostic>) {
     let name = path.display().to_string();
     let mut findings = Findings::new(&name);
     let text = match std::fs::read_to_string(path) {
@@ -128,7 +153,7 @@ pub fn load(path: &Path, environment: &Environment, context: &Context) -> (Optio
         }
     };
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    load_text(&text, &name, &folder, environment, context)
+    build(&text, findings, &folder, environment, context, with_mappings)
 }
 
 /// The same from a text that is already here.
@@ -139,11 +164,22 @@ pub fn load_text(
     environment: &Environment,
     context: &Context,
 ) -> (Option<Loaded>, Vec<Diagnostic>) {
-    let mut findings = Findings::new(name);
+    build(text, Findings::new(name), folder, environment, context, true)
+}
+
+fn build(
+    text: &str,
+    mut findings: Findings,
+    folder: &Path,
+    environment: &Environment,
+    context: &Context,
+    with_mappings: bool,
+) -> (Option<Loaded>, Vec<Diagnostic>) {
     let Some(config) = read(text, folder, environment, &mut findings) else {
         return (None, findings.into_sorted());
     };
-    let (mappings, files, mut found) = compile_all(&config.mappings, &mut findings);
+    let (mappings, files, mut found) =
+        if with_mappings { compile_all(&config.mappings, &mut findings) } else { Compiled::default() };
     let mut connections = HashMap::new();
     for connection in &config.connections {
         let Some(connector) = find_connector(&connection.connector, connection.place, &mut findings) else {
@@ -155,12 +191,12 @@ pub fn load_text(
             let receives = connection.receives.iter().map(|one| (one, built.source.is_some()));
             let polls = connection.polls.iter().map(|poll| (&poll.receives, built.source.is_some()));
             for (receives, able) in receives.chain(polls) {
-                check_receives(receives, able, connector, &mappings, &mut findings);
+                check_receives(receives, able, connector, with_mappings.then_some(&mappings), &mut findings);
             }
             connections.insert(connection.name.clone(), built);
         }
     }
-    check_flows(&config, &mappings, &connections, &mut findings);
+    check_flows(&config, with_mappings.then_some(&mappings), &connections, &mut findings);
     found.extend(findings.into_sorted());
     let failed = found.iter().any(|finding| finding.severity == Severity::Error);
     let loaded = (!failed).then_some(Loaded { config, mappings, files, connections });
@@ -261,7 +297,7 @@ fn check_receives(
     receives: &Receives,
     able: bool,
     connector: &Connector,
-    mappings: &HashMap<String, Arc<Mapping>>,
+    mappings: Option<&HashMap<String, Arc<Mapping>>>,
     findings: &mut Findings,
 ) {
     if !able {
@@ -273,7 +309,8 @@ fn check_receives(
         );
     }
     let expected = format!("{}/{}", connector.name, receives.kind);
-    if let Some(mapping) = find_mapping(&receives.mapping, receives.place, mappings, findings)
+    if let Some(mappings) = mappings
+        && let Some(mapping) = find_mapping(&receives.mapping, receives.place, mappings, findings)
         && mapping.from != expected
     {
         findings.error(
@@ -290,7 +327,7 @@ fn check_receives(
 
 fn check_flows(
     config: &Config,
-    mappings: &HashMap<String, Arc<Mapping>>,
+    mappings: Option<&HashMap<String, Arc<Mapping>>>,
     connections: &HashMap<String, Built>,
     findings: &mut Findings,
 ) {
@@ -334,7 +371,7 @@ fn check_flows(
 fn check_flow(
     flow: &Flow,
     config: &Config,
-    mappings: &HashMap<String, Arc<Mapping>>,
+    mappings: Option<&HashMap<String, Arc<Mapping>>>,
     connections: &HashMap<String, Built>,
     findings: &mut Findings,
 ) {
@@ -362,7 +399,8 @@ fn check_flow(
         findings.error("config-missing", flow.place, "缺少 mapping", "`mapping` is missing");
         return;
     };
-    let Some(mapping) = find_mapping(name, flow.place, mappings, findings) else { return };
+    let found = mappings.and_then(|mappings| find_mapping(name, flow.place, mappings, findings));
+    let Some(mapping) = found else { return };
     let fits = mapping.to.split_once('/').is_some_and(|(connector, _)| connector == connection.connector);
     if !fits {
         findings.error(

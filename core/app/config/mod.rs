@@ -4,7 +4,7 @@ mod load;
 mod read;
 mod secrets;
 
-pub use load::{Beside, Documents, Loaded, load, load_text, mapping_files};
+pub use load::{Beside, Documents, Loaded, load, load_text, load_without_mappings, mapping_files};
 pub use read::read;
 pub use secrets::{Environment, failpoint, operator};
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub retention: Retention,
     /// Folders with mapping files.
     pub mappings: Vec<PathBuf>,
+    /// Pause between two looks at them, in milliseconds; 0 looks only when asked.
+    pub reload_ms: u64,
     /// Connections, in the order of the file.
     pub connections: Vec<Connection>,
     /// Flows, in the order of the file.

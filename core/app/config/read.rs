@@ -19,6 +19,7 @@ const TOP: &[&str] = &[
     "retention",
     "builtin",
     "mappings",
+    "reload",
     "connections",
     "flows",
 ];
@@ -29,6 +30,7 @@ const BROKER: &[&str] = &["kind", "url", "more_urls", "prefix", "ca"];
 /// and polls pause until there is room. The others as [`RelaySettings`] has them.
 const RELAY: &[&str] = &["batch", "batches", "idle_ms", "sweep_ms", "follow_ms", "stalled_ms", "outbox_max"];
 const BUILTIN: &[&str] = &["delivery", "retry"];
+const RELOAD: &[&str] = &["every_ms"];
 const RETENTION: &[&str] = &["keep_days", "archive"];
 /// Far sides send again and people replay within days; what is younger is no archive.
 const KEEP_DAYS_MIN: u32 = 30;
@@ -60,6 +62,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         Some(node) => reader.value(node, "mappings").unwrap_or_default(),
         None => vec!["mappings".into()],
     };
+    let reload_ms = reader.reload(section("reload"));
     let connections: Vec<_> =
         section("connections").entries().iter().filter_map(|entry| reader.connection(entry)).collect();
     let flows: Vec<_> = section("flows").items().iter().filter_map(|node| reader.flow(node)).collect();
@@ -75,6 +78,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         builtin,
         retention,
         mappings: mappings.into_iter().map(|path| folder.join(path)).collect(),
+        reload_ms,
         connections,
         flows,
     })
@@ -190,6 +194,11 @@ impl Reader<'_> {
             api_token: self.optional(node, "api_token"),
             stop_ms: self.number(node, "stop_ms", 25_000),
         })
+    }
+
+    fn reload(&mut self, node: &Node) -> u64 {
+        refuse_unknown(node, RELOAD, self.findings);
+        self.number(node, "every_ms", 2_000)
     }
 
     fn store(&mut self, node: &Node) -> Option<StoreConfig> {

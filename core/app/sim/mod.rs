@@ -13,6 +13,7 @@ pub use many::{Tally, many};
 
 use crate::config::{self, Config, Documents, Environment, INTAKE, LEDGER, Polls};
 use crate::intake::Intaker;
+use crate::mappings::Mappings;
 use crate::pipeline::Pipeline;
 use crate::poller::Poller;
 use crate::routes::{Ids, Routes};
@@ -147,7 +148,7 @@ impl Story {
         });
         Intaker {
             receives: receives.collect(),
-            mappings: self.shipped.mappings.clone(),
+            mappings: Arc::new(Mappings::new(self.shipped.mappings.clone())),
             tables,
             routes: Routes::new(self.shipped.config.flows.clone(), self.ids.clone()),
         }
@@ -165,7 +166,7 @@ impl Story {
             table: table.to_owned(),
             target: format!("X{source}"),
             source,
-            note: String::new(),
+            ..TableRow::default()
         };
         let customers = customers.map(|code| row("customers", code)).collect();
         store.import_table("customers", customers, ImportMode::Merge).await?;

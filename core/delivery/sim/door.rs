@@ -7,8 +7,8 @@ use super::process::Fate;
 use crate::clock::Clock;
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, Next, OutboxRow, Overview, Presence, Replayable,
-    Replayed, Store, StoreError, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, MappingVersion, Next, OutboxRow, Overview,
+    Presence, Replayable, Replayed, Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
 use crate::stalled::Stalled;
 use async_trait::async_trait;
@@ -279,6 +279,18 @@ impl Store for StoreDoor {
 
     async fn tables_revision(&self) -> Stored<i64> {
         self.read(self.memory().tables_revision()).await
+    }
+
+    async fn table_rows_at(&self, table: &str, revision: i64) -> Stored<Option<Vec<TableRow>>> {
+        self.read(self.memory().table_rows_at(table, revision)).await
+    }
+
+    async fn keep_mappings(&self, mappings: Vec<MappingVersion>, now_ms: i64) -> Stored<()> {
+        self.write("keep_mappings", self.memory().keep_mappings(mappings, now_ms)).await
+    }
+
+    async fn mapping(&self, version: &str) -> Stored<Option<MappingVersion>> {
+        self.read(self.memory().mapping(version)).await
     }
 
     async fn ping(&self) -> Stored<()> {

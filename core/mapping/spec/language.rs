@@ -23,7 +23,7 @@ products: [{ id: text, name: text }]";
 
 fn file(target: &str, set: &str) -> String {
     format!(
-        "mapping: one\nversion: 1\nfrom: crm/bill\nto: crm/out\nkey: no\nfields: {{ {SOURCE}, {target} }}\n\
+        "mapping: one\nversion: 2\nfrom: crm/bill\nto: crm/out\nkey: no\nfields: {{ {SOURCE}, {target} }}\n\
          ignore: [freight, lines, products, o]\nset:\n{set}"
     )
 }

@@ -4,6 +4,7 @@ mod hostile;
 mod language;
 mod money;
 mod reuse;
+mod upgrade;
 
 use super::*;
 use serde_json::{Value, json};
@@ -81,7 +82,7 @@ fn bill() -> Shape {
 
 const GOOD: &str = r#"
 mapping: contract-to-order
-version: 1
+version: 2
 from: contract
 to: erp/Order
 key: number
@@ -247,7 +248,7 @@ fn mistakes_are_found_before_the_first_document() {
 fn open_ends_declare_their_fields() {
     let text = r#"
 mapping: status
-version: 1
+version: 2
 from: opportunity_status
 to: crm/opportunity
 key: contract_number

@@ -18,7 +18,7 @@ fn with(text: &str, files: &[(&'static str, &str)]) -> (Option<Mapping>, Vec<Dia
 
 #[test]
 fn a_variant_replaces_adds_and_takes_away() {
-    let variant = "mapping: contract-to-order-of-acme\nversion: 1\nextends: base/order.yaml\ninclude: [notes.yaml]\nset:\n  \
+    let variant = "mapping: contract-to-order-of-acme\nversion: 2\nextends: base/order.yaml\ninclude: [notes.yaml]\nset:\n  \
                    Cust.Number: { const: ACME }\n  Net: ~\n  Rows: { set: { Item: { expr: 'left(product.code, 20)' }, Rate: ~ } }\n\
                    ignore: [customer.code, lines.tax_rate]\n";
     let notes = "set:\n  Cust.Note: { const: 订制 }\n";
@@ -38,7 +38,7 @@ fn a_variant_replaces_adds_and_takes_away() {
 fn findings_name_the_file_they_are_in() {
     let base = good().replace("signed_at", "signed_on");
     let (mapping, found) =
-        with("mapping: v\nversion: 1\nextends: base.yaml\nset: { Totl: ~ }\n", &[("base.yaml", &base)]);
+        with("mapping: v\nversion: 2\nextends: base.yaml\nset: { Totl: ~ }\n", &[("base.yaml", &base)]);
     assert!(mapping.is_none());
     let shown: Vec<_> = found
         .iter()
@@ -48,9 +48,9 @@ fn findings_name_the_file_they_are_in() {
     assert_eq!(shown, [("variant.yaml", "rule"), ("base.yaml", "source-unknown")]);
     for (files, code) in [
         (&[][..], "reuse-file"),
-        (&[("base.yaml", "mapping: b\nversion: 1\nextends: ./base.yaml\n")][..], "reuse-cycle"),
+        (&[("base.yaml", "mapping: b\nversion: 2\nextends: ./base.yaml\n")][..], "reuse-cycle"),
     ] {
-        let (mapping, found) = with("mapping: v\nversion: 1\nextends: base.yaml\n", files);
+        let (mapping, found) = with("mapping: v\nversion: 2\nextends: base.yaml\n", files);
         assert!(mapping.is_none() && found[0].code == code, "{found:#?}");
     }
 }

@@ -3,6 +3,7 @@
 use super::compile_file;
 use crate::cli::DiffArgs;
 use crate::output::{self, Exit};
+use crate::tables::code_row;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -116,7 +117,7 @@ async fn read_stored(
     }
     let revision = store.tables_revision().await?;
     let rows = store.table_rows(None).await?;
-    let tables = Tables::new(revision, rows.into_iter().map(|row| (row.table, row.source, row.target)));
+    let tables = Tables::of_rows(revision, rows.into_iter().map(code_row)).0;
     Ok((documents, tables))
 }
 

@@ -1,6 +1,6 @@
 //! Code tables as Excel files: the first sheet, the same columns as in CSV.
 
-use super::Grid;
+use super::{COLUMNS, Grid, cells};
 use calamine::{Data, Reader, Xlsx, open_workbook};
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 use std::path::Path;
@@ -72,12 +72,12 @@ pub fn write(path: &Path, rows: &[TableRow]) -> Result<(), String> {
         let sheet = book.add_worksheet();
         let text = Format::new().set_num_format("@");
         let head = Format::new().set_bold();
-        for (column, name) in (0_u16..).zip(["source", "target", "note"]) {
+        for (column, name) in (0_u16..).zip(COLUMNS) {
             sheet.set_column_format(column, &text)?.set_column_width(column, 24)?;
             sheet.write_string_with_format(0, column, name, &head)?;
         }
         for (line, row) in (1_u32..).zip(rows) {
-            for (column, cell) in (0_u16..).zip([&row.source, &row.target, &row.note]) {
+            for (column, cell) in (0_u16..).zip(cells(row)) {
                 sheet.write_string_with_format(line, column, cell, &text)?;
             }
         }
@@ -100,8 +100,10 @@ mod tests {
             source: source.into(),
             target: target.into(),
             note: "甲".into(),
+            ..TableRow::default()
         };
-        let rows = [row("0010", "1060201010000000000"), row("C1@2026-07-01", "X")];
+        let until = TableRow { valid_to: "2026-12-31".into(), ..row("C1@2026-07-01", "X") };
+        let rows = [row("0010", "1060201010000000000"), until];
         write(&path, &rows).unwrap();
         assert_eq!(super::super::rows_of("t", &read(&path).unwrap()).unwrap(), rows);
         assert_eq!(text(&Data::Float(1001.0)).unwrap(), "1001");

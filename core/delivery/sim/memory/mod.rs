@@ -11,8 +11,8 @@ mod queue;
 
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, OutboxRow, Overview, Presence, RemoteRef,
-    Replayable, Replayed, State, Store, StoreError, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview, Presence,
+    RemoteRef, Replayable, Replayed, State, Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
 use crate::stalled::Stalled;
 use async_trait::async_trait;
@@ -91,6 +91,9 @@ pub struct Tables {
     cursors: HashMap<(String, String), String>,
     codes: BTreeMap<(String, String), TableRow>,
     codes_revision: i64,
+    /// The rows at each revision but the first, which has none.
+    codes_before: BTreeMap<i64, BTreeMap<(String, String), TableRow>>,
+    mappings: BTreeMap<String, MappingVersion>,
     holds: Vec<Hold>,
     present: BTreeMap<String, i64>,
     /// Deliberate mistake: outcomes are stored whoever brings them.
@@ -444,6 +447,29 @@ impl Store for MemoryStore {
 
     async fn tables_revision(&self) -> Stored<i64> {
         Ok(self.tables().codes_revision)
+    }
+
+    async fn table_rows_at(&self, table: &str, revision: i64) -> Stored<Option<Vec<TableRow>>> {
+        let tables = self.tables();
+        if revision == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let rows = |rows: &BTreeMap<(String, String), TableRow>| {
+            rows.values().filter(|row| row.table == table).cloned().collect()
+        };
+        Ok(tables.codes_before.get(&revision).map(rows))
+    }
+
+    async fn keep_mappings(&self, mappings: Vec<MappingVersion>, _now_ms: i64) -> Stored<()> {
+        let mut tables = self.tables();
+        for mapping in mappings {
+            tables.mappings.entry(mapping.version.clone()).or_insert(mapping);
+        }
+        Ok(())
+    }
+
+    async fn mapping(&self, version: &str) -> Stored<Option<MappingVersion>> {
+        Ok(self.tables().mappings.get(version).cloned())
     }
 
     async fn ping(&self) -> Stored<()> {

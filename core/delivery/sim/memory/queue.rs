@@ -117,6 +117,7 @@ impl Tables {
         }
         let removed = u64::try_from(before - self.codes.len()).unwrap_or(u64::MAX);
         self.codes_revision += 1;
+        self.codes_before.insert(self.codes_revision, self.codes.clone());
         (added, changed, removed)
     }
 }

@@ -244,7 +244,7 @@ async fn import(store: &str) -> Result<(), String> {
             table: table.into(),
             source: source.into(),
             target: target.into(),
-            note: String::new(),
+            ..TableRow::default()
         };
         store.import_table(table, vec![row], ImportMode::Merge).await.map_err(text)?;
     }
@@ -301,7 +301,7 @@ fn write(place: &Place, listen: &str, far: &str) -> std::io::Result<PathBuf> {
         }
     };
     let config = format!(
-        "version: 1
+        "version: 2
 server: {{ listen: {listen} }}
 store: {{ url: {{ env: TONGBAO_BENCH_DATABASE }} }}
 {broker}
