@@ -301,7 +301,7 @@ fn write(place: &Place, listen: &str, far: &str) -> std::io::Result<PathBuf> {
         }
     };
     let config = format!(
-        "version: 2
+        "version: 1
 server: {{ listen: {listen} }}
 store: {{ url: {{ env: TONGBAO_BENCH_DATABASE }} }}
 {broker}
