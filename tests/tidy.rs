@@ -46,6 +46,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tongbao-delivery", &["tongbao-model"]),
     ("tongbao-store", &["tongbao-delivery", "tongbao-recon", "tongbao-model"]),
     ("tongbao-sandbox", &[]),
+    ("tongbao-yardstick", &["tongbao-model"]),
     (
         "tongbao-app",
         &[
@@ -57,6 +58,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "tongbao-recon",
             "tongbao-sandbox",
             "tongbao-store",
+            "tongbao-yardstick",
         ],
     ),
 ];
