@@ -214,16 +214,19 @@ pub fn multiply(left: Decimal, right: Decimal) -> Option<Decimal> {
 
 /// `left + right` when exact; `None` when digits would be lost or the range is left.
 pub fn add(left: Decimal, right: Decimal) -> Option<Decimal> {
-    // Amounts of one document mostly have one scale, and their sum is a sum of whole numbers.
-    if left.scale() == right.scale() {
-        let sum = left.mantissa() + right.mantissa();
-        if sum.unsigned_abs() < WIDEST {
-            return Decimal::try_from_i128_with_scale(sum, left.scale()).ok();
-        }
-    }
-    let sum = left.checked_add(right)?;
-    let back = sum.checked_sub(right)?;
-    (back == left).then_some(sum)
+    whole_sum(left, right).or_else(|| whole_sum(left.normalize(), right.normalize()))
+}
+
+/// The sum of two whole numbers, at the larger of the scales. `Decimal::checked_add` would round what does not fit.
+fn whole_sum(left: Decimal, right: Decimal) -> Option<Decimal> {
+    let scale = left.scale().max(right.scale());
+    let widened = |value: Decimal| match scale - value.scale() {
+        // Amounts of one document mostly have one scale.
+        0 => Some(value.mantissa()),
+        more => value.mantissa().checked_mul(10_i128.checked_pow(more)?),
+    };
+    let sum = widened(left)?.checked_add(widened(right)?)?;
+    if sum.unsigned_abs() < WIDEST { Decimal::try_from_i128_with_scale(sum, scale).ok() } else { None }
 }
 
 /// Splits a tax-included amount into net and tax at two places: net is rounded, tax is what remains, so
@@ -375,6 +378,21 @@ mod tests {
     }
 
     #[test]
+    fn inexact_sums_are_none() {
+        let (large, small) = (Decimal::new(i64::MAX, 0), Decimal::new(1, 11));
+        assert_eq!((add(large, small), add(small, -large)), (None, None));
+        assert_eq!(add(large, Decimal::new(100_000_000_000, 11)), parse("9223372036854775808").ok());
+        let scales = [("0.0", "0", 1), ("0", "5.00", 2), ("-5.00", "5", 2)];
+        for (left, right, scale) in scales {
+            assert_eq!(
+                add(parse(left).unwrap(), parse(right).unwrap()).unwrap().scale(),
+                scale,
+                "{left} + {right}"
+            );
+        }
+    }
+
+    #[test]
     fn plain_digits_and_nothing_else() {
         for (text, expect) in [
             ("0", Some((0, 0))),
@@ -433,9 +451,17 @@ mod tests {
                 let product = multiply(a, b).unwrap();
                 prop_assert_eq!((product, product.scale()), (exact, if exact.is_zero() { product.scale() } else { exact.scale() }));
             }
-            let sum = add(a, b).unwrap();
-            prop_assert_eq!(sum, a + b);
-            prop_assert_eq!(sum.scale(), m.max(n));
+            let scale = m.max(n);
+            let whole = |value: Decimal| value.mantissa() * 10_i128.pow(scale - value.scale());
+            let exact = whole(a) + whole(b);
+            if exact.unsigned_abs() < WIDEST {
+                let sum = add(a, b).unwrap();
+                prop_assert_eq!(sum, a + b);
+                prop_assert_eq!((whole(sum), sum.scale()), (exact, scale));
+            } else if let Some(sum) = add(a, b) {
+                // Too many digits at this scale, but those at the end are zeros.
+                prop_assert_eq!(whole(sum), exact);
+            }
         }
 
         #[test]
