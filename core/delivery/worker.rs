@@ -116,7 +116,7 @@ async fn one(shared: &Shared, target: &TargetSettings, way: Way, received: Recei
         Err(StoreError::Unavailable(reason)) => {
             shared.observer.store_failed();
             tracing::warn!(delivery, reason, "cannot begin; the message waits");
-            // The slot is held meanwhile, so that a dead database is not asked in a loop.
+            // The place is held meanwhile, so that a dead database is not asked in a loop.
             tokio::time::sleep(STORE_REST).await;
             received.requeue(shared.clock.now_ms()).await;
         }
@@ -128,20 +128,11 @@ async fn one(shared: &Shared, target: &TargetSettings, way: Way, received: Recei
     }
 }
 
-/// The time that an attempt has a delivery to itself.
-#[derive(Debug, Clone, Copy)]
-struct Lease {
-    /// How long the call may take of it: its outcome is stored in the rest.
-    call_limit: Duration,
-}
-
-impl Lease {
-    /// `None` when too little is left for a call.
-    fn new(target: &TargetSettings, until_ms: i64, now_ms: i64) -> Option<Lease> {
-        let left = u32::try_from(until_ms.saturating_sub(now_ms).max(0)).unwrap_or(u32::MAX);
-        let left = left.checked_sub(LEASE_MARGIN_MS).filter(|left| *left > 0)?;
-        Some(Lease { call_limit: Duration::from_millis(u64::from(target.call_timeout_ms.min(left))) })
-    }
+/// How long a call may take of a lease: its outcome is stored in the rest. `None` when too little is left for a call.
+fn call_limit(target: &TargetSettings, lease_until_ms: i64, now_ms: i64) -> Option<Duration> {
+    let left = u32::try_from(lease_until_ms.saturating_sub(now_ms).max(0)).unwrap_or(u32::MAX);
+    let left = left.checked_sub(LEASE_MARGIN_MS).filter(|left| *left > 0)?;
+    Some(Duration::from_millis(u64::from(target.call_timeout_ms.min(left))))
 }
 
 /// A begun attempt: a slot, the call, its outcome.
@@ -156,14 +147,14 @@ async fn attempt(
     failpoint("after-begin");
     let (report, took) = match way.leave(shared, target).await {
         Ok(leave) => {
-            let Some(lease) = Lease::new(target, lease_until_ms, shared.clock.now_ms()) else {
+            let Some(limit) = call_limit(target, lease_until_ms, shared.clock.now_ms()) else {
                 // The database or this process took the lease's time. Nothing was called; whoever begins next sees
                 // an intent without outcome and asks first.
                 tracing::warn!(delivery = work.delivery.id, "the lease was over before the call");
                 return received.requeue(lease_until_ms).await;
             };
             let begun = Instant::now();
-            let report = call(shared, target, &work, lease.call_limit).await;
+            let report = call(shared, target, &work, limit).await;
             failpoint("after-call-before-finish");
             leave.called(shared, target, report.class);
             (report, begun.elapsed())

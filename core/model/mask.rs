@@ -39,24 +39,13 @@ pub fn is_hidden(name: &str) -> bool {
 /// A copy of a document that may be stored and shown with an attempt: hidden values become `***`, names of
 /// people and companies stay (finance must recognise the document).
 pub fn document(value: &Value) -> Value {
-    masked(value, false)
+    // A JSON value has no key and no number that could not be written; what could not be written is not shown.
+    serde_json::to_value(Masked { value, hidden: false }).unwrap_or_default()
 }
 
 /// The same as JSON text.
 pub fn text(value: &Value) -> String {
-    // A JSON value has no key and no number that could not be written.
     serde_json::to_string(&Masked { value, hidden: false }).unwrap_or_default()
-}
-
-fn masked(value: &Value, hidden: bool) -> Value {
-    match value {
-        Value::Object(map) => Value::Object(
-            map.iter().map(|(key, member)| (key.clone(), masked(member, is_hidden(key)))).collect(),
-        ),
-        Value::Array(items) => Value::Array(items.iter().map(|item| masked(item, hidden)).collect()),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) if hidden => Value::String(HIDDEN_VALUE.into()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-    }
 }
 
 /// A value under a member name, written masked without a copy of it being made.
