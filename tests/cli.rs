@@ -5,6 +5,8 @@
 
 #[path = "cli/editing.rs"]
 mod editing;
+#[path = "cli/related.rs"]
+mod related;
 
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};

@@ -187,7 +187,7 @@ fn the_mappings_in_the_guide_compile() {
         }
         names.push(mapping.name);
     }
-    assert_eq!(names, ["rebate-to-settlement", "commission-to-crm"]);
+    assert_eq!(names, ["rebate-to-settlement", "commission-to-crm", "credit-note-to-return-notice"]);
 }
 
 #[test]

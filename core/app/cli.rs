@@ -194,6 +194,9 @@ pub enum MappingCommand {
         /// 使用数据库中的对照表 / use the code tables of the configured store
         #[arg(long)]
         tables: bool,
+        /// 映射所查找的关联记录，名称=JSON 文件 / a related record that the mapping looks up: name=JSON file
+        #[arg(long, conflicts_with = "delivery")]
+        related: Vec<Named>,
     },
     /// 列出函数 / list the functions
     Functions,
@@ -227,6 +230,31 @@ pub struct DiffArgs {
     /// 改用这些 JSON 或 JSONL 文件 / JSON or JSONL files instead of the store
     #[arg(long, num_args = 1..)]
     pub inputs: Vec<PathBuf>,
+    /// 与这些文件一起：关联记录，名称=JSON 文件 / with these files: a related record, name=JSON file
+    #[arg(long, requires = "inputs")]
+    pub related: Vec<Named>,
+}
+
+/// A file under a name: `name=file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl std::str::FromStr for Named {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+                Ok(Named { name: name.to_owned(), file: PathBuf::from(file) })
+            }
+            _ => Err("应为 名称=文件 / expected name=file"),
+        }
+    }
 }
 
 /// Options of `mapping prove`.

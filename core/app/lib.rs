@@ -21,6 +21,7 @@ pub mod output;
 pub mod overview;
 pub mod pipeline;
 pub mod poller;
+pub mod related;
 pub mod routes;
 pub mod service;
 pub mod sim;

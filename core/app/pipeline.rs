@@ -6,6 +6,7 @@ use crate::config::{INTAKE, LEDGER};
 use crate::emit;
 use crate::intake::{Intaker, unknown_mapping};
 use crate::ledger;
+use crate::related;
 use crate::telemetry;
 use async_trait::async_trait;
 use rust_decimal::Decimal;
@@ -19,7 +20,7 @@ use tongbao_delivery::handler::{Handler, Report};
 use tongbao_delivery::policy::{FirstMove, first_move};
 use tongbao_delivery::port::{Binding, RemoteRef, Store, Work};
 use tongbao_mapping::{Mapped, Mapping, Stop};
-use tongbao_model::{Class, Code, Event, Fault, decimal, mask};
+use tongbao_model::{Class, Code, Fault, decimal, mask};
 
 /// Everything a delivery needs.
 pub struct Pipeline {
@@ -62,7 +63,7 @@ impl Pipeline {
         };
         let version = mapping.id();
         let begun = Instant::now();
-        let (mapped, revision) = self.map(&mapping, &work.event).await;
+        let (mapped, revision) = self.map(&mapping, work).await;
         telemetry::stage("map", begun.elapsed());
         let mapped = match mapped {
             Ok(mapped) => mapped,
@@ -92,15 +93,23 @@ impl Pipeline {
         }
     }
 
-    /// Maps with the current tables. A missing row may just have been imported: the tables are looked at once more
+    /// Maps with the current tables, and with related records as they stood when the attempt began. A missing row may just have been imported: the tables are looked at once more
     /// before a document is parked for it.
-    async fn map(&self, mapping: &Mapping, event: &Event) -> (Result<Mapped, Stop>, i64) {
+    async fn map(&self, mapping: &Mapping, work: &Work) -> (Result<Mapped, Stop>, i64) {
+        let (record, store) = (&work.event.record, self.store.as_ref());
         let tables = self.intaker.tables.current();
-        let mapped = mapping.run_text(&event.record, &tables);
+        let related = match related::for_attempt(store, mapping, record, work.delivery.changed_at_ms).await {
+            Ok(related) => related,
+            Err(stop) => return (Err(stop), tables.revision),
+        };
+        let mapped = match mapping.run_text(record, &related, &tables) {
+            Err(stop) => Err(related::told_of_archive(store, mapping, record, stop).await),
+            mapped => mapped,
+        };
         let missed = matches!(&mapped, Err(stop) if stop.fault.code == Code::CodeTableMiss);
         if missed && self.intaker.tables.refresh().await.unwrap_or(false) {
             let tables = self.intaker.tables.current();
-            return (mapping.run_text(&event.record, &tables), tables.revision);
+            return (mapping.run_text(record, &related, &tables), tables.revision);
         }
         (mapped, tables.revision)
     }

@@ -699,6 +699,10 @@ pub trait Store: Send + Sync {
     /// One event.
     async fn event(&self, id: &str) -> Stored<Option<Event>>;
 
+    /// The newest state of a document that was accepted by a time: of the events of that kind under that key the one with
+    /// the highest revision, of several sources' the one accepted last.
+    async fn newest(&self, kind: &str, key: &str, until_ms: i64) -> Stored<Option<Event>>;
+
     /// Deliveries made by an event, ascending by sequence.
     async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>>;
 

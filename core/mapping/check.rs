@@ -8,6 +8,7 @@ use crate::level::Compiler;
 use crate::money;
 use crate::plan::{Carried, RefuseStep, Step, fold};
 use crate::read;
+use crate::related::{self, RelatedStep};
 use crate::report::{Report, placed_error};
 use crate::reuse::{self, Files, NoFiles, SourceFile, TheseFiles};
 use crate::syntax::{self, File, Placed, TestCase};
@@ -52,6 +53,7 @@ pub struct Mapping {
     pub source: Shape,
     /// The target's fields.
     pub target: Shape,
+    pub(crate) related: Vec<RelatedStep>,
     pub(crate) zone: TimeZone,
     pub(crate) layout: Layout,
     pub(crate) key: Code,
@@ -130,8 +132,14 @@ fn build(
     let mut layout = Layout::default();
     let typer = Typer { findings, used: &mut used, layout: &mut layout, memos: Vec::new() };
     let mut compiler = Compiler { typer, tables: Vec::new(), total: target.total, weight: 0 };
-    let scope = Scope { root: &source.fields, item: None };
-    let key = compiler.key(&scope, &file.key);
+    let related = related::declared(&file.related, &source, &file.from.text, ends, compiler.typer.findings);
+    let mut steps_related: Vec<RelatedStep> =
+        related.iter().filter_map(|one| one.compile(&mut compiler, &source)).collect();
+    // Beside the source's own fields stand those of related records, each below its name.
+    let mut root = source.fields.clone();
+    root.extend(related.iter().map(|one| one.field().clone()));
+    let scope = Scope { root: &root, item: None };
+    let key = compiler.key(&Scope { root: &source.fields, item: None }, &file.key);
     let refuse = file.refuse.iter().filter_map(|refuse| {
         let when = compiler.condition(&scope, &refuse.when)?;
         Some(RefuseStep { when, because: refuse.because.clone(), is_final: refuse.is_final })
@@ -147,8 +155,13 @@ fn build(
     let (tables, weight) = (compiler.tables, compiler.weight);
     let scalar = |path: &&String| source.find(path).is_some_and(|field| field.kind.children().is_none());
     let reads = used.iter().filter(scalar).cloned().collect();
-    money::currency(&source.fields, &mut used, &file.ignore, file.from.place, findings);
-    crate::cover::report(&source.fields, &used, &file.ignore, file.from.place, findings);
+    money::currency(&source.fields, "", &mut used, &file.ignore, file.from.place, findings);
+    for one in &related {
+        let (name, fields) = one.fields();
+        money::currency(fields, &format!("{name}."), &mut used, &file.ignore, one.place(), findings);
+    }
+    related::set_apart(&mut layout, &mut steps_related);
+    crate::cover::report(&source.fields, &root, &used, &file.ignore, file.from.place, findings);
     require_tests(&file, findings);
     let texts: Vec<&str> = merged.files.iter().map(|file| file.text.as_str()).collect();
     let version = digest::of_bytes(texts.join("\n").as_bytes()).get(..12).unwrap_or_default().to_owned();
@@ -161,6 +174,7 @@ fn build(
         key_rule: file.key.text,
         source,
         target,
+        related: steps_related,
         zone,
         layout,
         key: key?,

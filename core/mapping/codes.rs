@@ -120,6 +120,14 @@ pub const CODES: &[DiagnosticCode] = &[
         ("名称见 tongbao schema 与各连接器的 README", "names: `tongbao schema`, and the connectors' READMEs"),
     ),
     error(
+        "related",
+        ("这样不能查找关联记录", "a related record cannot be looked up like this"),
+        (
+            "写作 related: { contract: { record: contract, key: contract_number } }",
+            "write `related: { contract: { record: contract, key: contract_number } }`",
+        ),
+    ),
+    error(
         "fields-missing",
         ("开放单据未声明字段", "an open document without declared fields"),
         ("在 fields 下写出字段及类型", "write its fields and their kinds under `fields`"),

@@ -1,6 +1,7 @@
 //! Two versions of a mapping over the same documents: what changes, money first.
 
 use crate::check::Mapping;
+use crate::related::Related;
 use crate::run::Stop;
 use crate::tables::Tables;
 use rust_decimal::Decimal;
@@ -54,9 +55,16 @@ impl Compared {
     }
 }
 
-/// Runs one document through both.
-pub fn compare(before: &Mapping, after: &Mapping, input: &Value, tables: &Tables) -> Compared {
-    match (before.run(input, tables), after.run(input, tables)) {
+/// Runs one document through both, each with the related records that it wants of it.
+pub fn compare(
+    (before, related_before): (&Mapping, &Related),
+    (after, related_after): (&Mapping, &Related),
+    input: &Value,
+    tables: &Tables,
+) -> Compared {
+    let made =
+        (before.run_value(input, related_before, tables), after.run_value(input, related_after, tables));
+    match made {
         (Ok(a), Ok(b)) => {
             let mut changes = Vec::new();
             differences(&after.target, "", "", &a.document, &b.document, &mut changes);

@@ -8,15 +8,17 @@ use tongbao_model::shape::{Field, Kind};
 use crate::syntax::Placed;
 use crate::typing::all_paths;
 
-/// Reports source fields that nothing reads and nobody ignores: amounts as errors, the rest as warnings.
+/// Reports source fields that nothing reads and nobody ignores: amounts as errors, the rest as warnings. `all` are those
+/// that can be named, with the fields of related records.
 pub fn report(
     fields: &[Field],
+    all: &[Field],
     used: &BTreeSet<String>,
     ignore: &[Placed],
     place: Place,
     findings: &mut Findings,
 ) {
-    let known = all_paths(fields);
+    let known = all_paths(all);
     for ignored in ignore {
         if !known.contains(&ignored.text) {
             let suggestion = nearest(&ignored.text, known.iter().map(String::as_str))

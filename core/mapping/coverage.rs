@@ -3,6 +3,7 @@
 use crate::check::Mapping;
 use crate::plan::{Action, Step};
 use crate::tables::Tables;
+use crate::testing;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -27,8 +28,9 @@ pub fn coverage(mapping: &Mapping, read: &dyn Fn(&str) -> Result<String, String>
     for test in &mapping.tests {
         let text = test.input.as_ref().and_then(|input| read(&input.text).ok());
         let Some(input) = text.and_then(|text| serde_json::from_str::<Value>(&text).ok()) else { continue };
+        let related = testing::related(test, read).unwrap_or_default();
         let tables = Tables::new(0, test.tables.iter().cloned());
-        let (_, traces) = mapping.explain(&input, &tables);
+        let (_, traces) = mapping.explain(&input, &related, &tables);
         written.extend(traces.into_iter().map(|trace| trace.target));
         present.extend(mapping.reads.iter().filter(|path| has(&input, path)).cloned());
     }

@@ -53,6 +53,23 @@ pub fn from_bytes<'d>(layout: &Layout, bytes: &'d [u8]) -> Result<Rows<'d>, Faul
     }
 }
 
+/// Reads a record that was looked up into slots of the document's own item.
+pub fn beside<'d>(fields: &[LayoutField], rows: &mut Rows<'d>, record: &'d str) -> Result<(), Fault> {
+    let lines = Cell::new(0);
+    let mut reader = serde_json::Deserializer::from_str(record);
+    let fill = Fill { fields, slots: rows.first(), lines: &lines };
+    match fill.deserialize(&mut reader) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(no_object()),
+        Err(_) if lines.get() > LINES_MAX => Err(too_many_lines()),
+        Err(error) => Err(Fault::new(
+            Code::BodyInvalid,
+            format!("关联记录不是 JSON：第 {} 行第 {} 列", error.line(), error.column()),
+            format!("the related record is no JSON: line {}, column {}", error.line(), error.column()),
+        )),
+    }
+}
+
 /// Reads a document that is parsed already.
 pub fn from_value<'d>(layout: &Layout, document: &'d Value) -> Result<Rows<'d>, Fault> {
     let Value::Object(map) = document else { return Err(no_object()) };

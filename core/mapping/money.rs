@@ -93,21 +93,25 @@ fn amounts(fields: &[Field], prefix: &str) -> Vec<String> {
 /// Amounts go somewhere, and the currency they are in goes nowhere: they would be taken for another's.
 pub fn currency(
     fields: &[Field],
+    prefix: &str,
     used: &mut BTreeSet<String>,
     ignore: &[Placed],
     place: Place,
     findings: &mut Findings,
 ) {
     let states = fields.iter().any(|field| field.name == "currency" && matches!(field.kind, Kind::Text(_)));
-    let read = used.contains("currency") || ignore.iter().any(|ignored| ignored.text == "currency");
-    let moves = amounts(fields, "").iter().any(|path| used.contains(path));
+    let currency = format!("{prefix}currency");
+    let read = used.contains(&currency) || ignore.iter().any(|ignored| ignored.text == currency);
+    let moves = amounts(fields, prefix).iter().any(|path| used.contains(path));
     if states && moves && !read {
         let text = (
-            "金额被使用而币种 currency 没有：金额会被当成别的币种",
-            "amounts are used and their `currency` is not: they would be taken for another currency's",
+            format!("金额被使用而币种 {currency} 没有：金额会被当成别的币种"),
+            format!(
+                "amounts are used and their `{currency}` is not: they would be taken for another currency's"
+            ),
         );
         placed_error(findings, "currency-unused", place, text);
         // Told once, as an error.
-        used.insert("currency".to_owned());
+        used.insert(currency);
     }
 }

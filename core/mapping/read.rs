@@ -2,7 +2,8 @@
 
 use crate::report::{Report, placed_error};
 use crate::syntax::{
-    Also, EachRule, File, Origin, Placed, RULE, Refuse, Rule, SetEntry, TOP, TableRule, TestCase, ValueRule,
+    Also, EachRule, File, Origin, Placed, RULE, Refuse, RelatedEntry, Rule, SetEntry, TOP, TableRule,
+    TestCase, ValueRule,
 };
 use tongbao_model::Text;
 use tongbao_model::decimal::Rounding;
@@ -13,7 +14,8 @@ const EACH: &[&str] = &["each", "where", "when", "set", "also"];
 const RECORD: &[&str] = &["set", "when"];
 const ALSO: &[&str] = &["when", "set"];
 const TABLE: &[&str] = &["name", "with", "on"];
-const TEST: &[&str] = &["name", "input", "expect", "fault", "tables"];
+const RELATED: &[&str] = &["record", "key", "event", "optional"];
+const TEST: &[&str] = &["name", "input", "expect", "fault", "tables", "related"];
 const REFUSE: &[&str] = &["when", "zh", "en", "final"];
 
 /// Reads a file that is merged with all it builds on.
@@ -38,6 +40,8 @@ pub fn read(root: &Node, findings: &mut Findings) -> Option<File> {
             ("缺少 set：目标字段", "`set` with the target's fields is missing"),
         );
     }
+    let related = map(root, "related", findings);
+    let related = related.iter().filter_map(|entry| related_entry(entry, findings)).collect();
     let ignore = texts(root, "ignore", findings);
     let checks = texts(root, "check", findings);
     let refuse = list(root, "refuse", findings).iter().filter_map(|item| refuse(item, findings)).collect();
@@ -48,6 +52,7 @@ pub fn read(root: &Node, findings: &mut Findings) -> Option<File> {
         to: to?,
         key: key?,
         zone: optional(root, "zone", findings),
+        related,
         fields: root.get("fields").cloned(),
         set,
         ignore,
@@ -98,6 +103,32 @@ fn list<'n>(node: &'n Node, key: &str, findings: &mut Findings) -> &'n [Node] {
         findings.wrong_kind(value.place, key, key, "列表", "a list");
     }
     value.items()
+}
+
+/// The entries of a key that holds a map.
+fn map<'n>(node: &'n Node, key: &str, findings: &mut Findings) -> &'n [Entry] {
+    let Some(value) = node.get(key) else { return &[] };
+    if !matches!(value.content, Content::Map(_) | Content::Null) {
+        findings.wrong_kind(value.place, key, key, "键值", "keys with values");
+    }
+    value.entries()
+}
+
+fn related_entry(entry: &Entry, findings: &mut Findings) -> Option<RelatedEntry> {
+    if !matches!(entry.value.content, Content::Map(_)) {
+        findings.wrong_kind(entry.value.place, &entry.key, &entry.key, "record 与 key", "`record` and `key`");
+        return None;
+    }
+    known_keys(&entry.value, RELATED, findings);
+    let record = required(&entry.value, "record", findings);
+    let key = required(&entry.value, "key", findings);
+    Some(RelatedEntry {
+        name: Placed { text: entry.key.clone(), place: entry.place },
+        record: record?,
+        key: key?,
+        event: optional(&entry.value, "event", findings),
+        optional: flag(&entry.value, "optional", findings),
+    })
 }
 
 fn texts(node: &Node, key: &str, findings: &mut Findings) -> Vec<Placed> {
@@ -289,6 +320,14 @@ fn test(node: &Node, findings: &mut Findings) -> TestCase {
             }
         }
     }
+    let related = map(node, "related", findings).iter().filter_map(|entry| {
+        let file = placed(&entry.value);
+        if file.is_none() {
+            findings.wrong_kind(entry.value.place, &entry.key, &entry.key, "文件路径", "the path of a file");
+        }
+        Some((entry.key.clone(), file?))
+    });
+    let related = related.collect();
     TestCase {
         name: optional(node, "name", findings).map(|placed| placed.text).unwrap_or_default(),
         place: node.place,
@@ -296,5 +335,6 @@ fn test(node: &Node, findings: &mut Findings) -> TestCase {
         expect: optional(node, "expect", findings),
         fault: optional(node, "fault", findings),
         tables,
+        related,
     }
 }

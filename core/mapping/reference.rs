@@ -3,6 +3,7 @@
 use crate::codes::CODES;
 use crate::decode::{DOCUMENT_BYTES_MAX, LINES_MAX};
 use crate::functions::FUNCTIONS;
+use crate::related::RELATED_MAX;
 use crate::reuse::REUSE_MAX;
 use std::fmt::Write as _;
 use tongbao_model::decimal::Rounding;
@@ -17,6 +18,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("from", "来源：规范记录或 连接器/单据", "source: a canonical record or connector/document"),
     ("to", "目标：规范记录或 连接器/单据", "target: a canonical record or connector/document"),
     ("key", "业务键：路径或表达式", "business key: a path or an expression"),
+    (
+        "related",
+        "按键查找的关联记录：名称: { record, key, event, optional }，其字段写作 名称.字段",
+        "related records that are looked up: `name: { record, key, event, optional }`; their fields are `name.field`",
+    ),
     ("zone", "日期所在时区，默认 Asia/Shanghai", "time zone of dates, Asia/Shanghai unless said otherwise"),
     ("fields", "开放单据的字段与类型", "fields of an open document, with their kinds"),
     ("set", "目标字段: 规则", "target fields with their rules"),
@@ -110,6 +116,7 @@ pub fn reference() -> String {
         ("表达式字节 bytes of an expression", crate::EXPRESSION_BYTES_MAX, "`expression-size`"),
         ("映射文件字节 bytes of a mapping file", tongbao_model::yaml::BYTES_MAX, "`yaml-too-large`"),
         ("映射文件嵌套层数 nesting of a mapping file", tongbao_model::yaml::DEPTH_MAX, "`yaml-depth`"),
+        ("关联记录 related records of a mapping", RELATED_MAX, "`related`"),
         ("相互引用的文件 files that build on one another", REUSE_MAX, "`reuse-cycle`"),
     ] {
         let _ = writeln!(page, "| {what} | {value} | {fault} |");

@@ -182,7 +182,7 @@ fn merge(base: Node, own: Node) -> Node {
         };
         known.value = match entry.key.as_str() {
             "set" => rules(&known.value, &entry.value),
-            "fields" => deep(&known.value, &entry.value),
+            "fields" | "related" => deep(&known.value, &entry.value),
             "ignore" | "check" | "refuse" => {
                 let items = [known.value.items(), entry.value.items()].concat();
                 Node { place: entry.value.place, content: Content::List(items) }

@@ -80,6 +80,11 @@ impl<'d> Rows<'d> {
         self.slots.get_mut(start..).unwrap_or_default()
     }
 
+    /// The slots of the first item.
+    pub fn first(&mut self) -> &mut [Slot<'d>] {
+        self.slots.get_mut(..self.width).unwrap_or_default()
+    }
+
     /// The item at hand is no object.
     pub fn mark_odd(&mut self) {
         self.odd.get_or_insert(self.count.saturating_sub(1));

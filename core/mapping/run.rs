@@ -4,6 +4,7 @@ use crate::check::Mapping;
 use crate::code::Code;
 use crate::decode;
 use crate::eval::Env;
+use crate::related::Related;
 use crate::rows::Rows;
 use crate::runner::{Line, Runner};
 use crate::tables::Tables;
@@ -68,37 +69,53 @@ pub struct Trace {
 impl Mapping {
     /// Translates one document that is parsed already.
     pub fn run(&self, input: &Value, tables: &Tables) -> Result<Mapped, Stop> {
-        let mapped = self.translate(&decode::from_value(&self.layout, input)?, tables, None)?;
-        parsed(mapped)
+        self.run_value(input, &Related::default(), tables)
     }
 
-    /// Translates one document from its JSON text.
-    pub fn run_text(&self, input: &str, tables: &Tables) -> Result<Mapped, Stop> {
-        parsed(self.run_bytes(input.as_bytes(), tables)?)
+    /// Translates one document that is parsed already with the related records that it refers to.
+    pub fn run_value(&self, input: &Value, related: &Related, tables: &Tables) -> Result<Mapped, Stop> {
+        parsed(self.translate(decode::from_value(&self.layout, input)?, related, tables, None)?)
+    }
+
+    /// Translates one document from its JSON text, with the related records that it refers to.
+    pub fn run_text(&self, input: &str, related: &Related, tables: &Tables) -> Result<Mapped, Stop> {
+        parsed(self.run_with(input.as_bytes(), related, tables)?)
     }
 
     /// Translates one document, bytes to bytes.
     pub fn run_bytes(&self, input: &[u8], tables: &Tables) -> Result<MappedBytes, Stop> {
-        self.translate(&decode::from_bytes(&self.layout, input)?, tables, None)
+        self.run_with(input, &Related::default(), tables)
+    }
+
+    /// Translates one document with the related records that it refers to ([`Mapping::wanted`]).
+    pub fn run_with(&self, input: &[u8], related: &Related, tables: &Tables) -> Result<MappedBytes, Stop> {
+        self.translate(decode::from_bytes(&self.layout, input)?, related, tables, None)
     }
 
     /// Translates one document and says of every target field how it came about.
-    pub fn explain(&self, input: &Value, tables: &Tables) -> (Result<Mapped, Stop>, Vec<Trace>) {
+    pub fn explain(
+        &self,
+        input: &Value,
+        related: &Related,
+        tables: &Tables,
+    ) -> (Result<Mapped, Stop>, Vec<Trace>) {
         let mut traces = Vec::new();
         let result = decode::from_value(&self.layout, input)
             .map_err(Stop::from)
-            .and_then(|rows| self.translate(&rows, tables, Some(&mut traces)))
+            .and_then(|rows| self.translate(rows, related, tables, Some(&mut traces)))
             .and_then(parsed);
         (result, traces)
     }
 
-    fn translate(
+    fn translate<'d>(
         &self,
-        rows: &Rows<'_>,
+        mut rows: Rows<'d>,
+        related: &'d Related,
         tables: &Tables,
         traces: Option<&mut Vec<Trace>>,
     ) -> Result<MappedBytes, Stop> {
-        let env = Env::new(rows, &self.zone);
+        self.bring_along(&mut rows, related)?;
+        let env = Env::new(&rows, &self.zone);
         for refuse in &self.refuse {
             if env.bool(&refuse.when)? {
                 let fault =

@@ -14,6 +14,11 @@ pub fn schema(target: Option<&Shape>) -> Value {
         "mapping" | "from" | "to" | "key" | "zone" | "extends" => text(),
         "version" => json!({"const": crate::syntax::VERSION}),
         "include" | "ignore" | "check" => texts(),
+        "related" => {
+            json!({"type": "object", "additionalProperties": {"type": "object", "additionalProperties": false,
+            "required": ["record", "key"], "properties": {"record": text(), "key": text(), "event": text(),
+            "optional": {"type": "boolean"}}}})
+        }
         "fields" => json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/field"}}),
         "set" => set.clone(),
         "refuse" => json!({"type": "array", "items": {"type": "object", "additionalProperties": false,
@@ -22,7 +27,8 @@ pub fn schema(target: Option<&Shape>) -> Value {
         _ => {
             json!({"type": "array", "items": {"type": "object", "additionalProperties": false, "required": ["input"],
             "properties": {"name": text(), "input": text(), "expect": text(), "fault": text(),
-            "tables": {"type": "object", "additionalProperties": {"type": "object"}}}}})
+            "tables": {"type": "object", "additionalProperties": {"type": "object"}},
+            "related": {"type": "object", "additionalProperties": text()}}}})
         }
     };
     let properties: Map<String, Value> = TOP.iter().map(|key| ((*key).to_owned(), of(key))).collect();

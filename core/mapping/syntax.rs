@@ -47,12 +47,26 @@ pub struct File {
     pub to: Placed,
     pub key: Placed,
     pub zone: Option<Placed>,
+    pub related: Vec<RelatedEntry>,
     pub fields: Option<Node>,
     pub set: Vec<SetEntry>,
     pub ignore: Vec<Placed>,
     pub checks: Vec<Placed>,
     pub refuse: Vec<Refuse>,
     pub tests: Vec<TestCase>,
+}
+
+/// A record that is looked up by a key of the source.
+#[derive(Debug)]
+pub struct RelatedEntry {
+    /// What its fields are found below.
+    pub name: Placed,
+    /// The canonical record.
+    pub record: Placed,
+    pub key: Placed,
+    /// Kind of the events that carry it, where that is not the record's own.
+    pub event: Option<Placed>,
+    pub optional: bool,
 }
 
 #[derive(Debug)]
@@ -132,12 +146,14 @@ pub struct TestCase {
     pub expect: Option<Placed>,
     pub fault: Option<Placed>,
     pub tables: Vec<(String, String, String)>,
+    /// Files with related records, by their names.
+    pub related: Vec<(String, Placed)>,
 }
 
 /// Keys of the file's top level.
 pub const TOP: &[&str] = &[
-    "mapping", "version", "extends", "include", "from", "to", "key", "zone", "fields", "set", "ignore",
-    "check", "refuse", "tests",
+    "mapping", "version", "extends", "include", "from", "to", "key", "related", "zone", "fields", "set",
+    "ignore", "check", "refuse", "tests",
 ];
 /// Keys of a rule.
 pub const RULE: &[&str] = &[

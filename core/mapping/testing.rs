@@ -1,6 +1,7 @@
 //! The tests a mapping file carries.
 
 use crate::check::Mapping;
+use crate::related::Related;
 use crate::tables::Tables;
 use serde_json::Value;
 use tongbao_model::diagnostic::Place;
@@ -40,7 +41,7 @@ fn one(
     let input = test.input.as_ref().ok_or("`input` is missing")?;
     let input = json(&input.text)?;
     let tables = Tables::new(0, test.tables.iter().cloned());
-    let result = mapping.run(&input, &tables);
+    let result = mapping.run_value(&input, &related(test, read)?, &tables);
     match (&test.expect, &test.fault, result) {
         (Some(expect), None, Ok(mapped)) => {
             let expected = json(&expect.text)?;
@@ -55,6 +56,18 @@ fn one(
         (None, Some(code), Ok(_)) => Err(format!("expected fault `{}`, got a document", code.text)),
         (_, _, _) => Err("a test has either `expect` or `fault`".into()),
     }
+}
+
+/// The related records that a test brings along.
+pub(crate) fn related(
+    test: &crate::syntax::TestCase,
+    read: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<Related, String> {
+    let mut related = Related::default();
+    for (name, file) in &test.related {
+        related.add(name, read(&file.text)?);
+    }
+    Ok(related)
 }
 
 /// The first difference of two documents. Numbers must be written alike: `1.0` is not `1.00`.

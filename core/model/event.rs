@@ -47,4 +47,19 @@ pub mod kinds {
     pub const PAYMENT_MATCHED: &str = "payment.matched";
     /// A contract is paid in full for the first time. Record: `commission`.
     pub const COMMISSION_RELEASED: &str = "commission.released";
+
+    /// The kind that carries a canonical record, where the configuration names no kind of its own.
+    pub fn of_record(record: &str) -> Option<&'static str> {
+        Some(match record {
+            "contract" => CONTRACT_SIGNED,
+            "credit_note" => CREDIT_NOTE_SIGNED,
+            "invoice_request" => INVOICE_REQUESTED,
+            "sales_order" => SALES_ORDER_POSTED,
+            "invoice" => INVOICE_ISSUED,
+            "payment" => PAYMENT_RECEIVED,
+            "opportunity_status" => PAYMENT_MATCHED,
+            "commission" => COMMISSION_RELEASED,
+            _ => return None,
+        })
+    }
 }

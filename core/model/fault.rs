@@ -217,6 +217,9 @@ codes! {
     /// A payment names a contract this service does not know.
     ContractUnknown = "contract-unknown", Class::Rejected,
         "核对收款单上的订单号；合同到达后重放。", "Check the order number on the receipt; replay once the contract has arrived.";
+    /// A record that the document refers to has not arrived.
+    RelatedMissing = "related-missing", Class::Throttled(None),
+        "关联单据到达后自动继续；一直不到时，请来源系统补发，或核对单据上的编号后重放。", "It goes on by itself once the record arrives. If it does not, have the source send it, or compare the number on the document, then replay.";
     /// A payment is in another currency than its contract.
     CurrencyMismatch = "currency-mismatch", Class::Rejected,
         "在 ERP 更正收款币别，或拆分收款。", "Correct the receipt's currency in the ERP, or split the receipt.";
@@ -230,7 +233,7 @@ impl Code {
     pub fn owner(self) -> Owner {
         match self {
             // A missing row is filled by those who keep the tables, whatever the class of a value fault.
-            Code::CodeTableMiss => Owner::Finance,
+            Code::CodeTableMiss | Code::RelatedMissing => Owner::Finance,
             Code::ValueUnmapped => Owner::Developer,
             other => other.class().owner(),
         }

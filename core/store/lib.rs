@@ -186,6 +186,11 @@ impl Store for Sql {
         self.db.ask(|db| async move { read::event(&db, &id).await }).await
     }
 
+    async fn newest(&self, kind: &str, key: &str, until_ms: i64) -> Stored<Option<Event>> {
+        let (kind, key) = (kind.to_owned(), key.to_owned());
+        self.db.ask(|db| async move { read::newest(&db, &kind, &key, until_ms).await }).await
+    }
+
     async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
         let event = event.to_owned();
         self.db.ask(|db| async move { read::deliveries_of(&db, &event).await }).await

@@ -90,6 +90,24 @@ pub async fn event(db: &DatabaseConnection, id: &str) -> Result<Option<Event>, F
     Ok(events::Entity::find_by_id(id.to_owned()).one(db).await?.map(convert::event))
 }
 
+/// Led by the index of keys, so that it reads the states of one document and no more.
+pub async fn newest(
+    db: &DatabaseConnection,
+    kind: &str,
+    key: &str,
+    until_ms: i64,
+) -> Result<Option<Event>, Fail> {
+    use events::Column as E;
+    let query = events::Entity::find()
+        .filter(E::BusinessKey.eq(key))
+        .filter(E::Kind.eq(kind))
+        .filter(E::AcceptedAtMs.lte(until_ms))
+        .order_by_desc(E::Revision)
+        .order_by_desc(E::AcceptedAtMs)
+        .order_by_desc(E::Id);
+    Ok(query.one(db).await?.map(convert::event))
+}
+
 pub async fn deliveries_of(db: &DatabaseConnection, event: &str) -> Result<Vec<DeliveryView>, Fail> {
     use deliveries::Column as D;
     views(deliveries::Entity::find().filter(D::EventId.eq(event)).order_by_asc(D::Seq).all(db).await?)

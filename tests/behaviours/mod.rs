@@ -74,6 +74,7 @@ pub const DATABASE: &[&str] = &[
 pub const STORE: &[(&str, Case)] = cases![
     storing::one_worker_begins_and_a_late_finish_is_fenced,
     storing::cursor_and_events_are_one,
+    storing::the_newest_state_of_a_document_is_found,
     storing::texts_are_kept_and_compared_exactly,
     storing::what_does_not_fit_is_refused_everywhere,
     storing::accounts_keep_the_newest_revision,

@@ -104,6 +104,47 @@ pub async fn cursor_and_events_are_one(combination: Combination) {
     store.close().await;
 }
 
+/// The newest state of a document is that of the highest revision, whatever came last; as of a time, what was there then.
+pub async fn the_newest_state_of_a_document_is_found(combination: Combination) {
+    let world = World::new(combination).await;
+    let store = &world.store;
+    let state = |source: &str, kind: Option<&str>, revision: i64| {
+        let mut one = intake("HT-1", 1);
+        one.deliveries.clear();
+        one.event.source = source.to_owned();
+        one.event.revision = revision;
+        one.event.kind = kind.map_or(one.event.kind, str::to_owned);
+        one
+    };
+    let (first, third, second) = (state("crm", None, 1), state("crm", None, 3), state("crm", None, 2));
+    let elsewhere = state("other", None, 3);
+    let other_kind = state("crm", Some("other"), 9);
+    for (at_ms, one) in [
+        (10, &first),
+        (20, &third),
+        (30, &second),
+        (40, &elsewhere),
+        (50, &other_kind),
+        (60, &intake("HT-2", 1)),
+    ] {
+        store.accept(vec![one.clone()], None, at_ms).await.unwrap();
+    }
+    let kind = first.event.kind.as_str();
+    for (until_ms, expected) in [
+        (9, None),
+        (10, Some(&first)),
+        (19, Some(&first)),
+        (20, Some(&third)),
+        (35, Some(&third)),
+        (i64::MAX, Some(&elsewhere)),
+    ] {
+        let found = store.newest(kind, "HT-1", until_ms).await.unwrap();
+        assert_eq!(found.as_ref(), expected.map(|one| &one.event), "as of {until_ms}");
+    }
+    assert_eq!(store.newest(kind, "ht-1", i64::MAX).await.unwrap(), None);
+    store.close().await;
+}
+
 /// Case, trailing blanks, accents, width and emoji tell keys apart; numbers and long texts come back as they were.
 pub async fn texts_are_kept_and_compared_exactly(combination: Combination) {
     let world = World::new(combination).await;

@@ -40,7 +40,7 @@ pub async fn run(command: MappingCommand, config: &Path, as_json: bool) -> Exit 
         MappingCommand::Explain { delivery: Some(delivery), attempt, .. } => {
             explain::stored(&delivery, attempt, config, as_json).await
         }
-        MappingCommand::Explain { mapping, input, mappings, tables, delivery: None, .. } => {
+        MappingCommand::Explain { mapping, input, mappings, tables, related, delivery: None, .. } => {
             let tables = if tables {
                 match stored_tables(config).await {
                     Ok(tables) => tables,
@@ -50,7 +50,7 @@ pub async fn run(command: MappingCommand, config: &Path, as_json: bool) -> Exit 
                 Tables::default()
             };
             let (mapping, input) = (mapping.unwrap_or_default(), input.unwrap_or_default());
-            explain::run(&mapping, &input, &mappings, &tables, as_json)
+            explain::run(&mapping, (&input, &related), &mappings, &tables, as_json)
         }
         MappingCommand::Functions => {
             let rows: Vec<Vec<String>> = functions::FUNCTIONS

@@ -3,6 +3,7 @@
 
 use super::ByName;
 use crate::config::{Documents, INTAKE};
+use crate::related;
 use crate::tables::code_row;
 use serde::Serialize;
 use serde_json::Value;
@@ -121,7 +122,14 @@ impl Explained {
         };
         // What intake has kept holds the document it could not read.
         let document = if target == INTAKE { record.get("document") } else { Some(&record) };
-        let (result, traces) = mapping.explain(document.unwrap_or(&Value::Null), &tables);
+        let related = match related::of(store, mapping, &event.record, attempt.started_at_ms).await? {
+            Ok(related) => related,
+            Err(stop) => {
+                self.fault = Some(stop.fault);
+                return Ok(());
+            }
+        };
+        let (result, traces) = mapping.explain(document.unwrap_or(&Value::Null), &related, &tables);
         self.fields = traces.into_iter().map(masked).collect();
         match result {
             Ok(mapped) => self.document = Some(mask::document(&mapped.document)),

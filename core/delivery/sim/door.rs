@@ -240,6 +240,10 @@ impl Store for StoreDoor {
         self.read(self.memory().event(id)).await
     }
 
+    async fn newest(&self, kind: &str, key: &str, until_ms: i64) -> Stored<Option<Event>> {
+        self.read(self.memory().newest(kind, key, until_ms)).await
+    }
+
     async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
         self.read(self.memory().deliveries_of(event)).await
     }

@@ -47,9 +47,9 @@ fn made(target: &str, set: &str) -> String {
     let (mapping, found) = build(&file(target, set));
     let mapping = mapping.unwrap_or_else(|| panic!("{set}\n{found:#?}"));
     let by_value = mapping.run(&bill(), &rows());
-    let by_bytes = mapping.run_text(&bill().to_string(), &rows());
+    let by_bytes = mapping.run_text(&bill().to_string(), &Related::default(), &rows());
     assert_eq!(by_value, by_bytes, "{set}");
-    let (explained, _) = mapping.explain(&bill(), &rows());
+    let (explained, _) = mapping.explain(&bill(), &Related::default(), &rows());
     assert_eq!(by_value, explained, "{set}");
     match by_value {
         Ok(mapped) => mapped.document.to_string(),
@@ -159,7 +159,7 @@ fn explanations_name_path_row_and_rule() {
     let target = "o: text, p: text, q: integer";
     let set = "  o: { from: cust.code, table: { name: rates, on: day } }\n  p: { const: X }\n  q: { expr: 'count(lines, qty > 1)' }\n";
     let (mapping, _) = build(&file(target, set));
-    let (_, traces) = mapping.unwrap().explain(&bill(), &rows());
+    let (_, traces) = mapping.unwrap().explain(&bill(), &Related::default(), &rows());
     let shown: Vec<_> = traces
         .iter()
         .map(|trace| format!("{} ← {:?} {:?} {}", trace.target, trace.reads, trace.table, trace.value))

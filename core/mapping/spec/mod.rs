@@ -3,6 +3,7 @@
 mod hostile;
 mod language;
 mod money;
+mod related;
 mod reuse;
 mod upgrade;
 
@@ -158,7 +159,7 @@ fn a_contract_becomes_an_order() {
         mapped.document.to_string(),
         r#"{"No":"HT-1","Date":"2026-11-21","Cust":{"Number":"CUST0001","Note":"合同 HT-1"},"Total":99.90,"Net":88.41,"Rows":[{"Item":"P1","Qty":3,"Price":33.3,"Rate":13.00}]}"#
     );
-    let (_, traces) = mapping.explain(&contract(), &tables());
+    let (_, traces) = mapping.explain(&contract(), &Related::default(), &tables());
     let row = traces.iter().find(|trace| trace.target == "Cust.Number").unwrap();
     assert_eq!(row.table.as_deref(), Some("customers: C1 → CUST0001"));
     assert_eq!((row.rule.as_str(), row.line), ("from: customer.code", 17));

@@ -6,9 +6,9 @@ use crate::output::{self, Exit};
 use crate::tables::code_row;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tongbao_delivery::port::{Filter, Store};
-use tongbao_mapping::{Compared, Mapping, Tables, compare};
+use tongbao_mapping::{Compared, Mapping, Related, Tables, compare};
 use tongbao_model::mask;
 
 /// Deliveries read at once.
@@ -18,18 +18,20 @@ const PAGE: u64 = 10_000;
 struct Document {
     name: String,
     record: Value,
+    /// What each of the two mappings looks up beside it.
+    related: (Related, Related),
 }
 
 /// Compares.
 pub async fn run(args: &DiffArgs, config: &Path, as_json: bool) -> Exit {
     let (Some(before), Some(after)) = (compiled(&args.from), compiled(&args.to)) else { return Exit::Config };
     let (documents, tables) = if args.inputs.is_empty() {
-        match stored(args, &before, config).await {
+        match stored(args, (&before, &after), config).await {
             Ok(found) => found,
             Err(exit) => return exit,
         }
     } else {
-        match from_files(&args.inputs) {
+        match from_files(args) {
             Ok(found) => (found, Tables::default()),
             Err(why) => {
                 output::note(&why);
@@ -39,7 +41,10 @@ pub async fn run(args: &DiffArgs, config: &Path, as_json: bool) -> Exit {
     };
     let compared: Vec<(String, Compared)> = documents
         .into_iter()
-        .map(|document| (document.name, compare(&before, &after, &document.record, &tables)))
+        .map(|document| {
+            let Document { name, record, related } = document;
+            (name, compare((&before, &related.0), (&after, &related.1), &record, &tables))
+        })
         .collect();
     if as_json {
         output::json(&as_value(&compared));
@@ -58,7 +63,11 @@ fn compiled(path: &Path) -> Option<Mapping> {
 }
 
 /// The last documents that flows with the first mapping have carried, from the store.
-async fn stored(args: &DiffArgs, before: &Mapping, config: &Path) -> Result<(Vec<Document>, Tables), Exit> {
+async fn stored(
+    args: &DiffArgs,
+    (before, after): (&Mapping, &Mapping),
+    config: &Path,
+) -> Result<(Vec<Document>, Tables), Exit> {
     let loaded = crate::commands::load(config)?;
     let flows: Vec<String> = loaded
         .config
@@ -78,7 +87,7 @@ async fn stored(args: &DiffArgs, before: &Mapping, config: &Path) -> Result<(Vec
         return Err(Exit::Usage);
     }
     let store = crate::commands::open(&loaded).await?;
-    let read = read_stored(store.as_ref(), &flows, args.last).await;
+    let read = read_stored(store.as_ref(), &flows, args.last, (before, after)).await;
     store.close().await;
     read.map_err(|error| crate::commands::store_failed(&error, false))
 }
@@ -87,6 +96,7 @@ async fn read_stored(
     store: &dyn Store,
     flows: &[String],
     last: usize,
+    (before, after): (&Mapping, &Mapping),
 ) -> tongbao_delivery::port::Stored<(Vec<Document>, Tables)> {
     let mut ids: VecDeque<(i64, String)> = VecDeque::new();
     for flow in flows {
@@ -112,7 +122,14 @@ async fn read_stored(
         if let Some((_, _, event)) = store.delivery(&id).await?
             && let Ok(record) = serde_json::from_str(&event.record)
         {
-            documents.push(Document { name: format!("{} r{}", event.key, event.revision), record });
+            let name = format!("{} r{}", event.key, event.revision);
+            // As of now for both: what is compared is the files. A record that cannot be read is the mapping's to refuse.
+            let of_now = async |mapping: &Mapping| {
+                let found = crate::related::of(store, mapping, &event.record, i64::MAX).await?;
+                Ok::<_, tongbao_delivery::port::StoreError>(found.unwrap_or_default())
+            };
+            let related = (of_now(before).await?, of_now(after).await?);
+            documents.push(Document { name, record, related });
         }
     }
     let revision = store.tables_revision().await?;
@@ -122,19 +139,21 @@ async fn read_stored(
 }
 
 /// JSON files, or files with a JSON document a line.
-fn from_files(paths: &[PathBuf]) -> Result<Vec<Document>, String> {
+fn from_files(args: &DiffArgs) -> Result<Vec<Document>, String> {
+    let related = crate::related::from_files(&args.related)?;
+    let related = (related.clone(), related);
     let mut documents = Vec::new();
-    for path in paths {
+    for path in &args.inputs {
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
         if let Ok(record) = serde_json::from_str(&text) {
-            documents.push(Document { name: shown.to_string(), record });
+            documents.push(Document { name: shown.to_string(), record, related: related.clone() });
             continue;
         }
         for (line, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
             let name = format!("{shown}:{}", line + 1);
             let record = serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))?;
-            documents.push(Document { name, record });
+            documents.push(Document { name, record, related: related.clone() });
         }
     }
     Ok(documents)

@@ -1,6 +1,7 @@
 //! `tongbao mapping explain`: of each target field how it came about, in a document at hand or in a stored delivery.
 
 use super::compile_file;
+use crate::cli::Named;
 use crate::config::mapping_files;
 use crate::mappings::{self, ByName, Explained};
 use crate::output::{self, Exit};
@@ -30,7 +31,13 @@ fn find(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
 }
 
 /// Explains a document at hand.
-pub fn run(name: &str, input: &Path, folders: &[PathBuf], tables: &Tables, as_json: bool) -> Exit {
+pub fn run(
+    name: &str,
+    (input, related): (&Path, &[Named]),
+    folders: &[PathBuf],
+    tables: &Tables,
+    as_json: bool,
+) -> Exit {
     let Some(file) = find(name, folders) else {
         output::note(&format!("没有映射 {name} / there is no mapping `{name}`"));
         return Exit::Config;
@@ -39,14 +46,15 @@ pub fn run(name: &str, input: &Path, folders: &[PathBuf], tables: &Tables, as_js
         crate::commands::show(&compile_file(&file).1);
         return Exit::Config;
     };
-    let document = match read_json(input) {
-        Ok(document) => document,
+    let read = read_json(input).and_then(|document| Ok((document, crate::related::from_files(related)?)));
+    let (document, related) = match read {
+        Ok(read) => read,
         Err(why) => {
             output::note(&why);
             return Exit::Failed;
         }
     };
-    let (result, traces) = mapping.explain(&document, tables);
+    let (result, traces) = mapping.explain(&document, &related, tables);
     if as_json {
         output::json(&json!({
             "mapping": mapping.name, "version": mapping.version, "fields": traces,

@@ -395,6 +395,15 @@ impl Store for MemoryStore {
         Ok(self.tables().events.get(id).map(|(event, _)| event.clone()))
     }
 
+    async fn newest(&self, kind: &str, key: &str, until_ms: i64) -> Stored<Option<Event>> {
+        let tables = self.tables();
+        let states = tables.events.values().filter(|(event, accepted_at_ms)| {
+            event.kind == kind && event.key == key && *accepted_at_ms <= until_ms
+        });
+        let newest = states.max_by_key(|(event, at_ms)| (event.revision, *at_ms, event.id.clone()));
+        Ok(newest.map(|(event, _)| event.clone()))
+    }
+
     async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
         let tables = self.tables();
         Ok(tables.rows.values().filter(|row| row.event == event).map(|row| tables.view(row)).collect())
