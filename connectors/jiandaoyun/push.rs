@@ -110,7 +110,7 @@ impl Source for Push {
                 .remedy("在连接设置的 kinds 中登记该表单。", "List the form in the connection's `kinds`.")
         })?;
         Ok(Decoded {
-            documents: vec![Incoming { kind: kind.clone(), document: document(data, &body) }],
+            documents: vec![Incoming { kind: kind.clone(), document: document(data, &body).into() }],
             ..nothing
         })
     }
@@ -203,7 +203,7 @@ mod tests {
         let taken = push("data_create", "").unwrap().documents;
         assert_eq!(taken[0].kind, "contract");
         assert_eq!(
-            taken[0].document.to_string(),
+            taken[0].document.text(),
             r#"{"_id":"a","entryId":"form1","amount":1.10,"op":"data_create","opTime":1764561600000}"#
         );
         for (op, state, count) in [

@@ -133,7 +133,7 @@ impl Records {
     /// The form, the record's id and its widgets.
     fn prepare(&self, task: &Task) -> Result<(&Form, String, Map<String, Value>), Failure> {
         let form = self.form(&task.kind)?;
-        let mut widgets = task.document.as_object().cloned().unwrap_or_default();
+        let mut widgets = task.document.members();
         let data_id = widgets.shift_remove(DATA_ID).map(|id| plain(&id)).unwrap_or_default();
         if data_id.is_empty() {
             let fault = Fault::new(

@@ -115,12 +115,10 @@ impl Bills {
 
     /// Saves a new bill. `Ok(None)`: the number is taken, by whom is to be asked.
     async fn save(&self, task: &Task) -> Result<Option<Remote>, Failure> {
-        let mut model = task.document.clone();
-        if let Value::Object(map) = &mut model {
-            // The same number and stamp in every attempt, whatever the mapping says.
-            map.insert("FBillNo".into(), json!(task.key));
-            map.insert(self.client.settings.stamp_field.clone(), json!(task.origin));
-        }
+        let mut model = task.document.members();
+        // The same number and stamp in every attempt, whatever the mapping says.
+        model.insert("FBillNo".into(), json!(task.key));
+        model.insert(self.client.settings.stamp_field.clone(), json!(task.origin));
         // Unknown base-data codes must be errors: without the flag they silently become empty.
         let body = json!({"formid": task.kind, "data": {
             "NeedReturnFields": [], "IsVerifyBaseDataField": true, "Model": model,

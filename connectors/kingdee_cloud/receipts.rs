@@ -156,7 +156,7 @@ impl Source for Receipts {
             for row in &rows {
                 latest = latest.max(time(row));
                 if seen.insert(row.to_string()) {
-                    documents.push(Incoming { kind: stream.to_owned(), document: document(row) });
+                    documents.push(Incoming { kind: stream.to_owned(), document: document(row).into() });
                 }
             }
             let Some(end) =

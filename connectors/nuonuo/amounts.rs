@@ -14,7 +14,7 @@ const PRICE_TOLERANCE: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
 
 /// Turns the document's lines into the platform's and checks them: included = excluded + tax, tax within tolerance,
 /// price × quantity within a cent (else both are left out), discount not above its line, total as expected.
-pub fn lines(document: &Value, total: Option<Decimal>) -> Result<Vec<Value>, Fault> {
+pub fn lines(document: &Map<String, Value>, total: Option<Decimal>) -> Result<Vec<Value>, Fault> {
     let given =
         document.get("invoiceDetail").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut lines = Vec::with_capacity(given.len());
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn run(lines_in: Vec<Value>, total: &str) -> Result<Vec<Value>, Fault> {
-        lines(&json!({"invoiceDetail": lines_in}), decimal::parse(total).ok())
+        lines(json!({"invoiceDetail": lines_in}).as_object().unwrap(), decimal::parse(total).ok())
     }
 
     #[test]

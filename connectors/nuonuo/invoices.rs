@@ -32,8 +32,8 @@ impl Invoices {
 
     /// The request's order, complete with what the connection knows.
     fn order(&self, task: &Task) -> Result<Value, Fault> {
-        let lines = amounts::lines(&task.document, task.expected.total_tax_included)?;
-        let mut order: Map<String, Value> = task.document.as_object().cloned().unwrap_or_default();
+        let mut order: Map<String, Value> = task.document.members();
+        let lines = amounts::lines(&order, task.expected.total_tax_included)?;
         let settings = &self.client.settings;
         let email = order.get("email").and_then(Value::as_str).is_some_and(|email| !email.is_empty());
         let mut put = |name: &str, value: &str| {
@@ -99,7 +99,8 @@ impl Invoices {
         let text = |key: &str| found.get(key).map(plain).unwrap_or_default();
         let step =
             |step: &str| Remote { id: text("serialNo"), number: text("invoiceNo"), step: step.to_owned() };
-        let buyer = task.document.get("buyerName").and_then(Value::as_str).unwrap_or_default();
+        let document = task.document.members();
+        let buyer = document.get("buyerName").and_then(Value::as_str).unwrap_or_default();
         if !text("payerName").is_empty() && text("payerName") != buyer {
             let fault = Fault::new(
                 Code::NumberTaken,

@@ -55,7 +55,7 @@ async fn signed_pushes_come_in_and_others_do_not() {
     assert_eq!((pushed.status, tries), (200, 1));
     let decoded = taken.lock().unwrap().remove(0).unwrap();
     assert_eq!(decoded.documents[0].kind, "contract");
-    let document = &decoded.documents[0].document;
+    let document = &decoded.documents[0].document.value();
     assert_eq!(
         (&document["op"], document["amount"].to_string()),
         (&json!("data_update"), "12000.10".to_owned())

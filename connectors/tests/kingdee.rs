@@ -1,7 +1,7 @@
 //! `kingdee-cloud`: orders out.
 
 use crate::kit::{
-    Connection, already, calls, cannot_tell, connect, decimal, done, failed, foreign, found, partial,
+    Connection, already, calls, cannot_tell, change, connect, decimal, done, failed, foreign, found, partial,
     reached, said, sandbox, sandbox_with, task, until, wrong,
 };
 use serde_json::{Value, json};
@@ -463,13 +463,15 @@ async fn unknown_base_data_is_named() {
     let sandbox = sandbox().await;
     let connection = signed(&sandbox);
     let mut customer = order("SO-1");
-    customer.document["FCustId"]["FNumber"] = json!("NOBODY");
+    change(&mut customer, |document| document["FCustId"]["FNumber"] = json!("NOBODY"));
     let failure = failed(connection.apply(&customer).await);
     assert_eq!(said(&failure), (Class::Rejected, Code::TargetRejected));
     assert_eq!(failure.fault.field.as_deref(), Some("FCustId"));
     assert!(failure.fault.message.zh.contains("客户"), "{failure:?}");
     let mut material = order("SO-2");
-    material.document["FSaleOrderEntry"][1]["FMaterialId"]["FNumber"] = json!("MAT9999");
+    change(&mut material, |document| {
+        document["FSaleOrderEntry"][1]["FMaterialId"]["FNumber"] = json!("MAT9999")
+    });
     let failure = failed(connection.apply(&material).await);
     assert_eq!(said(&failure), (Class::Rejected, Code::TargetRejected));
     assert!(failure.fault.message.zh.contains("物料"), "{failure:?}");

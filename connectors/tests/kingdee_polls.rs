@@ -46,7 +46,7 @@ async fn poll(connection: &Connection, cursor: Option<&str>) -> Polled {
 
 fn text(incoming: &Incoming, name: &str) -> String {
     assert_eq!(incoming.kind, FORM);
-    incoming.document.pointer(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    incoming.document.value().pointer(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn numbers(polled: &Polled) -> Vec<String> {
@@ -79,7 +79,7 @@ async fn receipts_come_page_by_page_with_their_fields() {
     ] {
         assert_eq!(text(first, name), value, "{name}");
     }
-    assert_eq!(first.document["FRECTOTALAMOUNTFOR"].to_string(), "239.1");
+    assert_eq!(first.document.value()["FRECTOTALAMOUNTFOR"].to_string(), "239.1");
     let entries: std::collections::BTreeSet<String> =
         polled.documents.iter().map(|incoming| text(incoming, "/FRECEIVEBILLENTRY_FEntryID")).collect();
     assert_eq!(entries.len(), 9, "each entry once");
@@ -158,7 +158,7 @@ async fn changes_are_seen_again_with_their_new_time() {
             text(&last, "/FBillNo"),
             text(&last, "/FDOCUMENTSTATUS"),
             text(&last, "/FCancelStatus"),
-            last.document["FRECTOTALAMOUNTFOR"].to_string(),
+            last.document.value()["FRECTOTALAMOUNTFOR"].to_string(),
         )
     };
     let row = |number: &str, status: &str, cancel: &str, amount: &str| {

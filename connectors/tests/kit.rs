@@ -161,10 +161,17 @@ pub fn task(kind: &str, key: &str, document: Value, total: &str) -> Task {
         kind: kind.into(),
         key: key.into(),
         origin: format!("crm/contract/{key}"),
-        document,
+        document: document.into(),
         reached: None,
         expected: Expected { total_tax_included: total.parse().ok() },
     }
+}
+
+/// Changes what a task's document holds.
+pub fn change(task: &mut Task, change: impl FnOnce(&mut Value)) {
+    let mut document = task.document.value();
+    change(&mut document);
+    task.document = document.into();
 }
 
 pub fn reached(task: &Task, remote: &Remote) -> Task {

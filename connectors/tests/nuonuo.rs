@@ -1,7 +1,7 @@
 //! `nuonuo`: invoices out, callbacks in.
 
 use crate::kit::{
-    Connection, already, calls, cannot_tell, connect, decimal, done, failed, foreign, found, partial,
+    Connection, already, calls, cannot_tell, change, connect, decimal, done, failed, foreign, found, partial,
     pending, reached, receive, said, sandbox, sandbox_with, searched, secret, task, until,
 };
 use serde_json::{Value, json};
@@ -125,11 +125,11 @@ async fn wrong_amounts_are_refused_before_anything_is_sent() {
     let connection = connection(&sandbox);
     let sum = Task { expected: task("", "", Value::Null, "975.01").expected, ..invoice("SO-1") };
     let mut tax = invoice("SO-1");
-    tax.document["invoiceDetail"][1]["tax"] = json!("5.67");
+    change(&mut tax, |document| document["invoiceDetail"][1]["tax"] = json!("5.67"));
     let mut rate = invoice("SO-1");
-    rate.document["invoiceDetail"][1]["taxRate"] = json!("0.13");
+    change(&mut rate, |document| document["invoiceDetail"][1]["taxRate"] = json!("0.13"));
     let mut discount = invoice("SO-1");
-    discount.document["invoiceDetail"][0]["discount"] = json!("-1000.01");
+    change(&mut discount, |document| document["invoiceDetail"][0]["discount"] = json!("-1000.01"));
     for task in [sum, tax, rate, discount] {
         assert_eq!(said(&failed(connection.apply(&task).await)), (Class::Rejected, Code::CheckFailed));
     }
@@ -145,7 +145,7 @@ async fn a_duplicate_of_our_own_is_adopted_and_anothers_is_not() {
     assert_eq!(receipt.total_tax_included, Some(decimal("975.00")));
     assert_eq!(already(connection.apply(&invoice("SO-1")).await).remote, receipt.remote);
     let mut other = invoice("SO-1");
-    other.document["buyerName"] = json!("另一家公司");
+    change(&mut other, |document| document["buyerName"] = json!("另一家公司"));
     assert_eq!(said(&failed(connection.apply(&other).await)), (Class::Conflict, Code::NumberTaken));
     assert_eq!(said(&foreign(connection.lookup(&other).await)), (Class::Conflict, Code::NumberTaken));
     one_issued(&sandbox, "SO-1");

@@ -17,7 +17,7 @@ use tongbao_connect::{
     Built, Connector, Context, Decoded, DocumentKind, Inbound, Incoming, Settings, Source, settings,
 };
 use tongbao_model::diagnostic::Findings;
-use tongbao_model::{Code, Fault};
+use tongbao_model::{Code, Fault, Json};
 
 /// The registry's entry.
 pub static CONNECTOR: Connector = Connector {
@@ -131,7 +131,7 @@ impl Source for WebhookSource {
                 "the path must be /in/<connection>/<document kind>",
             ));
         }
-        let document: serde_json::Value = serde_json::from_slice(&request.body).map_err(|error| {
+        let document = Json::read(&request.body).map_err(|error| {
             Fault::new(
                 Code::BodyInvalid,
                 format!("请求体不是 JSON（第 {} 行第 {} 列）", error.line(), error.column()),
@@ -139,12 +139,11 @@ impl Source for WebhookSource {
             )
         })?;
         // A list is a batch of documents of one kind.
-        let documents = match document {
-            serde_json::Value::Array(items) => items,
-            one => vec![one],
-        };
-        let documents =
-            documents.into_iter().map(|document| Incoming { kind: kind.to_owned(), document }).collect();
+        let documents = document
+            .items()
+            .into_iter()
+            .map(|document| Incoming { kind: kind.to_owned(), document })
+            .collect();
         Ok(Decoded { documents, hints: Vec::new(), reply: None })
     }
 }
@@ -196,7 +195,7 @@ mod tests {
     #[test]
     fn one_document_or_a_list_of_them() {
         let one = source().decode(&signed(br#"{"a":1.10}"#, 0)).unwrap();
-        assert_eq!(one.documents[0].document.to_string(), r#"{"a":1.10}"#);
+        assert_eq!(one.documents[0].document.text(), r#"{"a":1.10}"#);
         assert_eq!(source().decode(&signed(b"[{},{}]", 0)).unwrap().documents.len(), 2);
         assert_eq!(source().decode(&signed(b"{", 0)).unwrap_err().code, Code::BodyInvalid);
     }

@@ -18,7 +18,7 @@ use tongbao_connect::{
 };
 use tongbao_model::diagnostic::Findings;
 use tongbao_model::yaml::Node;
-use tongbao_model::{Class, Code, Fault};
+use tongbao_model::{Class, Code, Fault, Json};
 
 struct Operation {
     method: Method,
@@ -100,9 +100,9 @@ impl WebhookTarget {
         })
     }
 
-    /// The address of a document's resource. Fields that the path takes are not sent in the body.
-    fn address(&self, operation: &Operation, task: &Task) -> Result<(url::Url, Map<String, Value>), Failure> {
-        let mut body = task.document.as_object().cloned().unwrap_or_default();
+    /// The address of a document's resource, and the body. Fields that the path takes are not sent in it.
+    fn address(&self, operation: &Operation, task: &Task) -> Result<(url::Url, Json), Failure> {
+        let mut without: Option<Map<String, Value>> = None;
         let mut path = String::new();
         let mut rest = operation.path.as_str();
         while let Some((before, after)) = rest.split_once('{') {
@@ -111,7 +111,7 @@ impl WebhookTarget {
             let value = if name == "key" {
                 task.key.clone()
             } else {
-                match body.shift_remove(name) {
+                match without.get_or_insert_with(|| task.document.members()).shift_remove(name) {
                     Some(Value::String(text)) => text,
                     Some(Value::Number(number)) => number.to_string(),
                     _ => String::new(),
@@ -132,6 +132,7 @@ impl WebhookTarget {
         path.push_str(rest);
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        let body = without.map_or_else(|| task.document.clone(), |members| Value::Object(members).into());
         Ok((url, body))
     }
 
@@ -139,7 +140,7 @@ impl WebhookTarget {
         &self,
         method: Method,
         url: url::Url,
-        body: Option<&Map<String, Value>>,
+        body: Option<&Json>,
         key: &str,
     ) -> Result<Reply, Failure> {
         let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
@@ -152,7 +153,7 @@ impl WebhookTarget {
         let mut bytes = Vec::new();
         if let Some(body) = body {
             headers.push(("content-type".into(), "application/json".into()));
-            bytes = serde_json::to_vec(body).unwrap_or_default();
+            bytes = body.text().as_bytes().to_vec();
         }
         let sent = Sent { method, url, headers, body: bytes.into(), timeout: self.timeout };
         self.http.send(sent).await.map_err(|error| Failure::new(error.fault()))
@@ -240,7 +241,11 @@ impl Target for WebhookTarget {
                 let there = reply.json().and_then(|found| {
                     let found = found.as_object()?.clone();
                     // A PATCH with `null` removes the member.
-                    Some(body.iter().all(|(key, value)| found.get(key).unwrap_or(&Value::Null) == value))
+                    Some(
+                        body.members()
+                            .iter()
+                            .all(|(key, value)| found.get(key).unwrap_or(&Value::Null) == value),
+                    )
                 });
                 match there {
                     Some(true) => {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tongbao_connect::{Receipt, Task};
 use tongbao_model::event::kinds;
 use tongbao_model::record::{Invoice, SalesOrder, Time};
-use tongbao_model::{Event, Exact, digest};
+use tongbao_model::{Event, Exact, Tree, digest};
 
 /// Event kinds a flow may emit.
 pub const EMITTED: &[&str] = &[kinds::SALES_ORDER_POSTED, kinds::INVOICE_ISSUED];
@@ -87,7 +87,7 @@ pub fn event(
         revision,
         order_key: order_key.into(),
         occurred_at_ms: now_ms,
-        digest: digest::of_record(record),
+        digest: digest::of_record(&Tree::from(record)),
         record: record.to_string(),
         cause: Some(delivery.into()),
     }

@@ -4,14 +4,17 @@ use crate::config::{INTAKE, Receives};
 use crate::mappings::Mappings;
 use crate::routes::Routes;
 use crate::tables::TableCache;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tongbao_connect::Incoming;
 use tongbao_delivery::handler::Report;
 use tongbao_delivery::port::{Intake, NewDelivery};
 use tongbao_mapping::{Mapping, Tables};
-use tongbao_model::{Class, Code, Event, Fault, digest, record};
+use tongbao_model::{Class, Code, Event, Fault, Json, Tree, digest, record};
 
 /// Kind of the events that keep documents no mapping could read.
 pub const FAULTED: &str = "intake.faulted";
@@ -64,11 +67,14 @@ impl Intaker {
         now_ms: i64,
     ) -> Result<Intake, Fault> {
         let mapping = &means.mapping;
-        let mapped = mapping.run(&incoming.document, &means.tables).map_err(|stop| stop.fault)?;
-        if let Some(shape) = record::shape(&mapping.to) {
-            record::validate(&shape, &mapped.document)?;
+        let mapped = mapping.run_bytes(incoming.document.text().as_bytes(), &means.tables);
+        let mapped = mapped.map_err(|stop| stop.fault)?;
+        let record = Json::written(mapped.document).ok_or_else(no_record)?;
+        let tree = record.tree().map_err(|_| no_record())?;
+        if record::is_known(&mapping.to) {
+            record::validate(&mapping.target, &tree)?;
         }
-        let text = |path: &str| at(&mapped.document, path).and_then(Value::as_str);
+        let text = |path: &str| tree.at(path).and_then(Tree::text);
         let order_key = rule.order_by.as_deref().and_then(text).unwrap_or(&mapped.key).to_owned();
         let occurred = ["signed_at", "received_at", "requested_at", "issued_at"]
             .iter()
@@ -78,21 +84,27 @@ impl Intaker {
             kind: rule.event.clone(),
             source: connection.to_owned(),
             key: mapped.key,
-            revision: mapped.document.get("revision").and_then(Value::as_i64).unwrap_or(1),
+            revision: tree.get("revision").and_then(Tree::integer).unwrap_or(1),
             order_key,
             occurred_at_ms: occurred.map_or(now_ms, |time| time.as_millisecond()),
-            digest: digest::of_record(&mapped.document),
-            record: mapped.document.to_string(),
+            digest: digest::of_record(&tree),
+            record: String::new(),
             cause: None,
         };
-        Ok(self.routes.intake(event))
+        Ok(self.routes.intake(Event { record: record.into_text(), ..event }))
     }
 
     /// Keeps a document that could not be translated as an event of its own with a delivery that parks: nothing is
     /// lost, and a replay translates it again.
     pub fn keep(&self, connection: &str, incoming: &Incoming, now_ms: i64) -> Intake {
-        let record = json!({"connection": connection, "kind": incoming.kind, "document": incoming.document});
-        let digest = digest::of_record(&record);
+        let kept = Kept {
+            connection: connection.into(),
+            kind: (&incoming.kind).into(),
+            document: &incoming.document,
+        };
+        let record = serde_json::to_string(&kept).unwrap_or_default();
+        // By its bytes: what cannot be translated may be nested too deeply to be looked into.
+        let digest = digest::of_bytes(record.as_bytes());
         let key: String = digest.chars().take(16).collect();
         let event = Event {
             id: self.routes.fresh_id(),
@@ -103,7 +115,7 @@ impl Intaker {
             order_key: key.clone(),
             occurred_at_ms: now_ms,
             digest,
-            record: record.to_string(),
+            record,
             cause: None,
         };
         let delivery = NewDelivery {
@@ -117,17 +129,18 @@ impl Intaker {
 
     /// The built-in target that [`Intaker::keep`] sends to.
     pub fn retry(&self, event: &Event, now_ms: i64) -> Report {
-        let Ok(kept) = serde_json::from_str::<Value>(&event.record) else {
+        let Ok(kept) = serde_json::from_str::<Kept<'_, &RawValue>>(&event.record) else {
             return Report::fault(Fault::new(
                 Code::Defect,
                 "事件内容无法读取",
                 "the event's record cannot be read",
             ));
         };
-        let text = |key: &str| kept.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let incoming =
-            Incoming { kind: text("kind"), document: kept.get("document").cloned().unwrap_or(Value::Null) };
-        let connection = text("connection");
+        let Kept { connection, kind, document } = kept;
+        let Ok(document) = Json::read(document.get().as_bytes()) else {
+            return Report::fault(no_record());
+        };
+        let incoming = Incoming { kind: kind.into_owned(), document };
         let rule = self.rule_for(&connection, &incoming);
         let (rule, means) = match rule.and_then(|rule| Ok((rule, self.means(rule)?))) {
             Ok(found) => found,
@@ -140,6 +153,21 @@ impl Intaker {
         let revision = means.tables.revision;
         Report { mapping: Some(means.mapping.id()), tables_revision: Some(revision), ..report }
     }
+}
+
+/// A document that could not be translated, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept<'k, D> {
+    #[serde(borrow)]
+    connection: Cow<'k, str>,
+    #[serde(borrow)]
+    kind: Cow<'k, str>,
+    document: D,
+}
+
+/// What a mapping wrote cannot be read back.
+fn no_record() -> Fault {
+    Fault::new(Code::Defect, "映射写出的内容无法读取", "what the mapping wrote cannot be read")
 }
 
 /// What a document is translated with.

@@ -3,7 +3,7 @@
 use crate::outcome::Failure;
 use async_trait::async_trait;
 use serde_json::Value;
-use tongbao_model::Fault;
+use tongbao_model::{Fault, Json};
 
 /// An incoming request, as it came.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +36,7 @@ pub struct Incoming {
     /// Document kind; the connection's `receives` says which mapping and event kind it goes to.
     pub kind: String,
     /// The document.
-    pub document: Value,
+    pub document: Json,
 }
 
 /// What a request held.

@@ -3,7 +3,7 @@
 use crate::outcome::{Failure, Lookup, Outcome, Remote};
 use async_trait::async_trait;
 use rust_decimal::Decimal;
-use serde_json::Value;
+use tongbao_model::Json;
 
 /// One document to be made to stand in the far system.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +15,8 @@ pub struct Task {
     /// Who we are, for the stamp that tells our documents from others' with the same number: source connection,
     /// event kind and key. The same in every attempt.
     pub origin: String,
-    /// The document a mapping made.
-    pub document: Value,
+    /// The document a mapping made: an object.
+    pub document: Json,
     /// How far earlier attempts came, when that is known: `apply` goes on from there.
     pub reached: Option<Remote>,
     /// What the far side's report will be compared with.

@@ -9,15 +9,13 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use tongbao_model::json::NUMBER;
 use tongbao_model::{Code, Fault};
 
 /// Largest document, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most lines of a document, those of all its lists together.
 pub const LINES_MAX: usize = 20_000;
-
-/// serde_json hands a number that is not whole over as a one-entry map with this key when it keeps numbers exact.
-const NUMBER: &str = "$serde_json::private::Number";
 
 /// Reads a document from its bytes.
 pub fn from_bytes<'d>(layout: &Layout, bytes: &'d [u8]) -> Result<Rows<'d>, Fault> {

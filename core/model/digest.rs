@@ -1,11 +1,11 @@
 //! Digest of a record's canonical bytes.
 
-use serde_json::Value;
+use crate::json::Tree;
 use sha2::{Digest as _, Sha256};
 
 /// Lower-case hex SHA-256 over the record with the members of every object in byte order, so that two
 /// senders' key orders do not make two documents of one. Numbers count as they are written.
-pub fn of_record(record: &Value) -> String {
+pub fn of_record(record: &Tree<'_>) -> String {
     let mut hasher = Sha256::new();
     feed(record, &mut hasher);
     hex(&hasher.finalize())
@@ -16,21 +16,20 @@ pub fn of_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn feed(value: &Value, hasher: &mut Sha256) {
-    match value {
-        Value::Object(map) => {
-            let mut members: Vec<_> = map.iter().collect();
-            members.sort_by(|left, right| left.0.cmp(right.0));
+fn feed(tree: &Tree<'_>, hasher: &mut Sha256) {
+    match tree {
+        Tree::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by(|left, right| left.0.cmp(&right.0));
             hasher.update(b"{");
             for (key, member) in members {
-                hasher.update(key.len().to_string());
-                hasher.update(b":");
-                hasher.update(key);
+                length(key, hasher);
+                hasher.update(key.as_bytes());
                 feed(member, hasher);
             }
             hasher.update(b"}");
         }
-        Value::Array(items) => {
+        Tree::List(items) => {
             hasher.update(b"[");
             for item in items {
                 feed(item, hasher);
@@ -38,17 +37,22 @@ fn feed(value: &Value, hasher: &mut Sha256) {
             }
             hasher.update(b"]");
         }
-        Value::String(text) => {
+        Tree::Text(text) => {
             hasher.update(b"\"");
-            hasher.update(text.len().to_string());
-            hasher.update(b":");
-            hasher.update(text);
+            length(text, hasher);
+            hasher.update(text.as_bytes());
         }
-        Value::Number(number) => hasher.update(number.as_str()),
-        Value::Bool(true) => hasher.update(b"t"),
-        Value::Bool(false) => hasher.update(b"f"),
-        Value::Null => hasher.update(b"n"),
+        Tree::Number(number) => hasher.update(number.as_bytes()),
+        Tree::Bool(true) => hasher.update(b"t"),
+        Tree::Bool(false) => hasher.update(b"f"),
+        Tree::Null => hasher.update(b"n"),
     }
+}
+
+/// A text's length before it: no two texts run together.
+fn length(text: &str, hasher: &mut Sha256) {
+    hasher.update(itoa::Buffer::new().format(text.len()));
+    hasher.update(b":");
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -7,6 +7,8 @@
 
 use crate::decimal::Exact;
 use crate::fault::{Code, Fault};
+use crate::json::Tree;
+use crate::mask;
 use crate::shape::{Field, Kind, NumberForm, Sense, Shape, TimeForm, Total};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -132,6 +134,9 @@ macro_rules! records {
                 }
             }
         )+
+
+        /// Names of the canonical records.
+        const NAMES: &[&str] = &[$($name),+];
 
         /// All canonical records, by name.
         pub fn shapes() -> Vec<Shape> {
@@ -392,6 +397,11 @@ fn total_of(record: &str) -> Option<Total> {
     })
 }
 
+/// Whether there is a canonical record of that name.
+pub fn is_known(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
 /// The shape of a canonical record.
 pub fn shape(name: &str) -> Option<Shape> {
     shapes().into_iter().find(|shape| shape.name == name)
@@ -404,46 +414,45 @@ pub fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, serde_js
 
 /// Checks a record against its shape: every required field there, every value of its kind, nothing unknown.
 /// The first fault is enough for the sender; it names the path.
-pub fn validate(shape: &Shape, record: &Value) -> Result<(), Fault> {
-    validate_fields(&shape.fields, record, "")
+pub fn validate(shape: &Shape, record: &Tree<'_>) -> Result<(), Fault> {
+    validate_fields(&shape.fields, record, Path::Top)
 }
 
-fn validate_fields(fields: &[Field], value: &Value, path: &str) -> Result<(), Fault> {
-    let Value::Object(map) = value else {
+fn validate_fields(fields: &[Field], value: &Tree<'_>, path: Path<'_>) -> Result<(), Fault> {
+    let Tree::Object(members) = value else {
         return Err(type_fault(path, "record", value));
     };
-    for key in map.keys() {
-        if !fields.iter().any(|field| field.name == key.as_str()) {
-            return Err(Fault::new(Code::FieldType, "未知字段", "unknown field").at(join(path, key)));
+    for (name, _) in members {
+        if !fields.iter().any(|field| field.name == *name) {
+            let fault = Fault::new(Code::FieldType, "未知字段", "unknown field");
+            return Err(fault.at(Path::Member(&path, name).to_string()));
         }
     }
     for field in fields {
-        let path = join(path, &field.name);
-        match map.get(field.name.as_ref()) {
-            None | Some(Value::Null) if field.required => {
-                return Err(
-                    Fault::new(Code::FieldMissing, "缺少必填字段", "a required field is missing").at(path)
-                );
+        let path = Path::Member(&path, &field.name);
+        match value.get(&field.name) {
+            None | Some(Tree::Null) if field.required => {
+                let fault = Fault::new(Code::FieldMissing, "缺少必填字段", "a required field is missing");
+                return Err(fault.at(path.to_string()));
             }
-            None | Some(Value::Null) => {}
-            Some(value) => validate_kind(&field.kind, value, &path)?,
+            None | Some(Tree::Null) => {}
+            Some(value) => validate_kind(&field.kind, value, path)?,
         }
     }
     Ok(())
 }
 
-fn validate_kind(kind: &Kind, value: &Value, path: &str) -> Result<(), Fault> {
+fn validate_kind(kind: &Kind, value: &Tree<'_>, path: Path<'_>) -> Result<(), Fault> {
     let fits = match (kind, value) {
-        (Kind::Text(_), Value::String(_)) | (Kind::Bool, Value::Bool(_)) => true,
-        (Kind::Decimal { .. }, Value::String(text)) => crate::decimal::parse(text).is_ok(),
-        (Kind::Decimal { .. }, Value::Number(number)) => crate::decimal::parse(number.as_str()).is_ok(),
-        (Kind::Integer, Value::Number(number)) => number.as_i64().is_some(),
-        (Kind::Date, Value::String(text)) => text.parse::<jiff::civil::Date>().is_ok(),
-        (Kind::DateTime(_), Value::String(text)) => text.parse::<jiff::Timestamp>().is_ok(),
+        (Kind::Text(_), Tree::Text(_)) | (Kind::Bool, Tree::Bool(_)) => true,
+        (Kind::Decimal { .. }, Tree::Text(text) | Tree::Number(text)) => crate::decimal::parse(text).is_ok(),
+        (Kind::Integer, Tree::Number(number)) => number.parse::<i64>().is_ok(),
+        (Kind::Date, Tree::Text(text)) => text.parse::<jiff::civil::Date>().is_ok(),
+        (Kind::DateTime(_), Tree::Text(text)) => text.parse::<jiff::Timestamp>().is_ok(),
         (Kind::Record(fields), value) => return validate_fields(fields, value, path),
-        (Kind::List(fields), Value::Array(items)) => {
+        (Kind::List(fields), Tree::List(items)) => {
             for (index, item) in items.iter().enumerate() {
-                validate_fields(fields, item, &format!("{path}[{}]", index + 1))?;
+                validate_fields(fields, item, Path::Item(&path, index + 1))?;
             }
             true
         }
@@ -452,18 +461,33 @@ fn validate_kind(kind: &Kind, value: &Value, path: &str) -> Result<(), Fault> {
     if fits { Ok(()) } else { Err(type_fault(path, &kind.name(), value)) }
 }
 
-fn type_fault(path: &str, expected: &str, value: &Value) -> Fault {
+fn type_fault(path: Path<'_>, expected: &str, value: &Tree<'_>) -> Fault {
     let shown = match value {
-        Value::Object(_) | Value::Array(_) => String::new(),
-        scalar => scalar.to_string(),
+        Tree::Object(_) | Tree::List(_) => String::new(),
+        scalar => mask::text(scalar),
     };
     Fault::new(Code::FieldType, format!("应为 {expected}"), format!("expected {expected}"))
-        .at(path)
+        .at(path.to_string())
         .value(shown)
 }
 
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+/// Where a value stands, written out only when there is something to say of it.
+#[derive(Clone, Copy)]
+enum Path<'p> {
+    Top,
+    Member(&'p Path<'p>, &'p str),
+    Item(&'p Path<'p>, usize),
+}
+
+impl std::fmt::Display for Path<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Path::Top => Ok(()),
+            Path::Member(Path::Top, name) => out.write_str(name),
+            Path::Member(above, name) => write!(out, "{above}.{name}"),
+            Path::Item(above, number) => write!(out, "{above}[{number}]"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -483,7 +507,7 @@ mod tests {
     fn a_contract_reads_exactly_from_numbers_and_text() {
         for total in ["10000000.015", "\"10000000.015\""] {
             let value = contract(total);
-            validate(&Contract::shape(), &value).unwrap();
+            validate(&Contract::shape(), &Tree::from(&value)).unwrap();
             let contract: Contract = read(&value).unwrap();
             assert_eq!(contract.total_tax_included.text(), "10000000.015");
             assert_eq!(contract.lines[0].unit_price_tax_included.text(), "113.00");
@@ -494,18 +518,24 @@ mod tests {
     fn faults_name_the_path() {
         let mut value = contract("1");
         value["lines"][0]["quantity"] = "3,0".into();
-        let fault = validate(&Contract::shape(), &value).unwrap_err();
+        let fault = validate(&Contract::shape(), &Tree::from(&value)).unwrap_err();
         assert_eq!((fault.code, fault.field.as_deref()), (Code::FieldType, Some("lines[1].quantity")));
         let mut value = contract("1");
         value["lines"][0]["product"] = serde_json::json!({});
-        let fault = validate(&Contract::shape(), &value).unwrap_err();
+        let fault = validate(&Contract::shape(), &Tree::from(&value)).unwrap_err();
         assert_eq!((fault.code, fault.field.as_deref()), (Code::FieldMissing, Some("lines[1].product.code")));
         let mut value = contract("1");
         value["colour"] = "red".into();
-        assert_eq!(validate(&Contract::shape(), &value).unwrap_err().field.as_deref(), Some("colour"));
+        assert_eq!(
+            validate(&Contract::shape(), &Tree::from(&value)).unwrap_err().field.as_deref(),
+            Some("colour")
+        );
         let mut value = contract("1");
         value["signed_at"] = "yesterday".into();
-        assert_eq!(validate(&Contract::shape(), &value).unwrap_err().field.as_deref(), Some("signed_at"));
+        assert_eq!(
+            validate(&Contract::shape(), &Tree::from(&value)).unwrap_err().field.as_deref(),
+            Some("signed_at")
+        );
     }
 
     #[test]

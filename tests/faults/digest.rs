@@ -2,6 +2,7 @@
 //! lot.
 
 use serde_json::{Map, Value, json};
+use tongbao_model::Tree;
 use tongbao_model::digest::of_record;
 use tongbao_sandbox::Sandbox;
 
@@ -70,7 +71,7 @@ pub fn of(sandbox: &Sandbox, deliveries: &[Value], prefix: &str) -> Digest {
         "crm": crm(sandbox, prefix, &plain),
         "deliveries": ours,
     });
-    let short = of_record(&facts).chars().take(16).collect();
+    let short = of_record(&Tree::from(&facts)).chars().take(16).collect();
     Digest { facts, short }
 }
 

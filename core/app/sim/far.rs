@@ -56,7 +56,7 @@ impl SimTarget {
             key,
             origin: task.origin.clone(),
             total: task.expected.total_tax_included.map(|total| total.to_string()),
-            body: task.document.to_string(),
+            body: task.document.text().to_owned(),
         }
     }
 

@@ -264,7 +264,7 @@ async fn tell(story: Arc<Story>, client: Client, kind: &'static str, document: V
     };
     let intaker = story.intaker(tables);
     for again in 0..2 {
-        let incoming = Incoming { kind: kind.to_owned(), document: document.clone() };
+        let incoming = Incoming { kind: kind.to_owned(), document: document.clone().into() };
         match intaker.translate("crm", &incoming, client.sim.now_ms()) {
             Ok(intake) => drop(client.send(vec![intake]).await),
             Err(fault) => return client.sim.violate(format!("the script is wrong: {fault}")),
@@ -318,7 +318,7 @@ impl Source for Receipts {
             .iter()
             .skip(at.saturating_sub(1))
             .take(PAGE)
-            .map(|document| Incoming { kind: stream.to_owned(), document: document.clone() })
+            .map(|document| Incoming { kind: stream.to_owned(), document: document.clone().into() })
             .collect();
         if at > receipts.len() {
             let fault = Fault::new(Code::Defect, "游标越界", "the cursor is beyond the end");

@@ -204,10 +204,10 @@ fn violation(found: &mut Found, what: String) {
 fn check(name: &str, mapping: &Mapping, document: &Value, sold: &[Sold], found: &mut Found) {
     found.documents += 1;
     let total: i128 = sold.iter().map(|line| line.gross + line.discount).sum();
-    let sent = mapping
-        .run(document, &Tables::default())
-        .map_err(|stop| stop.fault)
-        .and_then(|mapped| amounts::lines(&mapped.document, Some(cents(total))));
+    let sent = mapping.run(document, &Tables::default()).map_err(|stop| stop.fault).and_then(|mapped| {
+        let document = mapped.document.as_object().cloned().unwrap_or_default();
+        amounts::lines(&document, Some(cents(total)))
+    });
     let lines = match sent {
         Ok(lines) => lines,
         Err(fault) => return violation(found, format!("{name}: {fault}")),
