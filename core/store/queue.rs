@@ -6,12 +6,12 @@ use crate::error::Fail;
 use crate::finish::bind;
 use crate::lane::{Place, wake_head};
 use crate::rows::{insert_all, padded};
-use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Binding, OutboxRow, State};
 use tongbao_model::Class;
@@ -47,60 +47,77 @@ pub async fn count(db: &DatabaseConnection) -> Result<u64, Fail> {
 /// this moment, of which nothing was changed.
 ///
 /// A message is often with a worker before its publish is noted. To wait for that worker's transaction here, with the
-/// locks of a whole batch held meanwhile, would make everyone wait for everyone.
+/// locks of a whole batch held meanwhile, would make everyone wait for everyone. And what has been begun since the row was
+/// due needs no note: beginning has noted it, and a note is a write in every index of a delivery.
 pub async fn done(txn: &DatabaseTransaction, ids: &[i64], now_ms: i64) -> Result<Vec<i64>, Fail> {
+    use deliveries::Column as D;
     let mut left = Vec::new();
     for chunk in ids.chunks(512) {
-        let mut ids = padded(chunk.iter().copied());
-        if txn.get_database_backend() != DbBackend::Sqlite {
-            let held = held_by_others(txn, &ids).await?;
-            ids.retain(|id| !held.contains(id));
-            left.extend(held);
-            if ids.is_empty() {
-                continue;
-            }
-            ids = padded(ids);
+        let unnoted = unnoted(txn, chunk).await?;
+        let wanted: BTreeSet<&str> = unnoted.iter().map(|(_, delivery)| delivery.as_str()).collect();
+        let free = if wanted.is_empty() || txn.get_database_backend() == DbBackend::Sqlite {
+            wanted.into_iter().map(str::to_owned).collect()
+        } else {
+            locked(txn, &wanted).await?
+        };
+        if !free.is_empty() {
+            deliveries::Entity::update_many()
+                .col_expr(D::PublishedAtMs, Expr::value(now_ms))
+                .filter(D::Id.is_in(padded(free.iter().map(String::as_str))))
+                .exec(txn)
+                .await?;
         }
-        let published = Query::select()
-            .column(outbox::Column::Delivery)
-            .from(outbox::Entity)
-            .and_where(outbox::Column::Id.is_in(ids.iter().copied()))
-            .to_owned();
-        deliveries::Entity::update_many()
-            .col_expr(deliveries::Column::PublishedAtMs, Expr::value(now_ms))
-            .filter(deliveries::Column::Id.in_subquery(published))
-            .exec(txn)
-            .await?;
-        outbox::Entity::delete_many().filter(outbox::Column::Id.is_in(ids)).exec(txn).await?;
+        let held: BTreeSet<i64> =
+            unnoted.into_iter().filter(|(_, delivery)| !free.contains(delivery)).map(|(id, _)| id).collect();
+        let gone: Vec<i64> = chunk.iter().copied().filter(|id| !held.contains(id)).collect();
+        if !gone.is_empty() {
+            outbox::Entity::delete_many().filter(outbox::Column::Id.is_in(padded(gone))).exec(txn).await?;
+        }
+        left.extend(held);
     }
     failpoint("marked-before-commit");
     Ok(left)
 }
 
-/// Locks the deliveries of outbox rows, and tells those rows whose delivery another transaction has locked.
-async fn held_by_others(txn: &DatabaseTransaction, ids: &[i64]) -> Result<BTreeSet<i64>, Fail> {
+/// Of these outbox rows those whose delivery is there and was last published, or begun, before the row was due.
+async fn unnoted(txn: &DatabaseTransaction, ids: &[i64]) -> Result<Vec<(i64, String)>, Fail> {
     use deliveries::Column as D;
-    let rows: Vec<(i64, String)> = outbox::Entity::find()
+    let rows: Vec<(i64, String, i64)> = outbox::Entity::find()
         .select_only()
-        .columns([outbox::Column::Id, outbox::Column::Delivery])
-        .filter(outbox::Column::Id.is_in(ids.iter().copied()))
+        .columns([outbox::Column::Id, outbox::Column::Delivery, outbox::Column::DueAtMs])
+        .filter(outbox::Column::Id.is_in(padded(ids.iter().copied())))
         .into_tuple()
         .all(txn)
         .await?;
-    let wanted: BTreeSet<&str> = rows.iter().map(|(_, delivery)| delivery.as_str()).collect();
-    let known = |ids: &BTreeSet<&str>| {
-        let ids = padded(ids.iter().copied());
-        deliveries::Entity::find().select_only().column(D::Id).filter(D::Id.is_in(ids)).order_by_asc(D::Id)
+    let named: BTreeSet<&str> = rows.iter().map(|(_, delivery, _)| delivery.as_str()).collect();
+    let published: Vec<(String, Option<i64>)> = deliveries::Entity::find()
+        .select_only()
+        .columns([D::Id, D::PublishedAtMs])
+        .filter(D::Id.is_in(padded(named)))
+        .into_tuple()
+        .all(txn)
+        .await?;
+    let published: HashMap<String, Option<i64>> = published.into_iter().collect();
+    let is_unnoted = |delivery: &str, due_at_ms: i64| {
+        published.get(delivery).is_some_and(|at_ms| at_ms.is_none_or(|at_ms| at_ms < due_at_ms))
     };
-    let locked = known(&wanted).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-    let locked: BTreeSet<String> = locked.into_tuple().all(txn).await?.into_iter().collect();
-    let skipped: BTreeSet<&str> = wanted.into_iter().filter(|id| !locked.contains(*id)).collect();
-    if skipped.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    // A delivery that is not there at all keeps nothing waiting.
-    let held: BTreeSet<String> = known(&skipped).into_tuple().all(txn).await?.into_iter().collect();
-    Ok(rows.into_iter().filter(|(_, delivery)| held.contains(delivery)).map(|(id, _)| id).collect())
+    let rows = rows.into_iter().filter(|(_, delivery, due_at_ms)| is_unnoted(delivery, *due_at_ms));
+    Ok(rows.map(|(id, delivery, _)| (id, delivery)).collect())
+}
+
+/// Locks those of these deliveries that nobody else has locked.
+async fn locked(txn: &DatabaseTransaction, wanted: &BTreeSet<&str>) -> Result<BTreeSet<String>, Fail> {
+    use deliveries::Column as D;
+    let free: Vec<String> = deliveries::Entity::find()
+        .select_only()
+        .column(D::Id)
+        .filter(D::Id.is_in(padded(wanted.iter().copied())))
+        .order_by_asc(D::Id)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_tuple()
+        .all(txn)
+        .await?;
+    Ok(free.into_iter().collect())
 }
 
 /// Settles a parked delivery as posted by hand. It gets an attempt of its own, so that the reason can be found.
