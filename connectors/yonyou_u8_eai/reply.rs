@@ -28,7 +28,7 @@ pub const RULES: &[Rule] = &[
 
 /// Answers are bounded like all XML; lists of documents have many small nodes.
 const LIMITS: Limits =
-    Limits { bytes: 32 * 1024 * 1024, depth: 16, attributes: 64, text: 1024 * 1024, nodes: 3_000_000 };
+    Limits { bytes: 32 * 1024 * 1024, depth: 16, attributes: 64, text: 1024 * 1024, nodes: 1_500_000 };
 
 /// Texts kept of one receipt.
 const TEXTS_MAX: usize = 5;

@@ -161,7 +161,7 @@ impl Documents {
             );
             return Err(Failure::new(fault.at(kind.number).value(&task.key)));
         }
-        if task.reached.is_some() && self.column(kind).is_some() {
+        if task.reached.is_some() {
             return match self.find(kind, task).await? {
                 Found::Ours(receipt) => Ok(Outcome::Done(receipt)),
                 Found::Theirs(failure) => Err(failure),
