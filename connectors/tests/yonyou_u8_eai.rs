@@ -173,6 +173,7 @@ fn settings_that_cannot_work_are_refused() {
         "request_charset: big5",
         "response_charset: utf-16",
         "number_columns: { order: cSOCode }",
+        "number_columns: { voucher: iNo }",
         "poll_since: last year",
         "poll_conditions: [cCheckMan]",
         "sender: plain",

@@ -137,6 +137,11 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
+/// Whether documents of a name can be looked up: one that bears no stamp could be found, but not told from another's.
+pub fn can_be_found(name: &str) -> bool {
+    kind(name).is_some_and(|kind| kind.stamp != Stamp::None)
+}
+
 /// Database columns of the numbers. `cSOCode` stands in the vendor's own query; the others are U8's usual names.
 pub fn columns() -> BTreeMap<String, String> {
     let known = KINDS.iter().filter(|kind| !kind.column.is_empty());

@@ -108,12 +108,12 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
             wrong(name, format!("{name} 为 {known} 之一"), format!("`{name}` is one of {known}"));
         }
     }
-    if let Some(name) = checked.number_columns.keys().find(|name| documents::kind(name).is_none()) {
+    if let Some(name) = checked.number_columns.keys().find(|name| !documents::can_be_found(name)) {
         is_sound = false;
         wrong(
             "number_columns",
-            format!("number_columns 中没有单据 {name}"),
-            format!("`number_columns` names `{name}`, which is no document of this connector"),
+            format!("number_columns 中的 {name} 不是可按编号查询的单据"),
+            format!("`number_columns` names `{name}`, which is no document that can be looked up"),
         );
     }
     if checked.poll_since.as_deref().is_some_and(|day| day.parse::<jiff::civil::Date>().is_err()) {
