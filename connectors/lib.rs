@@ -23,6 +23,7 @@ connectors! {
     kingdee_cloud,
     nuonuo,
     webhook,
+    yonyou_u8_eai,
 }
 
 /// The connector of a name.

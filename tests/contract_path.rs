@@ -1,5 +1,5 @@
 //! The whole chain on real trade data with faults at the far sides: CRM → ERP order and e-invoice → receipt →
-//! opportunity, on the embedded set-up and on the production one.
+//! opportunity, on the embedded set-up and on the production one, with Kingdee and with Yonyou U8.
 
 #![recursion_limit = "256"]
 #![allow(
@@ -17,21 +17,23 @@ mod servers;
 
 use libtest_mimic::{Arguments, Trial};
 use servers::Servers;
+use tongbao_app::stage::Erp;
 
 fn main() {
     let mut arguments = Arguments::from_args();
     // Each case keeps both cores busy.
     arguments.test_threads.get_or_insert(1);
-    let case = |name: &str, set_up: retail::SetUp| {
+    let case = |name: &str, set_up: retail::SetUp, erp: Erp| {
         Trial::test(name, move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            runtime.block_on(retail::run(set_up)).map_err(Into::into)
+            runtime.block_on(retail::run(set_up, erp)).map_err(Into::into)
         })
     };
     let trials = vec![
-        case("retail_sqlite_embedded", retail::SetUp::Embedded),
-        case("retail_postgres_rabbitmq", retail::SetUp::Production),
+        case("retail_sqlite_embedded", retail::SetUp::Embedded, Erp::Kingdee),
+        case("retail_postgres_rabbitmq", retail::SetUp::Production, Erp::Kingdee),
+        case("retail_sqlite_embedded_yonyou_u8", retail::SetUp::Embedded, Erp::YonyouU8),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
     Servers::shut_down();

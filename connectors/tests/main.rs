@@ -15,3 +15,9 @@ mod kit;
 mod nuonuo;
 #[cfg(test)]
 mod webhook;
+#[cfg(test)]
+mod yonyou_u8_documents;
+#[cfg(test)]
+mod yonyou_u8_eai;
+#[cfg(test)]
+mod yonyou_u8_polls;

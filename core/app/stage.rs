@@ -3,20 +3,34 @@
 
 use crate::config::{self, Environment, Loaded};
 use crate::service::{self, Running};
+use rust_decimal::Decimal;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tongbao_delivery::port::{Count, ImportMode, State, Store, Stored, TableRow};
-use tongbao_sandbox::{Sandbox, SandboxConfig};
+use tongbao_sandbox::{OrderState, Sandbox, SandboxConfig};
 
 /// The example configuration, as shipped.
 pub const EXAMPLE: &str = include_str!("../../deploy/tongbao.yaml");
+
+/// What takes the place of parts of it where the ERP is Yonyou U8, as shipped.
+pub const EXAMPLE_U8: &str = include_str!("../../deploy/erp-yonyou-u8.yaml");
 
 /// The shipped mapping files and their fixtures, by their path below `mappings/`.
 pub const MAPPINGS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/mappings.rs"));
 
 /// Secret the stand-in of the CRM signs with.
 pub const CRM_SECRET: &str = "stage-webhook-secret";
+
+/// Which ERP stands on the stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Erp {
+    /// Kingdee Cloud Galaxy: orders are audited by the connector.
+    #[default]
+    Kingdee,
+    /// Yonyou U8 over EAI: orders stay unaudited.
+    YonyouU8,
+}
 
 /// How a stage is set.
 #[derive(Debug, Clone)]
@@ -35,6 +49,8 @@ pub struct StageOptions {
     pub poll_ms: u64,
     /// Deliveries under way at once per connection.
     pub in_flight: u16,
+    /// The ERP.
+    pub erp: Erp,
 }
 
 /// A running stage.
@@ -45,6 +61,8 @@ pub struct Stage {
     pub running: Running,
     /// Where its configuration lies.
     pub config: PathBuf,
+    /// The ERP.
+    pub erp: Erp,
 }
 
 impl StageOptions {
@@ -58,6 +76,7 @@ impl StageOptions {
             retry_ms: 200,
             poll_ms: 250,
             in_flight: 16,
+            erp: Erp::default(),
         }
     }
 }
@@ -78,7 +97,7 @@ pub fn write_files(options: &StageOptions, sandbox_url: &str, listen: &str) -> i
         "delivery: {{ partitions: 8, in_flight: {}, call_timeout_ms: 8000, lease_ms: 10000 }}\n    retry: {{ first_ms: {}, max_ms: 5000 }}",
         options.in_flight, options.retry_ms
     );
-    let mut text = EXAMPLE
+    let mut text = example(options.erp)
         .replace("http://127.0.0.1:8490", sandbox_url)
         .replace("127.0.0.1:8480", listen)
         .replace("sqlite://tongbao-data/tongbao.db", store)
@@ -98,6 +117,24 @@ pub fn write_files(options: &StageOptions, sandbox_url: &str, listen: &str) -> i
     let path = options.folder.join("tongbao.yaml");
     std::fs::write(&path, text)?;
     Ok(path)
+}
+
+/// The example configuration for an ERP.
+fn example(erp: Erp) -> String {
+    if erp == Erp::Kingdee {
+        return EXAMPLE.to_owned();
+    }
+    let section = |text: &str, from: &str, to: &str| -> String {
+        let rest = text.split_once(from).map_or("", |(_, rest)| rest);
+        rest.split_once(to).map_or(rest, |(section, _)| section).to_owned()
+    };
+    let connection = section(EXAMPLE_U8, "connections:\n", "\nflows:\n");
+    let flows = section(EXAMPLE_U8, "\nflows:\n", "\n\n");
+    let kingdee = section(EXAMPLE, "\n  # 金蝶云星空", "\n  # 诺诺");
+    let lines = EXAMPLE.replace(&format!("  # 金蝶云星空{kingdee}"), &connection);
+    let lines = lines.lines().filter(|line| !line.contains("name: return-order,"));
+    let lines = lines.map(|line| if line.contains("name: order,") { flows.trim_end() } else { line });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// Loads a stage's configuration with the stand-ins' credentials.
@@ -121,6 +158,7 @@ pub fn secrets(options: &StageOptions, sandbox: &Sandbox) -> Vec<(String, String
         ("TONGBAO_CRM_SECRET", CRM_SECRET),
         ("TONGBAO_CRM_TOKEN", &known.crm.token),
         ("TONGBAO_KINGDEE_APP_SECRET", &known.kingdee.app_secret),
+        ("TONGBAO_U8_SENDER", &known.u8.sender),
         ("TONGBAO_NUONUO_APP_SECRET", &known.nuonuo.app_secret),
         ("TONGBAO_NUONUO_CALLBACK", "stage-callback"),
         ("TONGBAO_DATABASE_URL", options.store.as_deref().unwrap_or_default()),
@@ -146,7 +184,7 @@ impl Stage {
         let config = write_files(options, &sandbox.url(), &listen).map_err(|error| error.to_string())?;
         let running =
             Running::start(load(&config, options, &sandbox)?).await.map_err(|error| error.to_string())?;
-        Ok(Stage { sandbox, running, config })
+        Ok(Stage { sandbox, running, config, erp: options.erp })
     }
 
     /// Stops the service and leaves the stand-ins running.
@@ -159,6 +197,27 @@ impl Stage {
     pub async fn stop(self) {
         let (sandbox, _) = self.stop_service().await;
         sandbox.shutdown().await;
+    }
+
+    /// Sales orders in the ERP.
+    pub fn orders(&self) -> Vec<OrderState> {
+        match self.erp {
+            Erp::Kingdee => self.sandbox.orders(),
+            Erp::YonyouU8 => self.sandbox.u8_orders(),
+        }
+    }
+
+    /// Whether an order has come as far as the connector takes it.
+    pub fn stands(&self, order: &OrderState) -> bool {
+        order.status == if self.erp == Erp::Kingdee { "C" } else { "开立" }
+    }
+
+    /// Books a receipt of so many yuan on an order that stands.
+    pub fn pay(&self, order: &str, amount: Decimal, receipt: &str) -> Result<i64, String> {
+        match self.erp {
+            Erp::Kingdee => self.sandbox.pay(order, amount, receipt),
+            Erp::YonyouU8 => self.sandbox.u8_pay(order, amount, receipt),
+        }
     }
 
     /// Address that contracts and other documents of the CRM are posted to.

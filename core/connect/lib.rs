@@ -14,6 +14,7 @@ pub mod session;
 pub mod settings;
 pub mod source;
 pub mod target;
+pub mod xml;
 
 pub use connector::{Built, Connector, Context};
 pub use document::DocumentKind;

@@ -6,7 +6,7 @@
 
 use crate::{
     kingdee::{Kingdee, SEED, Val},
-    world::lock,
+    world::{World, lock},
 };
 
 /// Loads the default seed.
@@ -37,4 +37,16 @@ pub(crate) fn load(
         }
     }
     added
+}
+
+/// Adds base data to Kingdee's form and to U8's archive; how many are new to Kingdee.
+pub(crate) fn load_both(
+    world: &World,
+    (form, archive): (&str, &str),
+    items: impl IntoIterator<Item = (String, String)>,
+) -> usize {
+    let items = items.into_iter().inspect(|(code, _)| {
+        lock(&world.u8).seed(archive, code);
+    });
+    load(&world.kingdee, form, items)
 }

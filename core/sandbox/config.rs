@@ -29,6 +29,8 @@ pub struct SandboxConfig {
     pub crm: CrmConfig,
     /// Jiandaoyun settings.
     pub jdy: JdyConfig,
+    /// Yonyou U8 settings.
+    pub u8: U8Config,
 }
 
 impl Default for SandboxConfig {
@@ -45,6 +47,7 @@ impl Default for SandboxConfig {
             nuonuo: NuonuoConfig::default(),
             crm: CrmConfig::default(),
             jdy: JdyConfig::default(),
+            u8: U8Config::default(),
         }
     }
 }
@@ -332,6 +335,61 @@ impl Default for JdyConfig {
             auto_create: false,
             unknown_data_code: 4001,
             history_limit: 1_000_000,
+        }
+    }
+}
+
+/// Charset of U8's answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum U8Charset {
+    /// UTF-8 (default).
+    Utf8,
+    /// The code page of a Chinese Windows, declared as `gb2312`.
+    Gbk,
+}
+
+/// Yonyou U8 EAI.
+#[derive(Clone)]
+pub struct U8Config {
+    /// Code under which the caller is registered.
+    pub sender: String,
+    /// What an unknown sender is told; the real text is not known.
+    pub unknown_sender: String,
+    /// Charset of answers.
+    pub response_charset: U8Charset,
+    /// Whether answers declare their charset; many come with `<?xml version="1.0"?>` or nothing.
+    pub declare_encoding: bool,
+    /// Print dates with a time.
+    pub dates_with_time: bool,
+    /// Work amounts of orders out anew from the price, as the OpenAPI does; otherwise they are stored as sent.
+    pub recompute: bool,
+    /// Queries answer everything, as was measured for one archive.
+    pub ignore_conditions: bool,
+    /// Items of receipts name a line's code instead of the document's number, as the vendor's text has it.
+    pub keys_of_lines: bool,
+    /// Largest request in bytes; IIS has one until "自动设置IIS" is used. `None`: only the sandbox's own.
+    pub request_limit: Option<usize>,
+}
+
+impl std::fmt::Debug for U8Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("U8Config").field("response_charset", &self.response_charset).finish_non_exhaustive()
+    }
+}
+
+impl Default for U8Config {
+    fn default() -> Self {
+        Self {
+            sender: "u8-sandbox-sender".to_owned(),
+            unknown_sender: "外部系统未注册！".to_owned(),
+            response_charset: U8Charset::Utf8,
+            declare_encoding: false,
+            dates_with_time: true,
+            recompute: false,
+            ignore_conditions: false,
+            keys_of_lines: false,
+            request_limit: None,
         }
     }
 }

@@ -25,6 +25,8 @@ pub enum System {
     Crm,
     /// Jiandaoyun.
     Jdy,
+    /// Yonyou U8 EAI.
+    U8,
 }
 
 /// What goes wrong with one call.
@@ -62,7 +64,7 @@ pub enum Fault {
     RedirectHtml,
     /// The session is gone: nothing is committed, the far side's own session-lost answer comes back.
     SessionDropped,
-    /// Too many calls: Kingdee `MsgCode` 14, CRM 429 with `Retry-After`, Nuonuo E9999.
+    /// Too many calls: Kingdee `MsgCode` 14, CRM 429 with `Retry-After`, Nuonuo E9999, U8 "系统忙".
     Throttled {
         /// Seconds for `Retry-After` where the protocol has it.
         #[serde(default)]
@@ -112,6 +114,14 @@ pub enum Fault {
     },
     /// Nuonuo: the invoice ends in status 24 (issued, file missing).
     SealFails,
+    /// U8: the answer says yes with an empty key, and nothing was written.
+    NothingWritten,
+    /// U8: a runtime error of the page stands in the answer.
+    RuntimeError {
+        /// Whether the work was committed before.
+        #[serde(default)]
+        after_commit: bool,
+    },
 }
 
 impl Fault {
@@ -145,6 +155,8 @@ impl Fault {
             Self::TaskLost => "task_lost",
             Self::InvoiceFails { .. } => "invoice_fails",
             Self::SealFails => "seal_fails",
+            Self::NothingWritten => "nothing_written",
+            Self::RuntimeError { .. } => "runtime_error",
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     kingdee::{self, Kingdee, ReceiptSpec, receipts},
     nuonuo,
     state::{self, CrmWrite, InvoiceState, OrderState, ReceiptState},
+    u8::{self, U8Change},
     wire::{
         conn::{ConnHandle, CutListener, Live},
         drive,
@@ -72,6 +73,7 @@ impl Sandbox {
             nuonuo: Mutex::default(),
             crm: Mutex::default(),
             jdy: Mutex::default(),
+            u8: Mutex::new(u8::State::new(config.default_catalogue)),
             callbacks,
             stop: stopped.clone(),
             config,
@@ -157,14 +159,14 @@ impl Sandbox {
         state::calls(&self.world)
     }
 
-    /// Adds customers `(code, name)`; how many are new.
+    /// Adds customers `(code, name)` to both ERPs; how many are new to Kingdee.
     pub fn seed_customers(&self, items: impl IntoIterator<Item = (String, String)>) -> usize {
-        catalogue::load(&self.world.kingdee, "BD_Customer", items)
+        catalogue::load_both(&self.world, ("BD_Customer", "customer"), items)
     }
 
-    /// Adds materials `(code, name)`; how many are new.
+    /// Adds materials `(code, name)` to both ERPs; how many are new to Kingdee.
     pub fn seed_materials(&self, items: impl IntoIterator<Item = (String, String)>) -> usize {
-        catalogue::load(&self.world.kingdee, "BD_MATERIAL", items)
+        catalogue::load_both(&self.world, ("BD_MATERIAL", "inventory"), items)
     }
 
     /// Adds audited base data to any form (`BD_Saler`, `BD_Department`, …); how many are new.
@@ -264,6 +266,54 @@ impl Sandbox {
     /// When the order is missing or the number is taken.
     pub fn refund(&self, order: &str, amount: Decimal, refund: &str) -> Result<i64, String> {
         receipts::refund(&self.world, order, amount, refund)
+    }
+
+    /// All sales orders of U8, in the order they came.
+    #[must_use]
+    pub fn u8_orders(&self) -> Vec<OrderState> {
+        u8::orders(&self.world)
+    }
+
+    /// One sales order of U8.
+    #[must_use]
+    pub fn u8_order(&self, number: &str) -> Option<OrderState> {
+        self.u8_orders().into_iter().find(|order| order.number == number)
+    }
+
+    /// All receipts of U8, in the order they came.
+    #[must_use]
+    pub fn u8_receipts(&self) -> Vec<ReceiptState> {
+        u8::receipts(&self.world)
+    }
+
+    /// Any document of U8 with all its tags.
+    #[must_use]
+    pub fn u8_document(&self, roottag: &str, number: &str) -> Option<Value> {
+        u8::document(&self.world, roottag, number)
+    }
+
+    /// Books a receipt of `amount` yuan on an order in U8; its id.
+    ///
+    /// # Errors
+    /// When the order is missing, or the receipt number is taken.
+    pub fn u8_pay(&self, order: &str, amount: Decimal, receipt: &str) -> Result<i64, String> {
+        u8::pay(&self.world, order, amount, receipt)
+    }
+
+    /// Books a receipt of any shape in U8; its id.
+    ///
+    /// # Errors
+    /// When the number is taken or no customer can be found.
+    pub fn u8_book(&self, spec: &ReceiptSpec) -> Result<i64, String> {
+        u8::book(&self.world, spec)
+    }
+
+    /// Changes or deletes a receipt in U8.
+    ///
+    /// # Errors
+    /// When there is no such receipt or row.
+    pub fn u8_change(&self, receipt: &str, change: &U8Change) -> Result<(), String> {
+        u8::change(&self.world, receipt, change)
     }
 
     /// Hides a record from the integration user's queries and views, or shows it again (data permission).

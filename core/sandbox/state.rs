@@ -320,6 +320,7 @@ pub(crate) fn call_name(system: System, operation: &str) -> String {
         System::Nuonuo => "nuonuo",
         System::Crm => "crm",
         System::Jdy => "jdy",
+        System::U8 => "u8",
     };
     format!("{system} {operation}")
 }
@@ -332,6 +333,8 @@ pub(crate) fn summary(world: &World) -> Value {
         *map.entry(order.status.as_str()).or_insert(0) += 1;
         map
     });
+    let u8_orders = crate::u8::orders(world);
+    let u8_gross: Decimal = u8_orders.iter().map(|order| order.gross).sum();
     let gross: Decimal = orders.iter().map(|order| order.gross).sum();
     let receipts = receipts(world, "AR_RECEIVEBILL");
     let invoices = invoices(world);
@@ -344,6 +347,9 @@ pub(crate) fn summary(world: &World) -> Value {
         "sale_orders": {"count": orders.len(), "by_status": by_status, "gross": gross.to_string(),
                         "max_same_number": highest.unwrap_or(0)},
         "receipts": {"count": receipts.len()},
+        "u8_orders": {"count": u8_orders.len(), "gross": u8_gross.to_string(),
+                      "max_same_number": u8_orders.iter().map(|order| order.same_number).max().unwrap_or(0)},
+        "u8_receipts": {"count": crate::u8::receipts(world).len()},
         "invoices": {"count": invoices.len(),
                      "issued": invoices.iter().filter(|invoice| invoice.number.is_some()).count()},
         "crm_writes": lock(&world.crm).history().len(),

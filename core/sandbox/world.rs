@@ -30,6 +30,7 @@ pub(crate) struct World {
     pub nuonuo: Mutex<nuonuo::State>,
     pub crm: Mutex<crm::State>,
     pub jdy: Mutex<jdy::State>,
+    pub u8: Mutex<crate::u8::State>,
     pub callbacks: mpsc::Sender<nuonuo::CallbackJob>,
     pub stop: watch::Receiver<bool>,
 }

@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tongbao_app::stage::{CRM_SECRET, Stage, StageOptions};
+use tongbao_app::stage::{CRM_SECRET, Erp, Stage, StageOptions};
 use tongbao_delivery::port::Filter;
 use tongbao_sandbox::crm::WebhookSender;
 use tongbao_sandbox::{Fault, Lifecycle, NuonuoConfig, Rule, SandboxConfig, System};
@@ -45,14 +45,14 @@ pub struct LeftOut {
     pub materials: BTreeSet<String>,
 }
 
-pub async fn run(set_up: SetUp) -> Result<(), String> {
+pub async fn run(set_up: SetUp, erp: Erp) -> Result<(), String> {
     let contracts = documents("contracts.jsonl.gz");
     let notes = documents("credit-notes.jsonl.gz");
     assert_eq!((contracts.len(), notes.len()), (839, 146));
     let (customers, materials) = (codes("customers.csv"), codes("materials.csv"));
     let left_out = LeftOut { customers: every(&customers, 120, 5), materials: every(&materials, 480, 5) };
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let stage = stage(set_up, folder.path().to_owned()).await?;
+    let stage = stage(set_up, erp, folder.path().to_owned()).await?;
     prepare(&stage, &customers, &materials, &left_out).await?;
     plant(&stage);
     let started = Instant::now();
@@ -63,14 +63,19 @@ pub async fn run(set_up: SetUp) -> Result<(), String> {
     let paid = pay(&stage, &contracts)?;
     receipts_seen(&stage, paid.values().map(|(_, receipts)| receipts).sum()).await?;
     settle(&stage, "payments").await?;
-    println!("{set_up:?}: posted after {posted:.1?}, paid after {:.1?}, seed {SEED}", started.elapsed());
+    println!(
+        "{set_up:?} {erp:?}: posted after {posted:.1?}, paid after {:.1?}, seed {SEED}",
+        started.elapsed()
+    );
+    // U8 takes returns as another document: there credit notes go to the ledger only.
+    let notes = if erp == Erp::Kingdee { notes } else { Vec::new() };
     judge::judge(&stage, &contracts, &notes, &left_out, &paid).await?;
     stage.stop().await;
     Ok(())
 }
 
-async fn stage(set_up: SetUp, folder: PathBuf) -> Result<Stage, String> {
-    let mut options = StageOptions { retry_ms: 50, ..StageOptions::quick(folder) };
+async fn stage(set_up: SetUp, erp: Erp, folder: PathBuf) -> Result<Stage, String> {
+    let mut options = StageOptions { retry_ms: 50, erp, ..StageOptions::quick(folder) };
     if set_up == SetUp::Production {
         let servers = Servers::get();
         options.store = Some(servers.postgres_url("retail"));
@@ -167,18 +172,24 @@ fn plant(stage: &Stage) {
     };
     let with = |more: Vec<Fault>| transport().into_iter().chain(more).collect::<Vec<_>>();
     let busy = || Fault::Throttled { retry_after: None };
-    add(
-        System::Kingdee,
-        "Save",
-        with(vec![Fault::DuplicateAccepted, Fault::SessionDropped, busy(), Fault::EditLock]),
-    );
-    add(System::Kingdee, "Submit", with(vec![Fault::EditLock, Fault::SessionDropped, busy()]));
-    add(
-        System::Kingdee,
-        "Audit",
-        with(vec![Fault::EditLock, Fault::AuditPending, Fault::ResponseErrorPrefix]),
-    );
-    add(System::Kingdee, "ExecuteBillQuery", with(vec![Fault::SessionDropped]));
+    match stage.erp {
+        Erp::Kingdee => {
+            let save = vec![Fault::DuplicateAccepted, Fault::SessionDropped, busy(), Fault::EditLock];
+            add(System::Kingdee, "Save", with(save));
+            add(System::Kingdee, "Submit", with(vec![Fault::EditLock, Fault::SessionDropped, busy()]));
+            let audit = vec![Fault::EditLock, Fault::AuditPending, Fault::ResponseErrorPrefix];
+            add(System::Kingdee, "Audit", with(audit));
+            add(System::Kingdee, "ExecuteBillQuery", with(vec![Fault::SessionDropped]));
+        }
+        Erp::YonyouU8 => {
+            let page = |after_commit| Fault::RuntimeError { after_commit };
+            let write =
+                vec![Fault::DuplicateAccepted, Fault::NothingWritten, page(true), page(false), busy()];
+            add(System::U8, "add saleorder", with(write));
+            add(System::U8, "query saleorder", with(vec![page(false), busy()]));
+            add(System::U8, "query accept", with(vec![page(false), busy()]));
+        }
+    }
     add(System::Nuonuo, "requestBillingNew", with(vec![Fault::SealFails]));
     add(System::Nuonuo, "queryInvoiceResult", transport());
     let crowded = Fault::Throttled { retry_after: Some(1) };
@@ -223,14 +234,14 @@ async fn settle(stage: &Stage, what: &str) -> Result<(), String> {
     if settled { Ok(()) } else { Err(format!("{what} did not settle within {LIMIT:?}; seed {SEED}")) }
 }
 
-/// Customers pay what stands audited: most in full, some in two receipts, every seventh in part. Answers amount and
+/// Customers pay what stands: most in full, some in two receipts, every seventh in part. Answers amount and
 /// number of receipts by contract.
 fn pay(stage: &Stage, contracts: &[Document]) -> Result<BTreeMap<String, (Decimal, usize)>, String> {
+    let orders: BTreeMap<_, _> =
+        stage.orders().into_iter().map(|order| (order.number.clone(), order)).collect();
     let mut paid = BTreeMap::new();
     for (index, contract) in contracts.iter().enumerate() {
-        let Some(order) = stage.sandbox.order(&contract.number).filter(|order| order.status == "C") else {
-            continue;
-        };
+        let Some(order) = orders.get(&contract.number).filter(|order| stage.stands(order)) else { continue };
         let half = (order.gross / Decimal::TWO).round_dp(2);
         let parts = match index % 7 {
             0 => vec![half],
@@ -239,7 +250,7 @@ fn pay(stage: &Stage, contracts: &[Document]) -> Result<BTreeMap<String, (Decima
         };
         let parts: Vec<Decimal> = parts.into_iter().filter(|part| !part.is_zero()).collect();
         for (part, amount) in parts.iter().enumerate() {
-            stage.sandbox.pay(&order.number, *amount, &format!("SK{}-{part}", contract.number))?;
+            stage.pay(&order.number, *amount, &format!("SK{}-{part}", contract.number))?;
         }
         paid.insert(contract.number.clone(), (parts.iter().sum(), parts.len()));
     }

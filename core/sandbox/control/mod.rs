@@ -19,6 +19,7 @@ use crate::{
     faults::Rule,
     kingdee::{self, ReceiptSpec, receipts},
     money, nuonuo, state,
+    u8::{self, U8Change},
     world::{World, lock},
 };
 
@@ -38,6 +39,9 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/kingdee/refund", post(refund))
         .route("/kingdee/hide", post(hide))
         .route("/kingdee/drop-sessions", post(drop_sessions))
+        .route("/u8/pay", post(u8_pay))
+        .route("/u8/receipts", post(u8_book))
+        .route("/u8/receipts/{number}/{change}", post(u8_change))
         .route("/nuonuo/settle", post(settle))
         .route("/nuonuo/bureau", post(bureau))
         .route("/nuonuo/red", post(red))
@@ -117,9 +121,21 @@ async fn seed(
     Path(form): Path<String>,
     Json(items): Json<Vec<(String, String)>>,
 ) -> Response {
+    // Customers and materials go into both ERPs, as `u8-<archive>` others go into U8 only.
+    let both = match form.as_str() {
+        "customers" => Some(("BD_Customer", "customer")),
+        "materials" => Some(("BD_MATERIAL", "inventory")),
+        _ => None,
+    };
+    if let Some(both) = both {
+        return done(&json!({"added": catalogue::load_both(&world, both, items)}));
+    }
+    if let Some(archive) = form.strip_prefix("u8-") {
+        let mut state = lock(&world.u8);
+        let added = items.iter().filter(|(code, _)| state.seed(archive, code)).count();
+        return done(&json!({"added": added}));
+    }
     let form = match form.as_str() {
-        "customers" => "BD_Customer",
-        "materials" => "BD_MATERIAL",
         "salers" => "BD_Saler",
         "units" => "BD_UNIT",
         "currencies" => "BD_Currency",
@@ -147,6 +163,35 @@ async fn refund(State(world): Shared, Json(body): Json<Booking>) -> Response {
 
 async fn book(State(world): Shared, Json(spec): Json<ReceiptSpec>) -> Response {
     outcome(receipts::book(&world, &spec))
+}
+
+async fn u8_pay(State(world): Shared, Json(body): Json<Booking>) -> Response {
+    outcome(u8::pay(&world, &body.order, body.amount, &body.number))
+}
+
+async fn u8_book(State(world): Shared, Json(spec): Json<ReceiptSpec>) -> Response {
+    outcome(u8::book(&world, &spec))
+}
+
+/// Changes the first row's amount, drops it, sets the date, audits, un-audits or deletes.
+async fn u8_change(
+    State(world): Shared,
+    Path((number, change)): Path<(String, String)>,
+    body: Option<Json<Value>>,
+) -> Response {
+    let body = body.map(|Json(body)| body).unwrap_or_default();
+    let amount = body.get("amount").and_then(money::decimal);
+    let date = body.get("date").and_then(Value::as_str);
+    let change = match (change.as_str(), amount, date) {
+        ("amount", Some(amount), _) => U8Change::Amount(0, amount),
+        ("date", _, Some(date)) => U8Change::Date(date.to_owned()),
+        ("drop-row", ..) => U8Change::DropRow(0),
+        ("audit", ..) => U8Change::Audit,
+        ("unaudit", ..) => U8Change::Unaudit,
+        ("delete", ..) => U8Change::Delete,
+        _ => return missing(),
+    };
+    outcome(u8::change(&world, &number, &change))
 }
 
 #[derive(Deserialize, Default)]
@@ -268,6 +313,8 @@ async fn list(State(world): Shared, Path(what): Path<String>) -> Response {
     match what.as_str() {
         "orders" => Json(state::orders(&world)).into_response(),
         "receipts" => Json(state::receipts(&world, receipts::RECEIPT)).into_response(),
+        "u8-orders" => Json(u8::orders(&world)).into_response(),
+        "u8-receipts" => Json(u8::receipts(&world)).into_response(),
         "refunds" => Json(state::receipts(&world, receipts::REFUND)).into_response(),
         "invoices" => Json(state::invoices(&world)).into_response(),
         "crm" => Json(lock(&world.crm).history()).into_response(),
@@ -290,10 +337,11 @@ async fn one(State(world): Shared, Path((what, key)): Path<(String, String)>) ->
     found.map_or_else(missing, |value| done(&value))
 }
 
-/// `/state/bills/{form}/{number}` and `/state/crm/{collection}/{id}` (record and its writes).
+/// `/state/bills/{form}/{number}`, `/state/u8/{roottag}/{number}` and `/state/crm/{collection}/{id}` (record and its writes).
 async fn record(State(world): Shared, Path((what, key, id)): Path<(String, String, String)>) -> Response {
     let found = match what.as_str() {
         "bills" => state::bill(&world, &key, &id),
+        "u8" => u8::document(&world, &key, &id),
         "crm" => {
             let crm = lock(&world.crm);
             crm.record(&key, &id).map(|record| json!({"record": record, "writes": crm.history_of(&key, &id)}))

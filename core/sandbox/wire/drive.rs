@@ -99,6 +99,8 @@ fn route(world: &World, incoming: Incoming) -> Step {
         crm::accept(world, incoming)
     } else if first == "jdy" {
         jdy::accept(world, incoming)
+    } else if crate::u8::serves(path) {
+        crate::u8::accept(world, incoming)
     } else if nuonuo::serves(world, path) {
         nuonuo::accept(world, incoming)
     } else if path == LOGIN_PAGE {
