@@ -17,7 +17,7 @@ pub mod target;
 
 pub use connector::{Built, Connector, Context};
 pub use document::DocumentKind;
-pub use http::{Client, Reply, Sent, TransportError};
+pub use http::{Client, EgressRules, Reply, Sent, TransportError};
 pub use outcome::{Failure, Lookup, Outcome, Receipt, Remote};
 pub use settings::{Field, Settings, Spec, ValueKind};
 pub use source::{Decoded, Inbound, Incoming, Polled, Source};

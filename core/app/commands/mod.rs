@@ -72,11 +72,7 @@ fn load_parts(path: &Path, load: Load) -> Result<Loaded, Exit> {
         folder: path.parent().map(Path::to_owned).unwrap_or_default(),
         ..Environment::default()
     };
-    let context = service::context().map_err(|error| {
-        output::note(&error.to_string());
-        Exit::Unavailable
-    })?;
-    let (loaded, found) = load(path, &environment, &context);
+    let (loaded, found) = load(path, &environment, &service::context());
     loaded.ok_or_else(|| {
         show(&found);
         Exit::Config

@@ -1,17 +1,38 @@
-//! The one HTTP client. Bounded in time and size, follows no redirect, shows no secret, and says of every
-//! failure whether the far side can have acted.
+//! The one HTTP client. Reaches only what the connection's settings name, bounded in time and size, follows no redirect
+//! by itself, shows no secret, and says of every failure whether the far side can have acted.
+
+mod address;
+mod egress;
+mod follow;
+#[cfg(test)]
+mod tests;
+
+pub use egress::{Blocked, Egress, EgressRules};
 
 use bytes::Bytes;
+use egress::{Checked, Lookup, System};
+use std::sync::Arc;
 use std::time::Duration;
-use tongbao_model::{Class, Code, Fault};
+use tokio::sync::OnceCell;
+use tongbao_model::{Class, Code, Fault, Text};
 
-/// Largest answer read, in bytes.
+/// Largest answer read, in bytes, counted after inflating.
 pub const REPLY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// A client shared by all connections; cheap to clone.
+/// Time for a connection to come about, TLS included.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A connection's client; cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    inner: reqwest::Client,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    egress: Arc<Egress>,
+    lookup: Arc<dyn Lookup>,
+    /// Made by the first call: a configuration is checked without one.
+    made: OnceCell<reqwest::Client>,
 }
 
 /// A request. The body is sent exactly as given, for signatures are made over it.
@@ -47,31 +68,51 @@ pub enum TransportError {
     NotSent(String),
     /// It may have reached the far side and may have taken effect.
     Ambiguous(String),
+    /// It was not sent, because the connection may not call there.
+    Blocked(Text),
 }
 
-/// A client could not be made.
-#[derive(Debug, thiserror::Error)]
-#[error("the HTTP client could not be made: {0}")]
-pub struct ClientError(String);
-
 impl Client {
-    /// Makes the client. rustls' process-wide crypto provider must be installed before.
-    pub fn new() -> Result<Client, ClientError> {
-        let inner = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(55))
-            .tcp_nodelay(true)
-            .no_proxy()
-            .user_agent(concat!("tongbao/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ClientError(error.to_string()))?;
-        Ok(Client { inner })
+    /// A client that reaches nothing: [`Connector::connect`](crate::Connector::connect) gives each connection its own.
+    /// rustls' process-wide crypto provider must be installed before the first call.
+    pub fn new() -> Client {
+        Client::to(Egress::default())
     }
 
-    /// Sends a request and reads the whole answer.
+    /// A client that reaches what `egress` allows.
+    pub fn to(egress: Egress) -> Client {
+        Client::with(egress, Arc::new(System))
+    }
+
+    fn with(egress: Egress, lookup: Arc<dyn Lookup>) -> Client {
+        Client { inner: Arc::new(Inner { egress: Arc::new(egress), lookup, made: OnceCell::new() }) }
+    }
+
+    async fn made(&self) -> Result<&reqwest::Client, TransportError> {
+        let Inner { egress, lookup, made } = &*self.inner;
+        let make = || async {
+            let checked = Checked { egress: Arc::clone(egress), lookup: Arc::clone(lookup) };
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT)
+                .pool_idle_timeout(Duration::from_secs(55))
+                .tcp_nodelay(true)
+                .no_proxy()
+                .dns_resolver(Arc::new(checked))
+                .tls_certs_merge(egress.authorities().iter().cloned())
+                .user_agent(concat!("tongbao/", env!("CARGO_PKG_VERSION")))
+                .build()
+        };
+        made.get_or_try_init(make).await.map_err(|error| {
+            TransportError::NotSent(format!("the HTTP client could not be made: {}", told(error)))
+        })
+    }
+
+    /// Sends a request and reads the whole answer. A redirect is an answer like any other.
     pub async fn send(&self, sent: Sent) -> Result<Reply, TransportError> {
-        let mut request = self.inner.request(sent.method, sent.url).timeout(sent.timeout).body(sent.body);
+        self.inner.egress.admit(&sent.url).map_err(|blocked| TransportError::Blocked(blocked.0))?;
+        let mut request =
+            self.made().await?.request(sent.method, sent.url).timeout(sent.timeout).body(sent.body);
         for (name, value) in sent.headers {
             request = request.header(name, value);
         }
@@ -93,20 +134,32 @@ impl Client {
     }
 }
 
-/// Only a failure to connect proves that nothing was sent. The address is left out: it may hold a token.
-fn classify(error: reqwest::Error) -> TransportError {
-    let connecting = error.is_connect() || error.is_builder();
-    let mut text = String::new();
-    let error = error.without_url();
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
-    while let Some(current) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&current.to_string());
-        cause = current.source();
+impl Default for Client {
+    fn default() -> Self {
+        Client::new()
     }
+}
+
+/// Only a failure to connect proves that nothing was sent.
+fn classify(error: reqwest::Error) -> TransportError {
+    if let Some(Blocked(why)) = causes(&error).find_map(|cause| cause.downcast_ref()) {
+        return TransportError::Blocked(why.clone());
+    }
+    let connecting = error.is_connect() || error.is_builder();
+    let text = told(error);
     if connecting { TransportError::NotSent(text) } else { TransportError::Ambiguous(text) }
+}
+
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+/// An error with its causes. The address is left out: it may hold a token.
+fn told(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl TransportError {
@@ -123,6 +176,9 @@ impl TransportError {
                 format!("没有收到完整答复：{why}"),
                 format!("no complete answer arrived: {why}"),
             ),
+            TransportError::Blocked(why) => {
+                Fault::new(Code::TargetMisconfigured, why.zh.clone(), why.en.clone()).at("egress")
+            }
         }
     }
 }
