@@ -58,7 +58,8 @@ pub struct Connection {
     offset_ms: Arc<AtomicI64>,
 }
 
-fn install() {
+/// The process's TLS provider.
+pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -2,6 +2,8 @@
 //! the test's own sandbox on free ports, and every outcome is searched for secrets.
 
 #[cfg(test)]
+mod certify;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod jiandaoyun;
@@ -15,3 +17,5 @@ mod kit;
 mod nuonuo;
 #[cfg(test)]
 mod webhook;
+#[cfg(test)]
+mod wrong;

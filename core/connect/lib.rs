@@ -8,6 +8,7 @@
 pub mod connector;
 pub mod document;
 pub mod http;
+pub mod kit;
 pub mod outcome;
 pub mod rules;
 pub mod session;

@@ -112,6 +112,22 @@ pub enum Fault {
     },
     /// Nuonuo: the invoice ends in status 24 (issued, file missing).
     SealFails,
+    /// Another answer in place of the far side's own.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// Content type.
+        content_type: String,
+        /// Body.
+        body: String,
+        /// Whether the work is committed before.
+        #[serde(default)]
+        after_commit: bool,
+    },
+    /// The work is committed and the answer begins with 33 MiB of blanks, which JSON allows.
+    Oversize,
+    /// The work is committed with a total of one cent more than it comes to.
+    CentOff,
 }
 
 impl Fault {
@@ -145,6 +161,9 @@ impl Fault {
             Self::TaskLost => "task_lost",
             Self::InvoiceFails { .. } => "invoice_fails",
             Self::SealFails => "seal_fails",
+            Self::Answer { .. } => "answer",
+            Self::Oversize => "oversize",
+            Self::CentOff => "cent_off",
         }
     }
 }
