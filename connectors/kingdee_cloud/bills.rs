@@ -84,7 +84,8 @@ impl Bills {
         let Some(row) = rows.first() else { return Ok(None) };
         let cell = |at: usize| row.get(at).map(plain).unwrap_or_default();
         let status = cell(2);
-        let step = Step::of_status(&status).ok_or_else(|| strange("FDocumentStatus", &json!(status)).of_question())?;
+        let step = Step::of_status(&status)
+            .ok_or_else(|| strange("FDocumentStatus", &json!(status)).of_question())?;
         Ok(Some(Found {
             remote: Remote { id: cell(0), number: cell(1), step: step.name().into() },
             step,

@@ -14,6 +14,8 @@ mod kingdee_polls;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod nuonuo;
 #[cfg(test)]
 mod webhook;

@@ -424,6 +424,14 @@ pub enum ConnectorCommand {
     List,
     /// 在替身上运行全部行为，不通过即失败 / run all behaviours on the stand-ins; fails when one is not shown
     Certify(CertifyArgs),
+    /// 新建连接器：能编译、已登记、列出待填写之处 / begin one: it builds, is registered, and says what is to be filled in
+    New {
+        /// 名称：系统名，小写，连字符 / the system's name, lower case with hyphens
+        name: String,
+        /// 连接器目录 / folder of the connectors
+        #[arg(long, default_value = "connectors")]
+        folder: PathBuf,
+    },
 }
 
 /// Options of `connector certify`.

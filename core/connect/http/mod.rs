@@ -11,7 +11,8 @@ pub use egress::{Blocked, Egress, EgressRules};
 
 use bytes::Bytes;
 use egress::{Checked, Lookup, System};
-use std::sync::Arc;
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tongbao_model::{Class, Code, Fault, Text};
@@ -92,16 +93,20 @@ impl Client {
         let Inner { egress, lookup, made } = &*self.inner;
         let make = || async {
             let checked = Checked { egress: Arc::clone(egress), lookup: Arc::clone(lookup) };
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(CONNECT)
                 .pool_idle_timeout(Duration::from_secs(55))
                 .tcp_nodelay(true)
                 .no_proxy()
                 .dns_resolver(Arc::new(checked))
-                .tls_certs_merge(egress.authorities().iter().cloned())
-                .user_agent(concat!("tongbao/", env!("CARGO_PKG_VERSION")))
-                .build()
+                .user_agent(concat!("tongbao/", env!("CARGO_PKG_VERSION")));
+            let builder = match (egress.authorities(), system_roots()) {
+                ([], Some(tls)) => builder.tls_backend_preconfigured(tls),
+                // Without the system's roots nothing would be trusted: reqwest says so in its own words.
+                (authorities, _) => builder.tls_certs_merge(authorities.iter().cloned()),
+            };
+            builder.build()
         };
         made.get_or_try_init(make).await.map_err(|error| {
             TransportError::NotSent(format!("the HTTP client could not be made: {}", told(error)))
@@ -132,6 +137,17 @@ impl Client {
         }
         Ok(Reply { status, headers, body: body.into() })
     }
+}
+
+/// TLS that trusts what the system trusts. Its certificates are read once: reading them takes longer than many a call.
+fn system_roots() -> Option<rustls::ClientConfig> {
+    static READ: OnceLock<rustls::ClientConfig> = OnceLock::new();
+    if let Some(read) = READ.get() {
+        return Some(read.clone());
+    }
+    let mut config = rustls::ClientConfig::builder().with_platform_verifier().ok()?.with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Some(READ.get_or_init(|| config).clone())
 }
 
 impl Default for Client {

@@ -15,7 +15,9 @@ mod targets;
 mod troubles;
 
 pub use port::{StandIn, StandIns, Standing, Trouble};
-pub use profile::{Example, Login, Part, Place, Polls, Profile, Pushes, Refusals, Sample, Writes, example};
+pub use profile::{
+    Example, Login, Part, Place, Polls, Profile, Pushes, Refusals, Sample, TO_FILL_IN, Writes, example,
+};
 pub use report::{Entry, Report, Verdict};
 
 use crate::Connector;
@@ -216,6 +218,10 @@ fn lacks(behaviour: &Behaviour, profile: &Profile) -> Option<Text> {
 /// What the profile says fits what the connector is; nothing is declared away that may not be.
 async fn sound(bench: &Bench<'_>) -> Check {
     let profile = bench.profile;
+    let open = profile.open();
+    if !open.is_empty() {
+        return Err(format!("{TO_FILL_IN}: {}", open.join("; ")));
+    }
     for (id, zh, en) in profile.cannot {
         let may = BEHAVIOURS.iter().any(|behaviour| behaviour.id == *id && behaviour.may_lack);
         if !may || zh.is_empty() || en.is_empty() {

@@ -4,6 +4,9 @@ use super::port::Trouble;
 use crate::rules::Rule;
 use tongbao_model::Code;
 
+/// How the reason of a part begins that its author has yet to write or to decide about.
+pub const TO_FILL_IN: &str = "to fill in";
+
 /// A part that a connector has, or a reason why it has none.
 #[derive(Debug, Clone, Copy)]
 pub enum Part<T> {
@@ -24,7 +27,7 @@ impl<T> Part<T> {
 }
 
 /// Everything the kit needs to know of a connector.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Profile {
     /// Name of the stand-in.
     pub system: &'static str,
@@ -44,6 +47,31 @@ pub struct Profile {
     pub refusals: Part<Refusals>,
     /// Behaviours it cannot have, with the reason in Chinese and English. Only some behaviours may be left out so.
     pub cannot: &'static [(&'static str, &'static str, &'static str)],
+}
+
+impl Profile {
+    /// Parts that are yet to be filled in, with what belongs there.
+    pub fn open(&self) -> Vec<String> {
+        fn reason<T>(name: &str, part: &Part<T>) -> Option<String> {
+            match part {
+                Part::Lacks(_, en) => {
+                    let what = en.strip_prefix(TO_FILL_IN)?.trim_start_matches(':').trim_start();
+                    Some(format!("`{name}`: {what}"))
+                }
+                Part::Has(_) => None,
+            }
+        }
+        let system = self.system.is_empty().then(|| "`system`: the name of its stand-in".to_owned());
+        let parts = [
+            system,
+            reason("pushes", &self.pushes),
+            reason("polls", &self.polls),
+            reason("writes", &self.writes),
+            reason("session", &self.session),
+            reason("refusals", &self.refusals),
+        ];
+        parts.into_iter().flatten().collect()
+    }
 }
 
 /// Signed requests.

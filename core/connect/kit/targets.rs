@@ -286,7 +286,7 @@ async fn one_question(
 /// Nobody listens: surely nothing was done.
 pub async fn unreachable(bench: &Bench<'_>) -> Check {
     let (stage, task) = (bench.stage().await?, bench.task()?);
-    // The port was in use a moment ago and is closed: nothing else of this run has it.
+    // Of many thousand free ports, the one just closed is not the next to be taken.
     stage.stand_in.stop().await;
     match stage.connection.apply(&task).await? {
         Outcome::Failed(failure) if failure.class == Class::Unavailable => {}

@@ -1,5 +1,7 @@
 //! `tongbao connector …`: what connectors there are, and whether they behave.
 
+mod begin;
+
 use crate::cli::{CertifyArgs, ConnectorCommand};
 use crate::output::{self, Exit};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,6 +20,7 @@ pub async fn run(command: ConnectorCommand, as_json: bool) -> Exit {
     match command {
         ConnectorCommand::List => list(as_json),
         ConnectorCommand::Certify(args) => certify(args, as_json).await,
+        ConnectorCommand::New { name, folder } => begin::run(&name, &folder, as_json),
     }
 }
 
