@@ -3,7 +3,7 @@
 //! A [`Connector`] is a value: a name, typed settings, and at most one [`Source`] and one [`Target`] with at
 //! most three methods each. Everything else (sessions apart) belongs to the engine: retries, order, ledgers,
 //! mapping, storage. This package contains no connector, and knows no mapping file, no database, no broker and
-//! no clock of its own.
+//! no clock of its own. What every connector must show is the [`kit`].
 
 pub mod connector;
 pub mod document;

@@ -142,7 +142,7 @@ pub async fn rules_reached(bench: &Bench<'_>) -> Check {
             return Err(format!("the rule {} and its example name two fault codes", rule.name));
         }
     }
-    Ok((refusals.rules.is_empty()).then(|| "goes by the HTTP status alone".to_owned()))
+    Ok((refusals.rules.is_empty()).then(|| "只看 HTTP 状态 / goes by the HTTP status alone".to_owned()))
 }
 
 /// Each refusal of the examples comes to the class and fault code that its author declares, through the whole connector.

@@ -77,12 +77,12 @@ async fn each_write(
 /// The author's reason why this success is one.
 fn enough(writes: &Writes, trouble: &Trouble, outcome: &Outcome) -> Option<String> {
     let reason = reason(writes, trouble).filter(|_| matches!(outcome, Outcome::Done(_)))?;
-    Some(format!("{} is a success: {reason}", trouble.name()))
+    Some(format!("{} = 成功 / a success: {reason}", trouble.name()))
 }
 
-fn reason(writes: &Writes, trouble: &Trouble) -> Option<&'static str> {
+fn reason(writes: &Writes, trouble: &Trouble) -> Option<String> {
     let name = trouble.name();
-    writes.enough.iter().find(|(known, _, _)| *known == name).map(|(_, _, reason)| *reason)
+    writes.enough.iter().find(|(known, _, _)| *known == name).map(|(_, zh, en)| format!("{zh} / {en}"))
 }
 
 fn told(notes: BTreeSet<String>) -> Option<String> {
@@ -277,7 +277,7 @@ async fn one_question(
         Lookup::CannotTell(_) => Ok(None),
         // Where states are written, "not as we want it" leads to the same state once more.
         Lookup::Absent if reason(writes, trouble).is_some() => {
-            Ok(reason(writes, trouble).map(|reason| format!("{name} means another state: {reason}")))
+            Ok(reason(writes, trouble).map(|reason| format!("{name} = 另一状态 / another state: {reason}")))
         }
         other => Err(format!("{operation}: {name}: the look-up says {other:?}, expected cannot tell")),
     }
