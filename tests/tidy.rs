@@ -45,7 +45,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tongbao-connectors", &["tongbao-connect", "tongbao-model"]),
     ("tongbao-delivery", &["tongbao-model"]),
     ("tongbao-store", &["tongbao-delivery", "tongbao-recon", "tongbao-model"]),
-    ("tongbao-sandbox", &[]),
+    // Only the ports of the kit that it lends itself to; see `each_protocol_has_one_home`.
+    ("tongbao-sandbox", &["tongbao-connect"]),
     ("tongbao-yardstick", &["tongbao-model"]),
     (
         "tongbao-app",
@@ -113,6 +114,10 @@ fn every_core_package_says_what_it_does_not_know() {
 
 #[test]
 fn each_protocol_has_one_home() {
+    let sandbox = files("core/sandbox", "rs");
+    let knows = sandbox.iter().filter(|file| text(file).contains("tongbao_connect")).map(|file| shown(file));
+    assert_eq!(knows.collect::<Vec<_>>(), ["core/sandbox/stand_in.rs"], "stand-ins share no wire code");
+    assert_eq!(text(&root().join("core/sandbox/stand_in.rs")).matches("tongbao_connect::").count(), 1);
     for (word, homes) in [
         ("lapin::", &["core/delivery/rabbit"][..]),
         ("sea_orm", &["core/store/"]),

@@ -3,6 +3,7 @@
 //! In: the data push, signed with SHA-1. Out: the single-record update API. The protocol's facts and their sources are
 //! in `README.md`.
 
+pub mod kit;
 mod push;
 mod records;
 mod reply;

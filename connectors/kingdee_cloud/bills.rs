@@ -75,15 +75,17 @@ impl Bills {
             "FilterString": format!("FBillNo='{}'", quoted(&task.key)),
             "OrderString": "", "TopRowCount": 0, "StartRow": 0, "Limit": 2,
         }});
+        // Whatever comes back, a query did nothing: no answer to it leaves anything in doubt.
         let rows = match self.client.call("ExecuteBillQuery", &body, Intent::Read).await? {
             Done::Success(Value::Array(rows)) => rows,
-            Done::Success(other) => return Err(strange("ExecuteBillQuery", &other)),
-            Done::Refused(refusal) => return Err(refusal.failure()),
+            Done::Success(other) => return Err(strange("ExecuteBillQuery", &other).of_question()),
+            Done::Refused(refusal) => return Err(refusal.failure().of_question()),
         };
         let Some(row) = rows.first() else { return Ok(None) };
         let cell = |at: usize| row.get(at).map(plain).unwrap_or_default();
         let status = cell(2);
-        let step = Step::of_status(&status).ok_or_else(|| strange("FDocumentStatus", &json!(status)))?;
+        let step = Step::of_status(&status)
+            .ok_or_else(|| strange("FDocumentStatus", &json!(status)).of_question())?;
         Ok(Some(Found {
             remote: Remote { id: cell(0), number: cell(1), step: step.name().into() },
             step,

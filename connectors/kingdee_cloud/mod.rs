@@ -7,6 +7,7 @@ mod auth;
 mod bills;
 mod client;
 mod documents;
+pub mod kit;
 mod receipts;
 mod reply;
 

@@ -46,7 +46,7 @@ impl Receipts {
                 "查询答复不是预期的形状",
                 "the answer to the query has a shape we do not know",
             ))),
-            Done::Refused(refusal) => Err(refusal.failure()),
+            Done::Refused(refusal) => Err(refusal.failure().of_question()),
         }
     }
 }

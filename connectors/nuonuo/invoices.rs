@@ -79,7 +79,7 @@ impl Invoices {
                 None => self.not_found(task),
             },
             Ok(Err(refusal)) if refusal.code == "E9500" => self.not_found(task),
-            Ok(Err(refusal)) => Lookup::CannotTell(refusal.failure),
+            Ok(Err(refusal)) => Lookup::CannotTell(refusal.failure.of_question()),
         }
     }
 
@@ -224,7 +224,7 @@ impl Target for Invoices {
         match self.client.call(QUERY, &body, false).await? {
             Ok(_) => Ok("ok".into()),
             Err(refusal) if refusal.code == "E9500" => Ok("ok".into()),
-            Err(refusal) => Err(refusal.failure),
+            Err(refusal) => Err(refusal.failure.of_question()),
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod amounts;
 mod client;
 mod invoices;
+pub mod kit;
 mod sign;
 
 use async_trait::async_trait;

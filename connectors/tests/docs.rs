@@ -2,21 +2,22 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use tongbao_connect::settings::{Field, ValueKind};
 use tongbao_connectors::all;
 
-const BEGIN: &str = "<!-- settings:begin -->\n";
-const END: &str = "<!-- settings:end -->";
-
-fn root() -> &'static Path {
+/// The packages' folder.
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn page(folder: &str) -> PathBuf {
+/// The page of a connector's folder.
+pub fn page(folder: &str) -> PathBuf {
     root().join(folder).join("README.md")
 }
 
-fn read(path: &Path) -> String {
+/// The text of a file.
+pub fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -52,20 +53,27 @@ fn table(fields: &[Field]) -> String {
     table
 }
 
+/// Holds a generated part of a page, between its markers, to what it must be; writes it where that is asked for.
+pub fn fresh(path: &Path, part: &str, wanted: &str) {
+    // Two tests write parts of the same pages.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _writing = WRITING.lock().unwrap();
+    let (begin, end) = (format!("<!-- {part}:begin -->\n"), format!("<!-- {part}:end -->"));
+    let text = read(path);
+    let missing = || panic!("{} has no part {part}", path.display());
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(missing);
+    let (shown, after) = rest.split_once(&end).unwrap_or_else(missing);
+    if shown != wanted {
+        let bless = std::env::var_os("TONGBAO_BLESS").is_some_and(|value| value == "1");
+        assert!(bless, "{} is stale: run the tests once with TONGBAO_BLESS=1", path.display());
+        std::fs::write(path, format!("{before}{begin}{wanted}{end}{after}")).unwrap();
+    }
+}
+
 #[test]
 fn settings_tables_are_those_of_the_code() {
-    let bless = std::env::var_os("TONGBAO_BLESS").is_some_and(|value| value == "1");
     for connector in all() {
-        let path = page(&connector.name.replace('-', "_"));
-        let text = read(&path);
-        let (before, rest) = text.split_once(BEGIN).expect("the page has a settings table");
-        let (shown, after) = rest.split_once(END).expect("the settings table ends");
-        let table = table(&(connector.spec)().fields);
-        if shown == table {
-            continue;
-        }
-        assert!(bless, "{} is stale: run the tests once with TONGBAO_BLESS=1", path.display());
-        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        fresh(&page(&connector.name.replace('-', "_")), "settings", &table(&(connector.spec)().fields));
     }
 }
 
@@ -87,7 +95,13 @@ fn every_folder_is_listed_and_every_connector_has_a_page() {
         );
         let text = read(&page(folder));
         assert!(text.starts_with(&format!("# {}\n\n中文摘要：", connector.name)), "{folder}/README.md");
-        for heading in ["## Answers and classes", "## What is not certain", "## Settings", "## Sources"] {
+        for heading in [
+            "## Answers and classes",
+            "## What is not certain",
+            "## Settings",
+            "## Conformance",
+            "## Sources",
+        ] {
             assert!(text.contains(heading), "{folder}/README.md has no {heading:?}");
         }
     }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use tongbao_connect::settings::Secrets;
 use tongbao_connect::target::Expected;
 use tongbao_connect::{
-    Built, Client, Context, Decoded, Failure, Inbound, Lookup, Outcome, Receipt, Remote, Settings, Source,
-    Target, Task,
+    Built, Client, Context, Decoded, EgressRules, Failure, Inbound, Lookup, Outcome, Receipt, Remote,
+    Settings, Source, Target, Task,
 };
 use tongbao_model::diagnostic::Findings;
 use tongbao_model::{Class, Code, Fault, Text, yaml};
@@ -58,7 +58,8 @@ pub struct Connection {
     offset_ms: Arc<AtomicI64>,
 }
 
-fn install() {
+/// The process's TLS provider.
+pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -85,12 +86,13 @@ fn build(connector: &str, settings: &str) -> Result<Connection, Vec<String>> {
     let offset = Arc::clone(&offset_ms);
     let context = Context {
         connection: "test".into(),
-        http: Client::new().unwrap(),
+        http: Client::new(),
         clock: Arc::new(move || wall_ms() + offset.load(Ordering::SeqCst)),
         random: Arc::new(|| fastrand::u64(..)),
     };
     let settings = Settings { node: &node, secrets: &Env };
-    let built = (tongbao_connectors::find(connector).unwrap().build)(&settings, context, &mut findings);
+    let connector = tongbao_connectors::find(connector).unwrap();
+    let built = connector.connect(&settings, EgressRules::default(), context, &mut findings);
     match built {
         Some(built) if !findings.has_errors() => Ok(Connection { built, offset_ms }),
         _ => Err(findings.into_sorted().iter().map(|found| found.code.to_owned()).collect()),

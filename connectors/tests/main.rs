@@ -2,6 +2,8 @@
 //! the test's own sandbox on free ports, and every outcome is searched for secrets.
 
 #[cfg(test)]
+mod certify;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod jiandaoyun;
@@ -12,9 +14,13 @@ mod kingdee_polls;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod nuonuo;
 #[cfg(test)]
 mod webhook;
+#[cfg(test)]
+mod wrong;
 #[cfg(test)]
 mod yonyou_u8_documents;
 #[cfg(test)]

@@ -166,10 +166,19 @@ async fn a_lost_answer_is_unknown_and_the_look_up_knows() {
             (other, _) => panic!("{fault:?}: {other:?}"),
         }
     }
-    // A body that is cut off under a success is a success: the status says it.
+    // A body that says it is JSON and is half of one is not the system's own answer, whatever the status.
     sandbox.fault(once(Fault::TruncatedJson));
-    let receipt = done(connection.apply(&order_back("HT-cut")).await);
-    assert_eq!(receipt.remote.id, "", "an id that was not told is not made up");
+    assert_eq!(failed(connection.apply(&order_back("HT-cut")).await).class, Class::Unknown);
+    found(connection.lookup(&order_back("HT-cut")).await);
+    // None at all is an answer: the status says it. An id that was not told is not made up.
+    let nothing = Fault::Answer {
+        status: 204,
+        content_type: "application/json".into(),
+        body: String::new(),
+        after_commit: true,
+    };
+    sandbox.fault(once(nothing));
+    assert_eq!(done(connection.apply(&order_back("HT-204")).await).remote.id, "");
     // An answer to the question that cannot be read says nothing.
     sandbox.fault(Rule::new(Fault::TruncatedJson).on(System::Crm, "GET contracts").times(1));
     assert_eq!(cannot_tell(connection.lookup(&order_back("HT-cut")).await).class, Class::Unavailable);

@@ -1,6 +1,6 @@
 //! `yonyou-u8-eai`: customers, receipts, invoices and vouchers out.
 
-use crate::kit::{already, cannot_tell, decimal, done, failed, found, said, task};
+use crate::kit::{already, cannot_tell, change, decimal, done, failed, found, said, task};
 use crate::yonyou_u8_eai::{connection, document, once, order, stand_in};
 use serde_json::{Value, json};
 use tongbao_connect::Task;
@@ -85,7 +85,7 @@ async fn the_other_documents_are_written_and_read_back() {
     assert_eq!(sandbox.u8_receipts().len(), 2);
     // A customer that was written may be ordered for.
     let mut order = order("SO-1");
-    order.document["custcode"] = json!("C-1");
+    change(&mut order, |document| document["custcode"] = json!("C-1"));
     done(connection.apply(&order).await);
 }
 
@@ -110,12 +110,12 @@ async fn a_voucher_is_written_once_or_parked() {
     let stored = sandbox.u8_document("voucher", "PZ-1").unwrap();
     assert_eq!(stored["id"].to_string(), receipt.remote.id);
     assert_eq!(stored["entry"].as_array().unwrap().len(), 2);
-    let open = Task { key: "PZ-2".into(), document: voucher("60.00"), ..task.clone() };
+    let open = Task { key: "PZ-2".into(), document: voucher("60.00").into(), ..task.clone() };
     let failure = failed(connection.apply(&open).await);
     assert_eq!(failure.class, Class::Rejected);
     assert!(failure.fault.message.zh.contains("借贷不平衡"), "{failure:?}");
     let mut wrong = open.clone();
-    wrong.document["entry"][1]["account_code"] = json!("9");
+    change(&mut wrong, |document| document["entry"][1]["account_code"] = json!("9"));
     let failure = failed(connection.apply(&wrong).await);
     assert!(failure.fault.message.zh.contains("该科目不合法,请重新输入。;；凭证分录数据有错"), "{failure:?}");
     // Lost: nobody can ask, so it is never sent again.

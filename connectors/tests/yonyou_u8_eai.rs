@@ -391,7 +391,7 @@ async fn what_u8_does_not_take_is_named() {
     let connection = connection(&sandbox, "");
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut task = order("SO-1");
-        change(&mut task.document);
+        crate::kit::change(&mut task, change);
         task
     };
     for (task, class, part) in [

@@ -4,6 +4,7 @@
 //! sha256=<hex HMAC-SHA256(secret, timestamp + "." + raw body)>`. Out: one operation per document kind, such as
 //! `PATCH /contracts/{key}`. Both ends are described by the mapping files.
 
+pub mod kit;
 mod target;
 
 use hmac::{Hmac, KeyInit, Mac};

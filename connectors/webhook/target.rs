@@ -171,6 +171,21 @@ fn remote(task: &Task, reply: &Reply) -> Remote {
     Remote { id: id.unwrap_or_default(), number: task.key.clone(), step: "written".into() }
 }
 
+/// Whether an answer says of itself that it is JSON, and is not: half of one, or another's bytes.
+fn is_broken(reply: &Reply) -> bool {
+    let kind = reply.header("content-type").unwrap_or_default();
+    kind.contains("json") && !reply.body.is_empty() && reply.json().is_none()
+}
+
+/// Whether a person is meant to look at it: a login page or a proxy's, under whatever status. No API answers so.
+fn is_page(reply: &Reply) -> bool {
+    let text = reply.body.trim_ascii_start();
+    let begins = |mark: &[u8]| text.get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark));
+    reply.header("content-type").is_some_and(|kind| kind.contains("html"))
+        || begins(b"<!doctype html")
+        || begins(b"<html")
+}
+
 fn failed(reply: &Reply) -> Failure {
     let class = match reply.class_of_status() {
         // A success that cannot be read.
@@ -210,7 +225,8 @@ impl Target for WebhookTarget {
             Err(failure) => return Outcome::Failed(failure),
         };
         match self.send(operation.method.clone(), url, Some(&body), &task.origin).await {
-            Ok(reply) if (200..300).contains(&reply.status) => {
+            // The status says it, with a body or without; but a page or half a text is not the system's own answer.
+            Ok(reply) if (200..300).contains(&reply.status) && !is_broken(&reply) && !is_page(&reply) => {
                 Outcome::Done(Receipt { remote: remote(task, &reply), ..Receipt::default() })
             }
             Ok(reply) => Outcome::Failed(failed(&reply)),
@@ -256,7 +272,7 @@ impl Target for WebhookTarget {
                     None => Lookup::CannotTell(failed(&reply).of_question()),
                 }
             }
-            Ok(reply) if reply.status == 404 => Lookup::Absent,
+            Ok(reply) if reply.status == 404 && !is_broken(&reply) => Lookup::Absent,
             Ok(reply) => Lookup::CannotTell(failed(&reply).of_question()),
             Err(failure) => Lookup::CannotTell(failure.of_question()),
         }

@@ -162,7 +162,7 @@ fn text(row: &Map<String, Value>, tag: &str) -> String {
 fn incoming(mut row: Map<String, Value>, revision: i64, state: &str) -> Incoming {
     row.insert("revision".into(), revision.into());
     row.insert("state".into(), state.into());
-    Incoming { kind: RECEIPT_STREAM.into(), document: Value::Object(row) }
+    Incoming { kind: RECEIPT_STREAM.into(), document: Value::Object(row).into() }
 }
 
 /// Rows that were told and are no longer there, from the one after `kept`.

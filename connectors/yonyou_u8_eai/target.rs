@@ -104,8 +104,9 @@ impl Documents {
     async fn add(&self, kind: &Kind, task: &Task) -> Result<Outcome, Failure> {
         let stamp = self.stamp(&task.origin);
         let stamp = self.stamp_field(kind).map(|field| (field, stamp.as_str()));
-        let xml = wire::to_xml(kind, &task.document, &task.key, stamp).map_err(Failure::new)?;
-        let date = task.document.get(kind.date).and_then(Value::as_str);
+        let document = task.document.value();
+        let xml = wire::to_xml(kind, &document, &task.key, stamp).map_err(Failure::new)?;
+        let date = document.get(kind.date).and_then(Value::as_str);
         let refusal = match self.client.add(kind, xml, date).await? {
             Ok(items) if self.column(kind).is_some() => {
                 return match self

@@ -51,6 +51,9 @@ pub enum Command {
     /// 连接的暂停与恢复 / pausing and resuming connections
     #[command(subcommand)]
     Connections(ConnectionsCommand),
+    /// 连接器：认证与新建 / connectors: certifying them, beginning new ones
+    #[command(subcommand)]
+    Connector(ConnectorCommand),
     /// 维护前排空：停止接收，办完已收的 / before maintenance: take nothing more in, work off what is there
     Drain(DrainArgs),
     /// 把早已办结的移入归档文件 / move what has been finished for long into archive files
@@ -440,6 +443,37 @@ pub enum ConnectionsCommand {
         #[arg(long)]
         by: Option<String>,
     },
+}
+
+/// `connector …`
+#[derive(Debug, Subcommand)]
+pub enum ConnectorCommand {
+    /// 列出连接器、方向与是否可认证 / list the connectors, their directions and whether they can be certified
+    List,
+    /// 在替身上运行全部行为，不通过即失败 / run all behaviours on the stand-ins; fails when one is not shown
+    Certify(CertifyArgs),
+    /// 新建连接器：能编译、已登记、列出待填写之处 / begin one: it builds, is registered, and says what is to be filled in
+    New {
+        /// 名称：系统名，小写，连字符 / the system's name, lower case with hyphens
+        name: String,
+        /// 连接器目录 / folder of the connectors
+        #[arg(long, default_value = "connectors")]
+        folder: PathBuf,
+    },
+}
+
+/// Options of `connector certify`.
+#[derive(Debug, Args)]
+pub struct CertifyArgs {
+    /// 连接器 / connectors
+    #[arg(required_unless_present = "all")]
+    pub names: Vec<String>,
+    /// 全部连接器；没有资料的不算通过 / all connectors; one without a profile does not pass
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
+    /// 把报告写入目录（Markdown 与 JSON）/ write the reports to a folder, as Markdown and as JSON
+    #[arg(long)]
+    pub report: Option<PathBuf>,
 }
 
 /// `bench …`

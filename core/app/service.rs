@@ -44,9 +44,6 @@ pub enum StartError {
     /// The listening address.
     #[error("监听 {0} 失败 / cannot listen on {0}: {1}")]
     Listen(String, std::io::Error),
-    /// The HTTP client.
-    #[error(transparent)]
-    Client(#[from] tongbao_connect::http::ClientError),
 }
 
 /// What requests see.
@@ -113,15 +110,15 @@ pub struct Running {
 }
 
 /// The context connections are built with.
-pub fn context() -> Result<Context, StartError> {
+pub fn context() -> Context {
     install_crypto();
     let random = || fastrand::u64(..);
-    Ok(Context {
+    Context {
         connection: String::new(),
-        http: Client::new()?,
+        http: Client::new(),
         clock: Arc::new(|| SystemClock.now_ms()),
         random: Arc::new(random),
-    })
+    }
 }
 
 /// One TLS provider for the whole process; a second call changes nothing.

@@ -145,8 +145,7 @@ pub fn load(path: &Path, options: &StageOptions, sandbox: &Sandbox) -> Result<Lo
         given: given.into_iter().collect(),
         pretend: false,
     };
-    let context = service::context().map_err(|error| error.to_string())?;
-    let (loaded, found) = config::load(path, &environment, &context);
+    let (loaded, found) = config::load(path, &environment, &service::context());
     loaded.ok_or_else(|| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 

@@ -1,8 +1,8 @@
 //! The connector value.
 
 use crate::document::DocumentKind;
-use crate::http::Client;
-use crate::settings::{Settings, Spec};
+use crate::http::{Client, Egress, EgressRules};
+use crate::settings::{Settings, Spec, ValueKind};
 use crate::source::Source;
 use crate::target::Target;
 use std::sync::Arc;
@@ -18,9 +18,30 @@ pub struct Connector {
     pub spec: fn() -> Spec,
     /// Documents it reads and writes.
     pub documents: fn() -> Vec<DocumentKind>,
-    /// Makes a connection of checked settings. Performs no I/O: sessions are opened by the first call.
+    /// Makes a connection of checked settings; called by [`Connector::connect`] alone. Performs no I/O: sessions are opened by the first call.
     /// `None` when the settings are wrong; why is in the findings, all of it in one run.
     pub build: fn(&Settings<'_>, Context, &mut Findings) -> Option<Built>,
+}
+
+impl Connector {
+    /// Makes a connection whose client reaches only the addresses in its settings, and what `rules` add. Performs no
+    /// I/O. `None` when the settings are wrong; why is in the findings.
+    pub fn connect(
+        &self,
+        settings: &Settings<'_>,
+        rules: EgressRules,
+        context: Context,
+        findings: &mut Findings,
+    ) -> Option<Built> {
+        let fields = (self.spec)().fields;
+        let addresses: Vec<url::Url> = fields
+            .iter()
+            .filter(|field| field.kind == ValueKind::Url)
+            .filter_map(|field| settings.node.get(field.name)?.text()?.parse().ok())
+            .collect();
+        let context = Context { http: Client::to(Egress::new(&addresses, rules)), ..context };
+        (self.build)(settings, context, findings)
+    }
 }
 
 /// What a connection is made with besides its settings.
@@ -28,7 +49,7 @@ pub struct Connector {
 pub struct Context {
     /// Name of the connection.
     pub connection: String,
-    /// The one HTTP client.
+    /// The HTTP client; [`Connector::connect`] puts the connection's own here.
     pub http: Client,
     /// Milliseconds since 1970 UTC.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,

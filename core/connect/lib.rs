@@ -3,11 +3,12 @@
 //! A [`Connector`] is a value: a name, typed settings, and at most one [`Source`] and one [`Target`] with at
 //! most three methods each. Everything else (sessions apart) belongs to the engine: retries, order, ledgers,
 //! mapping, storage. This package contains no connector, and knows no mapping file, no database, no broker and
-//! no clock of its own.
+//! no clock of its own. What every connector must show is the [`kit`].
 
 pub mod connector;
 pub mod document;
 pub mod http;
+pub mod kit;
 pub mod outcome;
 pub mod rules;
 pub mod session;
@@ -18,7 +19,7 @@ pub mod xml;
 
 pub use connector::{Built, Connector, Context};
 pub use document::DocumentKind;
-pub use http::{Client, Reply, Sent, TransportError};
+pub use http::{Client, EgressRules, Reply, Sent, TransportError};
 pub use outcome::{Failure, Lookup, Outcome, Receipt, Remote};
 pub use settings::{Field, Settings, Spec, ValueKind};
 pub use source::{Decoded, Inbound, Incoming, Polled, Source};

@@ -122,6 +122,22 @@ pub enum Fault {
         #[serde(default)]
         after_commit: bool,
     },
+    /// Another answer in place of the far side's own.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// Content type.
+        content_type: String,
+        /// Body.
+        body: String,
+        /// Whether the work is committed before.
+        #[serde(default)]
+        after_commit: bool,
+    },
+    /// The work is committed and the answer begins with 33 MiB of blanks, which JSON allows.
+    Oversize,
+    /// The work is committed with a total of one cent more than it comes to.
+    CentOff,
 }
 
 impl Fault {
@@ -157,6 +173,9 @@ impl Fault {
             Self::SealFails => "seal_fails",
             Self::NothingWritten => "nothing_written",
             Self::RuntimeError { .. } => "runtime_error",
+            Self::Answer { .. } => "answer",
+            Self::Oversize => "oversize",
+            Self::CentOff => "cent_off",
         }
     }
 }

@@ -8,7 +8,8 @@
 //! A [`Sandbox`] opens two listeners on 127.0.0.1. The *protocol* listener serves only what the vendors serve
 //! (`/k3cloud/…`, `/accessToken`, `/open/v1/services`, `/U8EAI/import.asp`, `/crm/…`, `/jdy/…`). The *control* listener seeds base data,
 //! scripts faults, moves the clock, books receipts and shows the state; the same functions are methods of [`Sandbox`].
-//! Everything lives in memory and is reproducible from the seed.
+//! Everything lives in memory and is reproducible from the seed. [`Sandboxes`] lends a sandbox to the conformance kit of
+//! connectors: of that package its two ports are known here, and nothing else.
 
 mod catalogue;
 mod clock;
@@ -21,6 +22,7 @@ pub mod kingdee;
 mod money;
 pub mod nuonuo;
 mod sandbox;
+mod stand_in;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -34,4 +36,5 @@ pub use config::{
 };
 pub use faults::{Fault, Rule, System};
 pub use sandbox::Sandbox;
+pub use stand_in::Sandboxes;
 pub use state::{CrmWrite, InvoiceLineState, InvoiceState, OrderState, ReceiptLineState, ReceiptState};

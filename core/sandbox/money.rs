@@ -5,6 +5,9 @@
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Number, Value};
 
+/// 0.01
+pub(crate) const CENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+
 /// Reads a decimal from a JSON number or from a JSON string that holds one; `None` for anything else.
 pub(crate) fn decimal(value: &Value) -> Option<Decimal> {
     match value {

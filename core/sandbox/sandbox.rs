@@ -326,6 +326,11 @@ impl Sandbox {
         lock(&self.world.kingdee.sessions).drop_all();
     }
 
+    /// Ends all tokens of the e-invoice platform.
+    pub fn drop_tokens(&self) {
+        lock(&self.world.nuonuo).tokens.clear();
+    }
+
     /// All invoices in the order they were accepted.
     #[must_use]
     pub fn invoices(&self) -> Vec<InvoiceState> {

@@ -13,14 +13,7 @@ pub fn run(path: &Path, without_secrets: bool, as_json: bool) -> Exit {
         pretend: without_secrets,
         ..Environment::default()
     };
-    let context = match service::context() {
-        Ok(context) => context,
-        Err(error) => {
-            output::note(&error.to_string());
-            return Exit::Unavailable;
-        }
-    };
-    let (loaded, found) = config::load(path, &environment, &context);
+    let (loaded, found) = config::load(path, &environment, &service::context());
     if as_json {
         output::json(&json!({"ok": loaded.is_some(), "findings": found}));
     } else {

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod bench;
 pub mod check;
 pub mod connections;
+pub mod connector;
 pub mod deliveries;
 pub mod demo;
 pub mod doctor;
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Tables(command) => tables::run(command, &cli.config, cli.json).await,
         Command::Deliveries(command) => deliveries::run(command, &cli.config, cli.json).await,
         Command::Connections(command) => connections::run(command, &cli.config, cli.json).await,
+        Command::Connector(command) => connector::run(command, cli.json).await,
         Command::Drain(args) => drain::run(args, &cli.config, cli.json).await,
         Command::Archive(args) => archive::run(args, &cli.config, cli.json).await,
         Command::Explain { number } => explain::run(&number, &cli.config, cli.json).await,
@@ -72,11 +74,7 @@ fn load_parts(path: &Path, load: Load) -> Result<Loaded, Exit> {
         folder: path.parent().map(Path::to_owned).unwrap_or_default(),
         ..Environment::default()
     };
-    let context = service::context().map_err(|error| {
-        output::note(&error.to_string());
-        Exit::Unavailable
-    })?;
-    let (loaded, found) = load(path, &environment, &context);
+    let (loaded, found) = load(path, &environment, &service::context());
     loaded.ok_or_else(|| {
         show(&found);
         Exit::Config

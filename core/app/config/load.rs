@@ -6,7 +6,7 @@ use super::{Config, Environment, Flow, INTAKE, LEDGER, Receives, read};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tongbao_connect::{Built, Connector, Context, DocumentKind, Settings};
+use tongbao_connect::{Built, Connector, Context, DocumentKind, EgressRules, Settings};
 use tongbao_mapping::{Ends, Files, Mapping, compile_with};
 use tongbao_model::Text;
 use tongbao_model::diagnostic::{Diagnostic, Findings, Place, Severity, nearest};
@@ -187,7 +187,8 @@ fn build(
         };
         let context = Context { connection: connection.name.clone(), ..context.clone() };
         let settings = Settings { node: &connection.settings, secrets: environment };
-        if let Some(built) = (connector.build)(&settings, context, &mut findings) {
+        let egress = EgressRules::read(&connection.egress, environment, &mut findings);
+        if let Some(built) = connector.connect(&settings, egress, context, &mut findings) {
             let receives = connection.receives.iter().map(|one| (one, built.source.is_some()));
             let polls = connection.polls.iter().map(|poll| (&poll.receives, built.source.is_some()));
             for (receives, able) in receives.chain(polls) {

@@ -105,6 +105,8 @@ pub struct Connection {
     pub connector: String,
     /// Its settings, checked by the connector.
     pub settings: Node,
+    /// Where it may call besides the addresses in its settings.
+    pub egress: Node,
     /// Documents that come in by request.
     pub receives: Vec<Receives>,
     /// Documents that are fetched.

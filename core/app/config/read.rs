@@ -34,7 +34,7 @@ const RELOAD: &[&str] = &["every_ms"];
 const RETENTION: &[&str] = &["keep_days", "archive"];
 /// Far sides send again and people replay within days; what is younger is no archive.
 const KEEP_DAYS_MIN: u32 = 30;
-const CONNECTION: &[&str] = &["connector", "settings", "receives", "polls", "delivery", "retry"];
+const CONNECTION: &[&str] = &["connector", "settings", "egress", "receives", "polls", "delivery", "retry"];
 const RECEIVES: &[&str] = &["event", "mapping", "order_by", "on_fault"];
 const POLLS: &[&str] = &["event", "mapping", "order_by", "every_ms"];
 const DELIVERY: &[&str] =
@@ -330,7 +330,8 @@ impl Reader<'_> {
             name,
             place: entry.place,
             connector: connector?,
-            settings: node.get("settings").cloned().unwrap_or(empty),
+            settings: node.get("settings").unwrap_or(&empty).clone(),
+            egress: node.get("egress").unwrap_or(&empty).clone(),
             receives: receives.unwrap_or_default(),
             polls,
             target,

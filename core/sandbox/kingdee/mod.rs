@@ -359,3 +359,14 @@ pub(crate) fn hide(world: &World, form: &str, number: &str, hidden: bool) {
         table.hidden.remove(number);
     }
 }
+
+/// Puts one cent on top of a sales order's total.
+pub(crate) fn cent_off(world: &World, number: &str) {
+    let mut store = lock(&world.kingdee.store);
+    let table = store.table_mut("SAL_SaleOrder");
+    let Some(bill) = table.by_number.get(number).and_then(|id| table.bills.get_mut(id)) else { return };
+    for row in bill.entities.get_mut("FSALEORDERFINANCE").into_iter().flatten() {
+        let total = row.fields.num_or_zero("FBILLALLAMOUNT");
+        row.fields.put("FBILLALLAMOUNT", Val::Num(total + crate::money::CENT));
+    }
+}

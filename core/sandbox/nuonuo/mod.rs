@@ -228,6 +228,14 @@ pub(crate) fn tick(world: &World) {
     bill::tick(world);
 }
 
+/// Puts one cent on top of an invoice's amounts.
+pub(crate) fn cent_off(world: &World, order_no: &str) {
+    if let Some(invoice) = lock(&world.nuonuo).invoices.get_mut(order_no) {
+        invoice.net += crate::money::CENT;
+        invoice.gross += crate::money::CENT;
+    }
+}
+
 /// Brings one order, or all, to its end at once.
 pub(crate) fn settle(world: &World, order_no: Option<&str>) -> usize {
     bill::settle(world, order_no)

@@ -17,7 +17,7 @@ mod xml;
 use axum::http::Method;
 
 pub use self::store::U8Change;
-pub(crate) use self::store::{State, book, change, document, orders, pay, receipts};
+pub(crate) use self::store::{State, book, cent_off, change, document, orders, pay, receipts};
 use self::{
     import::Item,
     query::Filter,

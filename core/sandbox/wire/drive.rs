@@ -17,13 +17,21 @@ use super::{
     conn::ConnHandle,
     message::{HTML, Incoming, Job, Reply, Step},
 };
-use crate::{crm, faults::Fault, jdy, kingdee, nuonuo, world::World};
+use crate::{
+    crm,
+    faults::{Fault, System},
+    jdy, kingdee, nuonuo, u8,
+    world::World,
+};
 
 /// Longest wait for a callback that has to be sent before the answer.
 const HOLD: Duration = Duration::from_secs(5);
 
 /// Pieces of a dripping body.
 const DROPS: u8 = 16;
+
+/// Mebibytes of blanks before an oversize answer.
+const BLANKS: u8 = 33;
 
 /// What a broken middlebox sends: no JSON, no UTF-8, no end of line.
 const GARBAGE: &[u8] = b"\x00\xff\xfe{\"\x80\x1b[2J\xc3\x28<?\xf0\x28\x8c\xbc]]>\x00\x01\x02";
@@ -71,8 +79,19 @@ pub(crate) async fn serve(
         let pause = Duration::from_millis(ms).min(world.config.max_delay / u32::from(DROPS));
         let (head, body) = response.into_parts();
         response = Response::from_parts(head, drip(body, pause).await);
+    } else if fault == Some(Fault::Oversize) {
+        let (head, body) = response.into_parts();
+        response = Response::from_parts(head, swell(body).await);
     }
     response
+}
+
+/// The same bytes behind blanks that no memory holds at once.
+async fn swell(body: Body) -> Body {
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let blank = Bytes::from(vec![b' '; 1 << 20]);
+    let all = (0..BLANKS).map(move |_| blank.clone()).chain([bytes]);
+    Body::from_stream(stream::iter(all.map(Ok::<Bytes, Infallible>)))
 }
 
 /// The same bytes, a few at a time. The length is not told beforehand.
@@ -124,6 +143,24 @@ fn play(world: &World, job: Job, fault: Option<&Fault>) -> Reply {
         Some(Fault::Http { status, retry_after, after_commit: true }) => {
             let _ = (job.run)(world, None);
             html(*status, *retry_after)
+        }
+        Some(Fault::Answer { status, body, after_commit, .. }) => {
+            if *after_commit {
+                let _ = (job.run)(world, None);
+            }
+            Reply::text(*status, super::message::JSON, body.clone())
+        }
+        Some(Fault::CentOff) => {
+            let (system, key) = (job.system, job.keys.first().cloned().unwrap_or_default());
+            let reply = (job.run)(world, None);
+            match system {
+                System::Kingdee => kingdee::cent_off(world, &key),
+                System::Nuonuo => nuonuo::cent_off(world, &key),
+                System::U8 => u8::cent_off(world, &key),
+                // Records, not amounts.
+                System::Crm | System::Jdy => {}
+            }
+            reply
         }
         other => (job.run)(world, other),
     }
@@ -205,6 +242,11 @@ fn respond(mut reply: Reply, conn: &ConnHandle, fault: Option<&Fault>, accepts_g
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    if let Some(Fault::Answer { content_type, .. }) = fault
+        && let Ok(value) = HeaderValue::from_str(content_type)
+    {
+        headers.insert(header::CONTENT_TYPE, value);
+    }
     for (name, value) in reply.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.append(name, value);

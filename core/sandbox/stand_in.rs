@@ -1,0 +1,169 @@
+//! A sandbox as the connectors' conformance kit wants it: trouble by the kit's names, documents as it counts them.
+
+use async_trait::async_trait;
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
+use tongbao_connect::kit::{StandIn, StandIns, Standing, Trouble};
+
+use crate::{
+    clock,
+    config::SandboxConfig,
+    faults::{Fault, Rule, System},
+    kingdee::{ReceiptLine, ReceiptSpec},
+    sandbox::Sandbox,
+    state::call_name,
+};
+
+/// Lends a sandbox for every stand-in asked for, each on free ports: `kingdee`, `nuonuo`, `crm` and `jdy`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sandboxes;
+
+struct Lent {
+    sandbox: Sandbox,
+    system: System,
+}
+
+#[async_trait]
+impl StandIns for Sandboxes {
+    async fn start(&self, system: &str) -> Result<Box<dyn StandIn>, String> {
+        let mut config = SandboxConfig::default();
+        // The kit's documents name their records; forms that are there already are the other tests' matter.
+        config.jdy.auto_create = true;
+        let system = match system {
+            "kingdee" => System::Kingdee,
+            "nuonuo" => System::Nuonuo,
+            "crm" => System::Crm,
+            "jdy" => System::Jdy,
+            "u8" => System::U8,
+            other => return Err(format!("there is no stand-in named {other}")),
+        };
+        let sandbox = Sandbox::start(config).await.map_err(|error| error.to_string())?;
+        Ok(Box::new(Lent { sandbox, system }))
+    }
+
+    fn now_ms(&self) -> i64 {
+        clock::wall_ms()
+    }
+}
+
+fn fault(trouble: Trouble) -> Fault {
+    match trouble {
+        Trouble::LostBefore => Fault::LostBeforeCommit,
+        Trouble::LostAfter => Fault::LostAnswerAfterCommit,
+        Trouble::Cut => Fault::ResetMidBody,
+        Trouble::Half => Fault::TruncatedJson,
+        Trouble::Drip { ms } => Fault::Drip { ms },
+        Trouble::Throttled => Fault::Throttled { retry_after: None },
+        Trouble::Status { status, retry_after, committed } => {
+            Fault::Http { status, retry_after, after_commit: committed }
+        }
+        Trouble::Answer { name: _, status, content_type, body, committed } => {
+            Fault::Answer { status, content_type, body, after_commit: committed }
+        }
+        Trouble::Oversize => Fault::Oversize,
+        Trouble::WrongCharset => Fault::BadCharset,
+        Trouble::CentOff => Fault::CentOff,
+    }
+}
+
+#[async_trait]
+impl StandIn for Lent {
+    fn url(&self) -> String {
+        self.sandbox.url()
+    }
+
+    fn script(&self, operation: &str, times: u64, trouble: Trouble) -> Result<(), String> {
+        let records = matches!(self.system, System::Crm | System::Jdy);
+        if records && trouble == Trouble::CentOff {
+            return Err("it keeps records without a total".to_owned());
+        }
+        self.sandbox.fault(Rule::new(fault(trouble)).on(self.system, operation).times(times));
+        Ok(())
+    }
+
+    fn clear(&self) {
+        self.sandbox.clear_faults();
+    }
+
+    fn met(&self) -> u64 {
+        self.sandbox.faults_injected().values().sum()
+    }
+
+    fn calls(&self, operation: &str) -> u64 {
+        self.sandbox.calls().get(&call_name(self.system, operation)).copied().unwrap_or(0)
+    }
+
+    fn expire_sessions(&self) {
+        self.sandbox.drop_sessions();
+        self.sandbox.drop_tokens();
+    }
+
+    fn seed(&self) -> Result<(), String> {
+        let book = match self.system {
+            System::Kingdee => Sandbox::book_receipt,
+            System::U8 => Sandbox::u8_book,
+            System::Nuonuo | System::Crm | System::Jdy => {
+                return Err("it has nothing that is polled".to_owned());
+            }
+        };
+        for (number, yuan) in [("KIT-RECEIPT-1", 100), ("KIT-RECEIPT-2", 339)] {
+            let amount = Decimal::from(yuan);
+            let line = ReceiptLine { order_number: "KIT-ORDER".to_owned(), amount, fee: Decimal::ZERO };
+            let spec = ReceiptSpec {
+                number: number.to_owned(),
+                customer: Some("CUST0001".to_owned()),
+                currency: None,
+                lines: vec![line],
+                approved_ms: None,
+                date_ms: None,
+                unaudited: false,
+                third_number: None,
+            };
+            book(&self.sandbox, &spec)?;
+        }
+        Ok(())
+    }
+
+    fn documents(&self) -> Vec<Standing> {
+        let record = |key: String| Standing { key, total: None, complete: true };
+        match self.system {
+            System::Kingdee => {
+                let orders = self.sandbox.orders().into_iter();
+                orders
+                    .map(|order| Standing {
+                        key: order.number,
+                        total: Some(order.gross),
+                        complete: order.status == "C",
+                    })
+                    .collect()
+            }
+            System::Nuonuo => {
+                let invoices = self.sandbox.invoices().into_iter();
+                invoices
+                    .map(|invoice| Standing {
+                        key: invoice.order_no,
+                        total: Some(invoice.gross),
+                        complete: invoice.status == "2",
+                    })
+                    .collect()
+            }
+            // Orders stay unaudited: the import has no audit.
+            System::U8 => {
+                let orders = self.sandbox.u8_orders().into_iter();
+                orders
+                    .map(|order| Standing { key: order.number, total: Some(order.gross), complete: true })
+                    .collect()
+            }
+            // A record has one state, however often it is written.
+            System::Crm | System::Jdy => {
+                let (crm, jdy) = (self.sandbox.crm_writes(), self.sandbox.jdy_writes());
+                let ids: BTreeSet<String> = crm.into_iter().chain(jdy).map(|write| write.id).collect();
+                ids.into_iter().map(record).collect()
+            }
+        }
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.sandbox.shutdown().await;
+    }
+}
