@@ -31,7 +31,7 @@ connectors! {
     kingdee_cloud with kit,
     nuonuo with kit,
     webhook with kit,
-    yonyou_u8_eai,
+    yonyou_u8_eai with kit,
 }
 
 /// The connector of a name.

@@ -2,6 +2,7 @@
 
 use crate::kit::{Connection, calls, connect, said, sandbox_with, searched};
 use crate::yonyou_u8_eai::{registered, settings};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tongbao_connect::{Inbound, Incoming, Polled};
 use tongbao_model::{Class, Code};
@@ -125,15 +126,18 @@ async fn changes_and_deletions_are_seen_and_rise() {
     let first = poll(&connection, None).await;
     assert_eq!(first.documents.len(), 3);
     let mut cursor = first.cursor.clone();
-    let mut last = revision(&first.documents[0]);
+    let number_of = |one: &Incoming| one.document.value()["vouchcode"].to_string();
+    let mut last: BTreeMap<String, i64> =
+        first.documents.iter().map(|one| (number_of(one), revision(one))).collect();
     let mut next = async |number: &str, change: U8Change, expected: &[&str]| {
         sandbox.u8_change(number, &change).unwrap();
         let polled = poll(&connection, Some(&cursor)).await;
         assert_eq!(rows(&polled), expected, "{change:?}");
         for one in &polled.documents {
-            assert!(revision(one) > last, "{change:?}: {} after {last}", revision(one));
+            let before = last[&number_of(one)];
+            assert!(revision(one) > before, "{change:?}: {} after {before}", revision(one));
         }
-        last = polled.documents.iter().map(revision).max().unwrap_or(last);
+        last.extend(polled.documents.iter().map(|one| (number_of(one), revision(one))));
         cursor = polled.cursor.clone();
         polled
     };

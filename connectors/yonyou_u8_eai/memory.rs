@@ -24,7 +24,7 @@ pub struct Seen {
     /// Hash of its rows; empty once it is gone.
     #[serde(rename = "h")]
     pub hash: String,
-    /// Revision told last, in milliseconds since 1970.
+    /// Revision told last: the start of the day it was first told, in milliseconds since 1970, or one more each time.
     #[serde(rename = "r")]
     pub revision: i64,
     /// Currency by name.
@@ -48,9 +48,9 @@ impl Memory {
 }
 
 impl Seen {
-    /// The revision after this one.
-    pub fn next_revision(&self, now_ms: i64) -> i64 {
-        now_ms.max(self.revision.saturating_add(1))
+    /// The revision after this one, at a poll of a day that began at this time.
+    pub fn next_revision(&self, day_ms: i64) -> i64 {
+        day_ms.max(self.revision.saturating_add(1))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod client;
 mod documents;
+pub mod kit;
 mod memory;
 mod receipts;
 mod reply;

@@ -150,6 +150,12 @@ fn rows(kind: &Kind, document: &Element, head: &Element) -> Read {
     Read { date, currency: of("foreigncurrency"), rows: rows.collect() }
 }
 
+/// Milliseconds since 1970 at the start of a day in China. Revisions are counted from there and not from the clock: a poll that
+/// is repeated from the same cursor tells the same, and what was forgotten and comes back is still newer.
+fn start_of_day(day: Date) -> i64 {
+    day.to_zoned(tz::TimeZone::fixed(tz::offset(8))).map_or(0, |time| time.timestamp().as_millisecond())
+}
+
 fn hash(rows: &[Map<String, Value>]) -> String {
     let text = serde_json::to_string(rows).unwrap_or_default();
     hex::encode(Sha256::digest(text.as_bytes())).chars().take(16).collect()
@@ -185,13 +191,13 @@ fn gone(number: &str, before: &Seen, kept: usize, revision: i64) -> Vec<Incoming
 }
 
 /// Takes a receipt into the memory; the documents that are news.
-fn take(memory: &mut Memory, number: String, read: Read, fallback: Date, now_ms: i64) -> Vec<Incoming> {
+fn take(memory: &mut Memory, number: String, read: Read, fallback: Date, day_ms: i64) -> Vec<Incoming> {
     let fresh = hash(&read.rows);
     let before = memory.seen.get(&number).cloned().unwrap_or_default();
     if before.hash == fresh {
         return Vec::new();
     }
-    let revision = before.next_revision(now_ms);
+    let revision = before.next_revision(day_ms);
     let mut news = gone(&number, &before, read.rows.len(), revision);
     let seen = Seen {
         date: read.date.unwrap_or(fallback).to_string(),
@@ -238,8 +244,8 @@ impl Source for Receipts {
                 Failure::new(fault.at("polls"))
             })?,
         };
-        let now_ms = self.client.context.now_ms();
         let window = self.window(&memory)?;
+        let day_ms = start_of_day(window.next);
         let mut found = self.read(kind, &window).await?;
         let is_inside = |seen: &Seen| {
             seen.date
@@ -261,7 +267,7 @@ impl Source for Receipts {
         let mut documents = Vec::new();
         for number in lost {
             if let Some(seen) = memory.seen.get_mut(&number) {
-                let revision = seen.next_revision(now_ms);
+                let revision = seen.next_revision(day_ms);
                 documents.extend(gone(&number, seen, 0, revision));
                 *seen = Seen { date: seen.date.clone(), revision, ..Seen::default() };
             }
@@ -269,7 +275,7 @@ impl Source for Receipts {
         let mut found: Vec<(String, Read)> = found.into_iter().collect();
         found.sort_by_key(|(_, read)| read.date);
         for (number, read) in found {
-            documents.extend(take(&mut memory, number, read, window.next, now_ms));
+            documents.extend(take(&mut memory, number, read, window.next, day_ms));
         }
         // What the next poll does not read again is not remembered.
         let back = i64::try_from(self.client.settings.poll_days).unwrap_or(i64::MAX).min(36_500);
