@@ -98,6 +98,30 @@ pub fn exact(engine: &mut dyn Engine) -> String {
     if lost.is_empty() { "是 / yes".into() } else { format!("否 / no: {}", lost.join("; ")) }
 }
 
+/// Of documents that are all right: how many a side makes as the first one does, refuses, or makes otherwise.
+pub fn kept(engines: &mut [Box<dyn Engine>], inputs: &[Vec<u8>]) -> Result<Vec<String>, String> {
+    let Some((first, others)) = engines.split_first_mut() else { return Ok(Vec::new()) };
+    let mut counts = vec![[0_usize; 3]; others.len()];
+    for input in inputs {
+        let wanted = parsed(&first.run(input)?)?;
+        for (other, count) in others.iter_mut().zip(&mut counts) {
+            let place = match other.run(input) {
+                Ok(made) if equal(&wanted, &parsed(&made)?) => 0,
+                Ok(_) => 2,
+                Err(_) => 1,
+            };
+            count[place] += 1;
+        }
+    }
+    let told = |[same, refused, otherwise]: &[usize; 3]| match (refused, otherwise) {
+        (0, 0) => "是 / yes".to_owned(),
+        _ => {
+            format!("否 / no: {same} 份相同 the same, {refused} 份误拒 refused, {otherwise} 份有差 otherwise")
+        }
+    };
+    Ok(std::iter::once("是 / yes".to_owned()).chain(counts.iter().map(told)).collect())
+}
+
 fn parsed(bytes: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }

@@ -1,23 +1,26 @@
 //! The shipped mapping, and the same written by hand.
 
 use crate::engine::Engine;
-use tongbao_mapping::{Ends, Mapping, Tables, compile};
+use serde_json::Value;
+use tongbao_mapping::{Ends, Mapping, Related, Tables, compile};
 use tongbao_model::shape::Shape;
 use tongbao_yardstick::{Codes, KINGDEE, by_hand};
 
 const MAPPING: &str = include_str!("../mappings/contract/contract__kingdee-cloud.yaml");
+const INTAKE: &str = include_str!("../mappings/contract/webhook__contract.yaml");
 
-/// The documents that connectors know, without the service around them.
-struct Documents(Vec<(String, Shape)>);
+/// The documents that connectors know, without the service around them: name, shape, whether a mapping file declares its
+/// fields.
+struct Documents(Vec<(String, Shape, bool)>);
 
 impl Documents {
     fn all() -> Documents {
         let records = tongbao_model::record::shapes();
-        let mut shapes: Vec<(String, Shape)> =
-            records.into_iter().map(|shape| (shape.name.to_string(), shape)).collect();
+        let mut shapes: Vec<(String, Shape, bool)> =
+            records.into_iter().map(|shape| (shape.name.to_string(), shape, false)).collect();
         for connector in tongbao_connectors::all() {
             for kind in (connector.documents)() {
-                shapes.push((format!("{}/{}", connector.name, kind.shape.name), kind.shape));
+                shapes.push((format!("{}/{}", connector.name, kind.shape.name), kind.shape, kind.open));
             }
         }
         Documents(shapes)
@@ -26,16 +29,30 @@ impl Documents {
 
 impl Ends for Documents {
     fn shape(&self, name: &str) -> Option<Shape> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, shape)| shape.clone())
+        self.0.iter().find(|(known, ..)| known == name).map(|(_, shape, _)| shape.clone())
     }
 
-    fn is_open(&self, _: &str) -> bool {
-        false
+    fn is_open(&self, name: &str) -> bool {
+        // `*`: whatever the name.
+        let connector = name.split_once('/').map(|(connector, _)| format!("{connector}/*"));
+        self.0.iter().any(|(known, _, open)| *open && (known == name || Some(known) == connector.as_ref()))
     }
 
     fn names(&self) -> Vec<String> {
-        self.0.iter().map(|(name, _)| name.clone()).collect()
+        self.0.iter().map(|(name, ..)| name.clone()).collect()
     }
+}
+
+/// Contracts as the intake makes them of what a CRM posts, one JSON document a line; those without a customer make no
+/// order and are left out.
+pub fn real(text: &str) -> Result<Vec<Value>, String> {
+    let (intake, found) = compile("webhook__contract.yaml", INTAKE, &Documents::all());
+    let intake = intake.ok_or_else(|| found.iter().map(ToString::to_string).collect::<String>())?;
+    let made = text.lines().filter_map(|line| {
+        let mapped = intake.run_text(line, &Related::default(), &Tables::default()).ok()?;
+        mapped.document.pointer("/customer/code").is_some().then_some(mapped.document)
+    });
+    Ok(made.collect())
 }
 
 /// The mapping as it is shipped.
