@@ -9,7 +9,7 @@ use crate::{
     clock,
     config::SandboxConfig,
     faults::{Fault, Rule, System},
-    kingdee::{ReceiptLine, ReceiptSpec},
+    kingdee::ReceiptSpec,
     sandbox::Sandbox,
     state::call_name,
 };
@@ -66,7 +66,6 @@ fn fault(trouble: Trouble) -> Fault {
     }
 }
 
-#[async_trait]
 impl StandIn for Lent {
     fn url(&self) -> String {
         self.sandbox.url()
@@ -107,52 +106,31 @@ impl StandIn for Lent {
             }
         };
         for (number, yuan) in [("KIT-RECEIPT-1", 100), ("KIT-RECEIPT-2", 339)] {
-            let amount = Decimal::from(yuan);
-            let line = ReceiptLine { order_number: "KIT-ORDER".to_owned(), amount, fee: Decimal::ZERO };
-            let spec = ReceiptSpec {
-                number: number.to_owned(),
-                customer: Some("CUST0001".to_owned()),
-                currency: None,
-                lines: vec![line],
-                approved_ms: None,
-                date_ms: None,
-                unaudited: false,
-                third_number: None,
-            };
+            let paying = ReceiptSpec::paying("KIT-ORDER", Decimal::from(yuan), number);
+            let spec = ReceiptSpec { customer: Some("CUST0001".to_owned()), ..paying };
             book(&self.sandbox, &spec)?;
         }
         Ok(())
     }
 
     fn documents(&self) -> Vec<Standing> {
-        let record = |key: String| Standing { key, total: None, complete: true };
+        let standing = |key, gross, complete| Standing { key, total: Some(gross), complete };
+        let record = |key| Standing { key, total: None, complete: true };
         match self.system {
             System::Kingdee => {
                 let orders = self.sandbox.orders().into_iter();
-                orders
-                    .map(|order| Standing {
-                        key: order.number,
-                        total: Some(order.gross),
-                        complete: order.status == "C",
-                    })
-                    .collect()
+                orders.map(|order| standing(order.number, order.gross, order.status == "C")).collect()
             }
             System::Nuonuo => {
                 let invoices = self.sandbox.invoices().into_iter();
                 invoices
-                    .map(|invoice| Standing {
-                        key: invoice.order_no,
-                        total: Some(invoice.gross),
-                        complete: invoice.status == "2",
-                    })
+                    .map(|invoice| standing(invoice.order_no, invoice.gross, invoice.status == "2"))
                     .collect()
             }
             // Orders stay unaudited: the import has no audit.
             System::U8 => {
                 let orders = self.sandbox.u8_orders().into_iter();
-                orders
-                    .map(|order| Standing { key: order.number, total: Some(order.gross), complete: true })
-                    .collect()
+                orders.map(|order| standing(order.number, order.gross, true)).collect()
             }
             // A record has one state, however often it is written.
             System::Crm | System::Jdy => {
@@ -161,9 +139,5 @@ impl StandIn for Lent {
                 ids.into_iter().map(record).collect()
             }
         }
-    }
-
-    async fn stop(self: Box<Self>) {
-        self.sandbox.shutdown().await;
     }
 }

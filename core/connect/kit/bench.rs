@@ -12,13 +12,12 @@ use std::future::Future;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tongbao_model::Json;
 use tongbao_model::diagnostic::Findings;
-use tongbao_model::{Class, Text, yaml};
+use tongbao_model::{Class, Json, Text, yaml};
 use tracing::instrument::WithSubscriber as _;
 
 /// Time of one call in the connections of most behaviours. Generous: nothing is measured by it.
-const PATIENT_MS: u64 = 20_000;
+const PATIENT_MS: u64 = 60_000;
 
 /// Rounds in which an outcome that is not certain must have settled.
 const ROUNDS: u32 = 12;
@@ -119,9 +118,7 @@ impl<'a> Bench<'a> {
 
     /// A fresh stand-in and a connection to it.
     pub async fn stage(&self) -> Result<Stage, String> {
-        let stand_in = self.stand_ins.start(self.profile.system).await?;
-        let connection = self.connect(&stand_in.url(), Variant::default())?;
-        Ok(Stage { stand_in, connection })
+        self.stage_with(Variant::default()).await
     }
 
     /// A fresh stand-in and a connection of its own kind to it.

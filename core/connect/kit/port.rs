@@ -84,8 +84,7 @@ pub struct Standing {
     pub complete: bool,
 }
 
-/// A running stand-in of one far system, this test's own.
-#[async_trait]
+/// A running stand-in of one far system, this test's own; it ends when it is dropped.
 pub trait StandIn: Send + Sync {
     /// Base address of its protocol.
     fn url(&self) -> String;
@@ -111,9 +110,6 @@ pub trait StandIn: Send + Sync {
 
     /// All documents that stand.
     fn documents(&self) -> Vec<Standing>;
-
-    /// Ends it.
-    async fn stop(self: Box<Self>);
 }
 
 /// Starts stand-ins.

@@ -6,7 +6,9 @@ use super::profile::Writes;
 use super::troubles;
 use crate::{Lookup, Outcome, Task};
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+use tokio::net::TcpSocket;
 use tokio::time::Instant;
 use tongbao_model::Class;
 
@@ -285,14 +287,19 @@ async fn one_question(
 
 /// Nobody listens: surely nothing was done.
 pub async fn unreachable(bench: &Bench<'_>) -> Check {
-    let (stage, task) = (bench.stage().await?, bench.task()?);
-    // Of many thousand free ports, the one just closed is not the next to be taken.
-    stage.stand_in.stop().await;
-    match stage.connection.apply(&task).await? {
+    let task = bench.task()?;
+    // Bound and not listening: nobody else gets this port, and every connection to it is refused.
+    let silent = TcpSocket::new_v4().and_then(|socket| {
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        Ok((socket.local_addr()?, socket))
+    });
+    let (address, _held) = silent.map_err(|error| format!("no port to be unreachable at: {error}"))?;
+    let connection = bench.connect(&format!("http://{address}"), Variant::default())?;
+    match connection.apply(&task).await? {
         Outcome::Failed(failure) if failure.class == Class::Unavailable => {}
         other => return Err(format!("apply: {}, expected unavailable", shown(&other))),
     }
-    match stage.connection.lookup(&task).await? {
+    match connection.lookup(&task).await? {
         Lookup::CannotTell(failure) if failure.class == Class::Unavailable => Ok(None),
         other => Err(format!("look-up: {other:?}, expected unavailable")),
     }
