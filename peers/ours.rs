@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use serde_json::Value;
-use tongbao_mapping::{Ends, Mapping, Related, Tables, compile};
+use tongbao_mapping::{Ends, Mapping, Tables, compile};
 use tongbao_model::shape::Shape;
 use tongbao_yardstick::{Codes, KINGDEE, by_hand};
 
@@ -49,7 +49,7 @@ pub fn real(text: &str) -> Result<Vec<Value>, String> {
     let (intake, found) = compile("webhook__contract.yaml", INTAKE, &Documents::all());
     let intake = intake.ok_or_else(|| found.iter().map(ToString::to_string).collect::<String>())?;
     let made = text.lines().filter_map(|line| {
-        let mapped = intake.run_text(line, &Related::default(), &Tables::default()).ok()?;
+        let mapped = intake.run_text(line, &Tables::default()).ok()?;
         mapped.document.pointer("/customer/code").is_some().then_some(mapped.document)
     });
     Ok(made.collect())
@@ -77,7 +77,7 @@ impl Engine for Tongbao {
 
     fn run(&mut self, input: &[u8]) -> Result<Vec<u8>, String> {
         let mapped = self.mapping.run_bytes(input, &self.tables);
-        mapped.map(|mapped| mapped.document).map_err(|stop| stop.fault.to_string())
+        mapped.map(|mapped| mapped.document.into_text().into_bytes()).map_err(|stop| stop.fault.to_string())
     }
 }
 

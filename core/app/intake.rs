@@ -6,14 +6,13 @@ use crate::routes::Routes;
 use crate::tables::TableCache;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tongbao_connect::Incoming;
 use tongbao_delivery::handler::Report;
-use tongbao_delivery::port::{Intake, NewDelivery};
-use tongbao_mapping::{Mapping, Tables};
+use tongbao_delivery::port::{Intake, NewDelivery, StoreError};
+use tongbao_mapping::{MappedJson, Mapping, Tables};
 use tongbao_model::{Class, Code, Event, Fault, Json, Tree, digest, record};
 
 /// Kind of the events that keep documents no mapping could read.
@@ -68,14 +67,13 @@ impl Intaker {
     ) -> Result<Intake, Fault> {
         let mapping = &means.mapping;
         let mapped = mapping.run_bytes(incoming.document.text().as_bytes(), &means.tables);
-        let mapped = mapped.map_err(|stop| stop.fault)?;
-        let record = Json::written(mapped.document).ok_or_else(no_record)?;
+        let MappedJson { document: record, key } = mapped.map_err(|stop| stop.fault)?;
         let tree = record.tree().map_err(|_| no_record())?;
         if record::is_known(&mapping.to) {
             record::validate(&mapping.target, &tree)?;
         }
         let text = |path: &str| tree.at(path).and_then(Tree::text);
-        let order_key = rule.order_by.as_deref().and_then(text).unwrap_or(&mapped.key).to_owned();
+        let order_key = rule.order_by.as_deref().and_then(text).unwrap_or(&key).to_owned();
         let occurred = ["signed_at", "received_at", "requested_at", "issued_at"]
             .iter()
             .find_map(|path| text(path)?.parse::<jiff::Timestamp>().ok());
@@ -83,7 +81,7 @@ impl Intaker {
             id: String::new(),
             kind: rule.event.clone(),
             source: connection.to_owned(),
-            key: mapped.key,
+            key,
             revision: tree.get("revision").and_then(Tree::integer).unwrap_or(1),
             order_key,
             occurred_at_ms: occurred.map_or(now_ms, |time| time.as_millisecond()),
@@ -129,7 +127,7 @@ impl Intaker {
 
     /// The built-in target that [`Intaker::keep`] sends to.
     pub fn retry(&self, event: &Event, now_ms: i64) -> Report {
-        let Ok(kept) = serde_json::from_str::<Kept<'_, &RawValue>>(&event.record) else {
+        let Ok(kept) = serde_json::from_str::<Kept<'_, Json>>(&event.record) else {
             return Report::fault(Fault::new(
                 Code::Defect,
                 "事件内容无法读取",
@@ -137,9 +135,6 @@ impl Intaker {
             ));
         };
         let Kept { connection, kind, document } = kept;
-        let Ok(document) = Json::read(document.get().as_bytes()) else {
-            return Report::fault(no_record());
-        };
         let incoming = Incoming { kind: kind.into_owned(), document };
         let rule = self.rule_for(&connection, &incoming);
         let (rule, means) = match rule.and_then(|rule| Ok((rule, self.means(rule)?))) {
@@ -174,6 +169,15 @@ fn no_record() -> Fault {
 struct Means {
     mapping: Arc<Mapping>,
     tables: Arc<Tables>,
+}
+
+/// The fault of an attempt whose database did not answer: it is repeated, and nothing has been written.
+pub fn store_unavailable(error: &StoreError) -> Fault {
+    Fault::new(
+        Code::TargetUnavailable,
+        format!("数据库暂不可用：{error}"),
+        format!("the database is not available: {error}"),
+    )
 }
 
 /// The fault of a mapping that is configured and not there.

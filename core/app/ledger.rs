@@ -13,7 +13,7 @@ use tongbao_model::record::{Commission, OpportunityStatus, Time};
 use tongbao_model::{Class, Code, Event, Exact, Fault, decimal};
 use tongbao_recon::{Account, AccountError, Movement, MovementKind, Stage};
 
-use crate::intake::at;
+use crate::intake::{at, store_unavailable};
 use crate::routes::Routes;
 
 /// Takes one event into the accounts.
@@ -24,14 +24,7 @@ pub async fn handle(store: &Arc<dyn Store>, routes: &Routes, work: &Work, now_ms
     };
     let before = match store.ledger(&entry.contract).await {
         Ok(entries) => entries,
-        // The attempt is repeated; nothing has been written.
-        Err(error) => {
-            return Report::fault(Fault::new(
-                Code::TargetUnavailable,
-                format!("数据库暂不可用：{error}"),
-                format!("the database is not available: {error}"),
-            ));
-        }
+        Err(error) => return Report::fault(store_unavailable(&error)),
     };
     match settle(&work.event, &work.delivery.id, entry, before, now_ms) {
         Ok((entries, events)) => Report {

@@ -19,8 +19,8 @@ use tongbao_connect::{Expected, Failure, Lookup, Outcome, Receipt, Remote, Targe
 use tongbao_delivery::handler::{Handler, Report};
 use tongbao_delivery::policy::{FirstMove, first_move};
 use tongbao_delivery::port::{Binding, RemoteRef, Store, Work};
-use tongbao_mapping::{MappedBytes, Mapping, Stop};
-use tongbao_model::{Class, Code, Fault, Json, decimal, mask};
+use tongbao_mapping::{MappedJson, Mapping, Stop};
+use tongbao_model::{Class, Code, Fault, decimal, mask};
 
 /// Everything a delivery needs.
 pub struct Pipeline {
@@ -95,7 +95,7 @@ impl Pipeline {
 
     /// Maps with the current tables, and with related records as they stood when the attempt began. A missing row may just have been imported: the tables are looked at once more
     /// before a document is parked for it.
-    async fn map(&self, mapping: &Mapping, work: &Work) -> (Result<MappedBytes, Stop>, i64) {
+    async fn map(&self, mapping: &Mapping, work: &Work) -> (Result<MappedJson, Stop>, i64) {
         let (record, store) = (&work.event.record, self.store.as_ref());
         let tables = self.intaker.tables.current();
         let related = match related::for_attempt(store, mapping, record, work.delivery.changed_at_ms).await {
@@ -168,7 +168,7 @@ struct Total {
     total_tax_included: Value,
 }
 
-fn task(mapping: &Mapping, mapped: MappedBytes, work: &Work) -> Task {
+fn task(mapping: &Mapping, mapped: MappedJson, work: &Work) -> Task {
     let total = serde_json::from_str::<Total>(&work.event.record).ok().and_then(|record| {
         let total = record.total_tax_included;
         decimal::parse(total.as_str().map_or_else(|| total.to_string(), str::to_owned).as_str()).ok()
@@ -179,7 +179,7 @@ fn task(mapping: &Mapping, mapped: MappedBytes, work: &Work) -> Task {
         kind,
         key: mapped.key,
         origin: format!("{}/{}/{}", work.event.source, work.event.kind, work.event.key),
-        document: Json::written(mapped.document).unwrap_or_else(|| Value::Null.into()),
+        document: mapped.document,
         reached: previous.map(|remote| Remote {
             id: remote.id.clone(),
             number: remote.number.clone(),

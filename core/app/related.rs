@@ -1,10 +1,11 @@
 //! Bringing along the records that a mapping looks up beside its document.
 
 use crate::cli::Named;
+use crate::intake::store_unavailable;
 use std::path::Path;
-use tongbao_delivery::port::{Store, StoreError, Stored};
+use tongbao_delivery::port::{Store, Stored};
 use tongbao_mapping::{Mapping, Related, Stop};
-use tongbao_model::{Code, Fault};
+use tongbao_model::Code;
 
 /// The newest state of each related record that was accepted by `until_ms`. What is not there is left out: the mapping
 /// says whether it needs it.
@@ -34,15 +35,7 @@ pub async fn for_attempt(
     record: &str,
     until_ms: i64,
 ) -> Result<Related, Stop> {
-    of(store, mapping, record, until_ms).await.unwrap_or_else(|error| Err(unavailable(&error).into()))
-}
-
-fn unavailable(error: &StoreError) -> Fault {
-    Fault::new(
-        Code::TargetUnavailable,
-        format!("数据库暂不可用：{error}"),
-        format!("the database is not available: {error}"),
-    )
+    of(store, mapping, record, until_ms).await.unwrap_or_else(|error| Err(store_unavailable(&error).into()))
 }
 
 /// What a fault cannot know: that the record did come, and lies in an archive.

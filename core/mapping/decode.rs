@@ -25,7 +25,6 @@ pub fn from_bytes<'d>(layout: &Layout, bytes: &'d [u8]) -> Result<Rows<'d>, Faul
             &format!("the document has more than {DOCUMENT_BYTES_MAX} bytes"),
         ));
     }
-    let lines = Cell::new(0);
     let mut rows = Rows::new(layout);
     // Checked as a whole once, instead of text by text.
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -36,34 +35,34 @@ pub fn from_bytes<'d>(layout: &Layout, bytes: &'d [u8]) -> Result<Rows<'d>, Faul
             format!("the document is no UTF-8: byte {at}"),
         )
     })?;
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let fill = Fill { fields: &layout.fields, slots: rows.add(), lines: &lines };
-    let read = fill.deserialize(&mut reader).and_then(|is_object| reader.end().map(|()| is_object));
-    match read {
-        Ok(true) => Ok(rows),
-        Ok(false) => Err(no_object()),
-        Err(_) if lines.get() > LINES_MAX => Err(too_many_lines()),
-        Err(error) => Err(Fault::new(
-            Code::BodyInvalid,
-            format!("单据不是 JSON：第 {} 行第 {} 列", error.line(), error.column()),
-            format!("the document is no JSON: line {}, column {}", error.line(), error.column()),
-        )),
-    }
+    fill(&layout.fields, rows.add(), text, ("单据", "the document"))?;
+    Ok(rows)
 }
 
 /// Reads a record that was looked up into slots of the document's own item.
 pub fn beside<'d>(fields: &[LayoutField], rows: &mut Rows<'d>, record: &'d str) -> Result<(), Fault> {
+    fill(fields, rows.first(), record, ("关联记录", "the related record"))
+}
+
+/// Reads a text into the slots of one item.
+fn fill<'d>(
+    fields: &[LayoutField],
+    slots: &mut [Slot<'d>],
+    text: &'d str,
+    (zh, en): (&str, &str),
+) -> Result<(), Fault> {
     let lines = Cell::new(0);
-    let mut reader = serde_json::Deserializer::from_str(record);
-    let fill = Fill { fields, slots: rows.first(), lines: &lines };
-    match fill.deserialize(&mut reader) {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let fill = Fill { fields, slots, lines: &lines };
+    let read = fill.deserialize(&mut reader).and_then(|is_object| reader.end().map(|()| is_object));
+    match read {
         Ok(true) => Ok(()),
         Ok(false) => Err(no_object()),
         Err(_) if lines.get() > LINES_MAX => Err(too_many_lines()),
         Err(error) => Err(Fault::new(
             Code::BodyInvalid,
-            format!("关联记录不是 JSON：第 {} 行第 {} 列", error.line(), error.column()),
-            format!("the related record is no JSON: line {}, column {}", error.line(), error.column()),
+            format!("{zh}不是 JSON：第 {} 行第 {} 列", error.line(), error.column()),
+            format!("{en} is no JSON: line {}, column {}", error.line(), error.column()),
         )),
     }
 }

@@ -58,7 +58,7 @@ pub use misses::missed;
 pub use reference::reference;
 pub use related::{RELATED_MAX, Related, Wanted};
 pub use reuse::{Files, NoFiles, REUSE_MAX, SourceFile, TheseFiles, builds_on};
-pub use run::{Mapped, MappedBytes, Stop, Trace};
+pub use run::{Mapped, MappedJson, Stop, Trace};
 pub use schema::schema;
 pub use skeleton::Skeleton;
 pub use syntax::{Head, head};

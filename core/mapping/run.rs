@@ -11,7 +11,7 @@ use crate::tables::Tables;
 use crate::value::shown;
 use rust_decimal::Decimal;
 use serde_json::Value;
-use tongbao_model::{Code as FaultCode, Fault};
+use tongbao_model::{Code as FaultCode, Fault, Json};
 
 /// What a mapping made.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +23,10 @@ pub struct Mapped {
 }
 
 /// What a mapping made, as it goes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MappedBytes {
-    /// The target's document, JSON without blanks.
-    pub document: Vec<u8>,
+#[derive(Debug, Clone, PartialEq)]
+pub struct MappedJson {
+    /// The target's document, without blanks.
+    pub document: Json,
     /// The business key.
     pub key: String,
 }
@@ -77,18 +77,18 @@ impl Mapping {
         parsed(self.translate(decode::from_value(&self.layout, input)?, related, tables, None)?)
     }
 
-    /// Translates one document from its JSON text, with the related records that it refers to.
-    pub fn run_text(&self, input: &str, related: &Related, tables: &Tables) -> Result<Mapped, Stop> {
-        parsed(self.run_with(input.as_bytes(), related, tables)?)
+    /// Translates one document from its JSON text.
+    pub fn run_text(&self, input: &str, tables: &Tables) -> Result<Mapped, Stop> {
+        parsed(self.run_bytes(input.as_bytes(), tables)?)
     }
 
     /// Translates one document, bytes to bytes.
-    pub fn run_bytes(&self, input: &[u8], tables: &Tables) -> Result<MappedBytes, Stop> {
+    pub fn run_bytes(&self, input: &[u8], tables: &Tables) -> Result<MappedJson, Stop> {
         self.run_with(input, &Related::default(), tables)
     }
 
     /// Translates one document with the related records that it refers to ([`Mapping::wanted`]).
-    pub fn run_with(&self, input: &[u8], related: &Related, tables: &Tables) -> Result<MappedBytes, Stop> {
+    pub fn run_with(&self, input: &[u8], related: &Related, tables: &Tables) -> Result<MappedJson, Stop> {
         self.translate(decode::from_bytes(&self.layout, input)?, related, tables, None)
     }
 
@@ -113,7 +113,7 @@ impl Mapping {
         related: &'d Related,
         tables: &Tables,
         traces: Option<&mut Vec<Trace>>,
-    ) -> Result<MappedBytes, Stop> {
+    ) -> Result<MappedJson, Stop> {
         self.bring_along(&mut rows, related)?;
         let env = Env::new(&rows, &self.zone);
         for refuse in &self.refuse {
@@ -136,7 +136,8 @@ impl Mapping {
         runner.members(&self.steps, &env, &mut out)?;
         out.push(b'}');
         self.totals(&runner, &env)?;
-        Ok(MappedBytes { document: out, key })
+        let document = Json::written(out).ok_or_else(|| no_json("it is no UTF-8".to_owned()))?;
+        Ok(MappedJson { document, key })
     }
 
     /// Whether the amounts that were written add up, and are those of the source.
@@ -162,12 +163,14 @@ impl Mapping {
     }
 }
 
-fn parsed(mapped: MappedBytes) -> Result<Mapped, Stop> {
-    let document = serde_json::from_slice(&mapped.document).map_err(|error| {
-        Fault::new(FaultCode::Defect, "映射写出的不是 JSON", "the mapping wrote no JSON")
-            .value(error.to_string())
-    })?;
+fn parsed(mapped: MappedJson) -> Result<Mapped, Stop> {
+    let document =
+        serde_json::from_str(mapped.document.text()).map_err(|error| no_json(error.to_string()))?;
     Ok(Mapped { document, key: mapped.key })
+}
+
+fn no_json(why: String) -> Fault {
+    Fault::new(FaultCode::Defect, "映射写出的不是 JSON", "the mapping wrote no JSON").value(why)
 }
 
 fn check_failed(env: &Env<'_>, check: &Code, text: &str) -> Fault {

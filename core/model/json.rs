@@ -4,8 +4,8 @@
 //! costs more than the mapping itself, so documents travel as [`Json`]; who must look inside takes a [`Tree`], whose
 //! texts stay where they are, or, to change something, a [`Value`].
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, Serializer};
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -21,8 +21,7 @@ pub struct Json(String);
 impl Json {
     /// Takes a document whose syntax is looked at and nothing else, however deeply it is nested.
     pub fn read(bytes: &[u8]) -> Result<Json, serde_json::Error> {
-        let text: &RawValue = serde_json::from_slice(bytes)?;
-        Ok(Json(text.get().to_owned()))
+        serde_json::from_slice(bytes)
     }
 
     /// Takes what a JSON writer made; `None` where it is no text.
@@ -63,10 +62,7 @@ impl Json {
         if !self.text().starts_with('[') {
             return vec![self];
         }
-        serde_json::from_str::<Vec<&RawValue>>(self.text()).map_or_else(
-            |_| Vec::new(),
-            |items| items.iter().map(|item| Json(item.get().to_owned())).collect(),
-        )
+        serde_json::from_str(self.text()).unwrap_or_default()
     }
 }
 
@@ -79,6 +75,13 @@ impl From<&Value> for Json {
 impl From<Value> for Json {
     fn from(value: Value) -> Json {
         Json::from(&value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Json(String::from(Box::<str>::from(raw))))
     }
 }
 
@@ -220,33 +223,9 @@ impl<'de> Visitor<'de> for Read {
 }
 
 /// A text that stays where it is if it can.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Name<'de>;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a text")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(text.into()))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Name<'de>, E> {
-                Ok(Name(text.to_owned().into()))
-            }
-
-            fn visit_string<E: Error>(self, text: String) -> Result<Name<'de>, E> {
-                Ok(Name(text.into()))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

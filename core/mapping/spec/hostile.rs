@@ -70,7 +70,7 @@ proptest! {
     fn any_document_is_made_or_faulted(edits in edits()) {
         let mapping = build(&good()).0.unwrap();
         let text = spliced(&contract().to_string(), &edits);
-        let by_text = mapping.run_text(&text, &Related::default(), &tables());
+        let by_text = mapping.run_text(&text, &tables());
         // Read at once or parsed before: the same, where the document has no member twice.
         if let Ok(value) = serde_json::from_str::<Value>(&text)
             && value.to_string().len() + 2 >= text.split_whitespace().collect::<String>().len()
@@ -103,10 +103,10 @@ fn limits_have_names() {
         &format!(r#"{{"x":{}1{},"#, "[".repeat(depth), "]".repeat(depth)),
         1,
     );
-    assert!(mapping.run_text(&deep, &Related::default(), &tables()).is_ok());
+    assert!(mapping.run_text(&deep, &tables()).is_ok());
     let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(DOCUMENT_BYTES_MAX));
     for text in [&lines, &large] {
-        let stop = mapping.run_text(text, &Related::default(), &tables()).unwrap_err();
+        let stop = mapping.run_text(text, &tables()).unwrap_err();
         assert_eq!(stop.fault.code.as_str(), "document-limit", "{}", stop.fault);
     }
     let stop = mapping.run(&serde_json::from_str(&lines).unwrap(), &tables()).unwrap_err();

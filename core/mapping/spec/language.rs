@@ -47,7 +47,7 @@ fn made(target: &str, set: &str) -> String {
     let (mapping, found) = build(&file(target, set));
     let mapping = mapping.unwrap_or_else(|| panic!("{set}\n{found:#?}"));
     let by_value = mapping.run(&bill(), &rows());
-    let by_bytes = mapping.run_text(&bill().to_string(), &Related::default(), &rows());
+    let by_bytes = mapping.run_text(&bill().to_string(), &rows());
     assert_eq!(by_value, by_bytes, "{set}");
     let (explained, _) = mapping.explain(&bill(), &Related::default(), &rows());
     assert_eq!(by_value, explained, "{set}");

@@ -59,6 +59,22 @@ pub struct ReceiptSpec {
     pub third_number: Option<String>,
 }
 
+impl ReceiptSpec {
+    /// A receipt that pays one order, approved now.
+    pub fn paying(order: &str, amount: Decimal, number: &str) -> ReceiptSpec {
+        ReceiptSpec {
+            number: number.to_owned(),
+            customer: None,
+            currency: None,
+            lines: vec![ReceiptLine { order_number: order.to_owned(), amount, fee: Decimal::ZERO }],
+            approved_ms: None,
+            date_ms: None,
+            unaudited: false,
+            third_number: None,
+        }
+    }
+}
+
 fn text(text: &str) -> Val {
     Val::Text(text.to_owned())
 }
@@ -158,20 +174,7 @@ pub(crate) fn pay(world: &World, order: &str, amount: Decimal, number: &str) -> 
             None => return Err(format!("no sales order {order}")),
         }
     }
-    let line = ReceiptLine { order_number: order.to_owned(), amount, fee: Decimal::ZERO };
-    book(
-        world,
-        &ReceiptSpec {
-            number: number.to_owned(),
-            customer: None,
-            currency: None,
-            lines: vec![line],
-            approved_ms: None,
-            date_ms: None,
-            unaudited: false,
-            third_number: None,
-        },
-    )
+    book(world, &ReceiptSpec::paying(order, amount, number))
 }
 
 /// What can happen to a receipt later.

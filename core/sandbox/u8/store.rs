@@ -165,18 +165,7 @@ pub(crate) fn pay(world: &World, order: &str, amount: Decimal, number: &str) -> 
     if !lock(&world.u8).all("saleorder").iter().any(|one| get(&one.head, "code") == order) {
         return Err(format!("no sales order {order}"));
     }
-    let line = crate::kingdee::ReceiptLine { order_number: order.to_owned(), amount, fee: Decimal::ZERO };
-    let spec = ReceiptSpec {
-        number: number.to_owned(),
-        customer: None,
-        currency: None,
-        lines: vec![line],
-        approved_ms: None,
-        date_ms: None,
-        unaudited: false,
-        third_number: None,
-    };
-    book(world, &spec)
+    book(world, &ReceiptSpec::paying(order, amount, number))
 }
 
 /// What happens to a receipt later.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tongbao_mapping::{Mapping, Related, Tables, compile};
+use tongbao_mapping::{Mapping, Tables, compile};
 use tongbao_yardstick::{Codes, KINGDEE, by_hand, ten_lines};
 
 const ROUNDS: u64 = 9;
@@ -81,7 +81,7 @@ fn real(path: &Path, intake: &Mapping) -> Result<Vec<Value>, String> {
     };
     let mut records = Vec::new();
     for line in text.map_err(|error| shown(&error))?.lines() {
-        if let Ok(mapped) = intake.run_text(line, &Related::default(), &Tables::default())
+        if let Ok(mapped) = intake.run_text(line, &Tables::default())
             && mapped.document.pointer("/customer/code").is_some()
         {
             records.push(mapped.document);
@@ -168,5 +168,10 @@ fn compiling(documents: &Documents) -> Result<Figure, String> {
 }
 
 fn declared(mapping: &Mapping, tables: &Tables, input: &[u8]) -> Result<Vec<u8>, String> {
-    Ok(mapping.run_bytes(input, tables).map_err(|stop| stop.fault.to_string())?.document)
+    Ok(mapping
+        .run_bytes(input, tables)
+        .map_err(|stop| stop.fault.to_string())?
+        .document
+        .into_text()
+        .into_bytes())
 }
