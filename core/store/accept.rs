@@ -19,13 +19,12 @@ use crate::entity::{archived, cursors, deliveries, events, lane_locks, outbox};
 use crate::error::Fail;
 use crate::group::Grouped;
 use crate::lane::{Place, wake_head};
-use crate::rows::{insert_all, outbox_row, padded};
+use crate::rows::{among, insert_all, outbox_row};
 use futures::future::BoxFuture;
 use sea_orm::sea_query::{OnConflict, UnionType};
 use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Statement,
 };
 use std::collections::{BTreeSet, HashMap};
 use tongbao_delivery::failpoints::failpoint;
@@ -176,7 +175,6 @@ impl Rows {
 fn delivery_row(event: &Event, delivery: &NewDelivery, late: bool, now_ms: i64) -> deliveries::ActiveModel {
     let state = if late { State::Superseded } else { State::Pending };
     deliveries::ActiveModel {
-        seq: NotSet,
         id: Set(delivery.id.clone()),
         event_id: Set(event.id.clone()),
         kind: Set(event.kind.clone()),
@@ -189,16 +187,10 @@ fn delivery_row(event: &Event, delivery: &NewDelivery, late: bool, now_ms: i64) 
         attempts: Set(0),
         tries: Set(0),
         window_start_ms: Set(now_ms),
-        due_at_ms: Set(None),
-        lease_until_ms: Set(None),
-        class: Set(None),
         in_doubt: Set(0),
-        fault_code: Set(None),
-        fault: Set(None),
-        remote: Set(None),
-        published_at_ms: Set(None),
         created_at_ms: Set(now_ms),
         changed_at_ms: Set(now_ms),
+        ..Default::default()
     }
 }
 
@@ -224,15 +216,14 @@ async fn lock(txn: &DatabaseTransaction, intakes: &[&Intake]) -> Result<(), Fail
     }
     if txn.get_database_backend() == DbBackend::Postgres {
         // Locks of its own, which write nothing. Taken in the order of the list.
-        let list: Vec<String> = slots.iter().map(|slot| format!("({slot})")).collect();
-        let list = list.join(",");
-        let sql =
-            format!("SELECT pg_advisory_xact_lock({LANE_LOCK}, slot) FROM (VALUES {list}) AS lanes (slot)");
-        txn.execute_unprepared(&sql).await?;
+        let sql = "SELECT pg_advisory_xact_lock($1, slot) FROM unnest($2) AS lanes (slot)";
+        let slots: Vec<i32> = slots.into_iter().collect();
+        let values = [LANE_LOCK.into(), slots.into()];
+        txn.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
         return Ok(());
     }
     let locked: Vec<i32> = lane_locks::Entity::find()
-        .filter(lane_locks::Column::Slot.is_in(padded(slots)))
+        .filter(among(txn, lane_locks::Column::Slot, slots))
         .order_by_asc(lane_locks::Column::Slot)
         .lock_exclusive()
         .select_only()
@@ -262,7 +253,7 @@ async fn stored_revisions(
         let archived = archived::Entity::find()
             .select_only()
             .columns([A::Source, A::Kind, A::BusinessKey, A::Revision, A::EventId, A::Digest])
-            .filter(A::BusinessKey.is_in(padded(chunk.iter().copied())))
+            .filter(among(txn, A::BusinessKey, chunk.iter().copied()))
             .into_query();
         // One statement: an event that is being archived is seen in one place or the other.
         let mut query = events::Entity::find()
@@ -275,7 +266,7 @@ async fn stored_revisions(
                 Column::Id,
                 Column::Digest,
             ])
-            .filter(Column::BusinessKey.is_in(padded(chunk.iter().copied())));
+            .filter(among(txn, Column::BusinessKey, chunk.iter().copied()));
         QueryTrait::query(&mut query).union(UnionType::All, archived);
         let rows: Vec<(String, String, String, i64, String, String)> = query.into_tuple().all(txn).await?;
         for (source, kind, key, revision, id, digest) in rows {
@@ -292,7 +283,7 @@ async fn supersede(txn: &DatabaseTransaction, outdated: &[String], now_ms: i64) 
     use deliveries::Column as D;
     for chunk in outdated.chunks(CHUNK) {
         let rows = deliveries::Entity::find()
-            .filter(D::EventId.is_in(padded(chunk.iter().map(String::as_str))))
+            .filter(among(txn, D::EventId, chunk.iter().map(String::as_str)))
             .filter(D::State.eq(State::Parked.name()))
             .filter(D::InDoubt.eq(0))
             .filter(D::Remote.is_null())

@@ -5,7 +5,7 @@ use crate::entity::{attempts, deliveries, events};
 use crate::error::Fail;
 use crate::group::Grouped;
 use crate::lane::{Fronts, Place, blocked};
-use crate::rows::{insert_all, padded};
+use crate::rows::{among, insert_all};
 use futures::future::BoxFuture;
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait};
 use sea_orm::{
@@ -144,7 +144,7 @@ pub async fn locked(
     ids: impl Iterator<Item = &str>,
 ) -> Result<HashMap<String, deliveries::Model>, Fail> {
     use deliveries::Column as D;
-    let mut query = deliveries::Entity::find().filter(D::Id.is_in(padded(ids)));
+    let mut query = deliveries::Entity::find().filter(among(txn, D::Id, ids));
     if txn.get_database_backend() != DbBackend::Sqlite {
         query = query.order_by_asc(D::Id).lock_exclusive();
     }
@@ -181,7 +181,7 @@ async fn take(
             .col_expr(D::ChangedAtMs, Expr::value(now_ms))
             // Whoever begins had the message, whether or not the relay has come to note it.
             .col_expr(D::PublishedAtMs, Expr::value(now_ms))
-            .filter(D::Id.is_in(padded(ids)))
+            .filter(among(txn, D::Id, ids))
             .exec(txn)
             .await?;
     }
@@ -192,20 +192,13 @@ async fn take(
             attempt: Set(row.attempts.saturating_add(1)),
             worker: Set(ask.worker.clone()),
             started_at_ms: Set(ask.now_ms),
-            ended_at_ms: Set(None),
-            class: Set(None),
-            fault: Set(None),
-            remote: Set(None),
-            request: Set(None),
-            response: Set(None),
-            mapping: Set(None),
-            tables_revision: Set(None),
+            ..Default::default()
         });
     }
     insert_all::<attempts::Entity, _>(txn, intents).await?;
     taken.iter().for_each(|(ask, _)| failpoint_of("begun-before-commit", &ask.delivery));
-    let ids = padded(taken.iter().map(|(_, row)| row.event_id.as_str()));
-    let events = events::Entity::find().filter(events::Column::Id.is_in(ids)).all(txn).await?;
+    let ids = taken.iter().map(|(_, row)| row.event_id.as_str());
+    let events = events::Entity::find().filter(among(txn, events::Column::Id, ids)).all(txn).await?;
     Ok(events.into_iter().map(|event| (event.id.clone(), event)).collect())
 }
 

@@ -10,7 +10,7 @@
 use crate::convert::state;
 use crate::entity::{deliveries, outbox};
 use crate::error::Fail;
-use crate::rows::{insert_all, outbox_row, padded};
+use crate::rows::{among, insert_all, outbox_row};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
@@ -118,7 +118,7 @@ impl Fronts {
                 .column_as(called().min(), "called_first")
                 .column_as(called().max(), "called_last")
                 .filter(D::Target.eq(target))
-                .filter(D::OrderKey.is_in(padded(keys)))
+                .filter(among(txn, D::OrderKey, keys))
                 .filter(D::Unfinished.eq(1))
                 .group_by(lane())
                 .into_tuple()
@@ -164,7 +164,7 @@ pub async fn wake_heads(
         return Ok(());
     }
     let heads =
-        deliveries::Entity::find().filter(deliveries::Column::Seq.is_in(padded(heads))).all(txn).await?;
+        deliveries::Entity::find().filter(among(txn, deliveries::Column::Seq, heads)).all(txn).await?;
     let mut rows = Vec::new();
     for head in heads {
         let due_at_ms = match state(&head.state)? {

@@ -6,6 +6,7 @@
 mod accept;
 mod archive;
 mod begin;
+mod columns;
 mod convert;
 mod db;
 mod entity;

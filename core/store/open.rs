@@ -111,6 +111,21 @@ async fn server(url: &str, backend: DbBackend, settings: StoreOptions) -> Result
     // The migration holds one connection for its lock and works on another.
     let mut options = options(&url, settings.connections.max(2), settings);
     options.map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENTS_KEPT));
+    options.map_sqlx_postgres_pool_opts(|pool| {
+        pool.after_connect(|connection, _| {
+            Box::pin(async move {
+                // Each of our statements has an index to go by, whatever it is asked for. A plan that is made anew
+                // for each call costs more than most of them; one made while a table was nearly empty and its
+                // statistics say so would read all of it, long after it has filled.
+                connection.execute("SET plan_cache_mode = force_generic_plan").await?;
+                connection.execute("SET enable_seqscan = off").await?;
+                // A plan that reads a table of three rows for want of an index counts as dear then, and would be
+                // compiled.
+                connection.execute("SET jit = off").await?;
+                Ok(())
+            })
+        })
+    });
     if backend == DbBackend::MySql {
         options.map_sqlx_mysql_pool_opts(|pool| {
             pool.after_connect(|connection, _| {

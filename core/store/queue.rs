@@ -5,7 +5,7 @@ use crate::entity::{attempts, deliveries, outbox};
 use crate::error::Fail;
 use crate::finish::bind;
 use crate::lane::{Place, wake_head};
-use crate::rows::{insert_all, padded};
+use crate::rows::{among, insert_all};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
@@ -63,7 +63,7 @@ pub async fn done(txn: &DatabaseTransaction, ids: &[i64], now_ms: i64) -> Result
         if !free.is_empty() {
             deliveries::Entity::update_many()
                 .col_expr(D::PublishedAtMs, Expr::value(now_ms))
-                .filter(D::Id.is_in(padded(free.iter().map(String::as_str))))
+                .filter(among(txn, D::Id, free.iter().map(String::as_str)))
                 .exec(txn)
                 .await?;
         }
@@ -71,7 +71,7 @@ pub async fn done(txn: &DatabaseTransaction, ids: &[i64], now_ms: i64) -> Result
             unnoted.into_iter().filter(|(_, delivery)| !free.contains(delivery)).map(|(id, _)| id).collect();
         let gone: Vec<i64> = chunk.iter().copied().filter(|id| !held.contains(id)).collect();
         if !gone.is_empty() {
-            outbox::Entity::delete_many().filter(outbox::Column::Id.is_in(padded(gone))).exec(txn).await?;
+            outbox::Entity::delete_many().filter(among(txn, outbox::Column::Id, gone)).exec(txn).await?;
         }
         left.extend(held);
     }
@@ -85,7 +85,7 @@ async fn unnoted(txn: &DatabaseTransaction, ids: &[i64]) -> Result<Vec<(i64, Str
     let rows: Vec<(i64, String, i64)> = outbox::Entity::find()
         .select_only()
         .columns([outbox::Column::Id, outbox::Column::Delivery, outbox::Column::DueAtMs])
-        .filter(outbox::Column::Id.is_in(padded(ids.iter().copied())))
+        .filter(among(txn, outbox::Column::Id, ids.iter().copied()))
         .into_tuple()
         .all(txn)
         .await?;
@@ -93,7 +93,7 @@ async fn unnoted(txn: &DatabaseTransaction, ids: &[i64]) -> Result<Vec<(i64, Str
     let published: Vec<(String, Option<i64>)> = deliveries::Entity::find()
         .select_only()
         .columns([D::Id, D::PublishedAtMs])
-        .filter(D::Id.is_in(padded(named)))
+        .filter(among(txn, D::Id, named))
         .into_tuple()
         .all(txn)
         .await?;
@@ -111,7 +111,7 @@ async fn locked(txn: &DatabaseTransaction, wanted: &BTreeSet<&str>) -> Result<BT
     let free: Vec<String> = deliveries::Entity::find()
         .select_only()
         .column(D::Id)
-        .filter(D::Id.is_in(padded(wanted.iter().copied())))
+        .filter(among(txn, D::Id, wanted.iter().copied()))
         .order_by_asc(D::Id)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()

@@ -2,15 +2,18 @@
 //!
 //! Connections keep the statements they have prepared, by their text. A statement over seven rows is another text than
 //! one over eight; were every number of rows to have its own, none would be found again. So there are only those over
-//! 1, 2, 4, 8 … rows: what is inserted goes in such steps, what is asked for is filled up with repetitions.
+//! 1, 2, 4, 8 … rows: what is inserted goes in such steps, what is asked for is filled up with repetitions. PostgreSQL
+//! takes arrays instead, whose length is not in the text.
 
+use crate::columns;
 use crate::entity::outbox;
 use crate::error::Fail;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::extension::postgres::PgFunc;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
-    DatabaseTransaction, EntityTrait,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, Value,
 };
 
 /// Rows per statement: well below every database's limit on parameters. A power of two.
@@ -80,6 +83,11 @@ where
     A: ActiveModelTrait<Entity = E> + Send,
 {
     let (mut rows, mut touched) = (rows.into_iter(), 0);
+    if txn.get_database_backend() == DbBackend::Postgres
+        && let Some(columns) = columns::of::<E, A>(rows.as_slice())
+    {
+        return columns::insert::<E>(txn, columns, conflict).await;
+    }
     while rows.len() > 0 {
         let next = step(rows.len());
         let mut insert = E::insert_many(rows.by_ref().take(next).collect::<Vec<A>>());
@@ -91,9 +99,23 @@ where
     Ok(touched)
 }
 
+/// Whether a column holds one of these values.
+pub fn among<C, V>(txn: &DatabaseTransaction, column: C, values: impl IntoIterator<Item = V>) -> Expr
+where
+    C: ColumnTrait,
+    V: Into<Value>,
+{
+    let values: Vec<Value> = values.into_iter().map(Into::into).collect();
+    if txn.get_database_backend() == DbBackend::Postgres
+        && let Some(array) = columns::array(&values)
+    {
+        return Expr::col(column.as_column_ref()).eq(PgFunc::any(Expr::val(array)));
+    }
+    column.is_in(padded(values))
+}
+
 /// Values to be asked for with `IN`, filled up to a power of two by repeating the last.
-pub fn padded<T: Clone>(values: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut values: Vec<T> = values.into_iter().collect();
+fn padded<T: Clone>(mut values: Vec<T>) -> Vec<T> {
     if let Some(last) = values.last().cloned() {
         values.resize(values.len().next_power_of_two(), last);
     }
@@ -107,8 +129,8 @@ mod tests {
     #[test]
     fn few_sizes_of_statements() {
         assert_eq!([1, 2, 3, 7, 8, 100, 256, 1_000].map(step), [1, 2, 2, 4, 8, 64, 256, 256]);
-        assert_eq!(padded([1, 2, 3]), [1, 2, 3, 3]);
-        assert_eq!(padded([1]), [1]);
-        assert!(padded::<u8>([]).is_empty());
+        assert_eq!(padded(vec![1, 2, 3]), [1, 2, 3, 3]);
+        assert_eq!(padded(vec![1]), [1]);
+        assert!(padded::<u8>(vec![]).is_empty());
     }
 }
