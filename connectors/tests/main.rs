@@ -26,4 +26,6 @@ mod yonyou_u8_documents;
 #[cfg(test)]
 mod yonyou_u8_eai;
 #[cfg(test)]
+mod yonyou_u8_openapi;
+#[cfg(test)]
 mod yonyou_u8_polls;
