@@ -28,4 +28,6 @@ mod yonyou_u8_eai;
 #[cfg(test)]
 mod yonyou_u8_openapi;
 #[cfg(test)]
+mod yonyou_u8_openapi_polls;
+#[cfg(test)]
 mod yonyou_u8_polls;

@@ -373,6 +373,15 @@ async fn a_list_is_read_to_its_end_or_proves_nothing() {
     let bounded = self::connection(&sandbox, "rows_per_page: 2\npages_max: 2\n");
     let failure = cannot_tell(bounded.lookup(&order("SO-9")).await);
     assert_eq!((failure.class, failure.fault.field.as_deref()), (Class::Misconfigured, Some("pages_max")));
+    // One without counts is at its end where a page is empty, and proves nothing where pages repeat.
+    let list = "saleorderlist/batch_get";
+    let page = |rows: &str| answer(&format!(r#"{{"errcode":"0","saleorderlist":[{rows}]}}"#));
+    for rows in [r#"{"code":"SO-7"}"#, r#"{"code":"SO-8"}"#, ""] {
+        sandbox.fault(once(list, page(rows)));
+    }
+    assert_eq!(connection.lookup(&order("SO-9")).await, Lookup::Absent);
+    sandbox.fault(Rule::new(page(r#"{"code":"SO-7"}"#)).on(System::U8OpenApi, list).times(2));
+    assert_eq!(cannot_tell(connection.lookup(&order("SO-9")).await).class, Class::Unavailable);
     // A list that states more than it gives is read again later.
     let body =
         r#"{"errcode":"0","errmsg":"","page_index":"1","row_count":"3","saleorderlist":[{"code":"SO-0"}]}"#;

@@ -106,22 +106,23 @@ impl OpenClient {
                 None => Vec::new(),
             };
             let count: Option<usize> = text(&answer, "row_count").parse().ok();
-            let is_short = u64::try_from(found.len()).is_ok_and(|count| count < self.settings.rows_per_page);
-            let is_empty = found.is_empty();
+            let pages: Option<u64> = text(&answer, "page_count").parse().ok();
+            let (before, is_empty) = (rows.len(), found.is_empty());
             for row in found {
                 // Rows move from page to page while documents are added: one that comes twice has pushed another out.
-                let is_new = told.insert(Value::Object(row.clone()).to_string());
-                if is_new {
+                if told.insert(Value::Object(row.clone()).to_string()) {
                     rows.push(row);
                 }
             }
-            let is_moved = stated.is_some_and(|before| before != count);
-            stated = Some(count);
-            let ends = match count {
-                Some(count) => rows.len() >= count,
-                None => is_short,
+            // A short page proves nothing: how many rows a page may have is the platform's choice.
+            let ends = match (count, pages) {
+                (Some(count), _) => rows.len() >= count,
+                (None, Some(pages)) => page >= pages,
+                (None, None) => is_empty,
             };
-            if is_moved || (!ends && is_empty) {
+            let is_moved = stated.is_some_and(|stated| stated != count);
+            stated = Some(count);
+            if is_moved || (!ends && rows.len() == before) {
                 return Err(moved());
             }
             if ends {

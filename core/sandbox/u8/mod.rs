@@ -10,6 +10,8 @@ mod import;
 mod openapi;
 mod openapi_config;
 mod openapi_documents;
+#[cfg(test)]
+mod openapi_tests;
 mod query;
 mod store;
 mod templates;
