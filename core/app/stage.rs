@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tongbao_delivery::port::{Count, ImportMode, State, Store, Stored, TableRow};
+use tongbao_mapping::Files;
 use tongbao_sandbox::{OrderState, Sandbox, SandboxConfig};
 
 /// The example configuration, as shipped.
@@ -21,6 +22,18 @@ pub const EXAMPLE_U8_OPENAPI: &str = include_str!("../../deploy/erp-yonyou-u8-op
 
 /// The shipped mapping files and their fixtures, by their path below `mappings/`.
 pub const MAPPINGS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/mappings.rs"));
+
+/// Reads the shipped files that lie beside one of them, for a mapping that builds on another.
+pub struct BesideShipped<'a>(pub &'a str);
+
+impl Files for BesideShipped<'_> {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let folder = self.0.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let path = format!("{folder}/{name}");
+        let found = MAPPINGS.iter().find(|(known, _)| *known == path);
+        found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| format!("{path}: not shipped"))
+    }
+}
 
 /// Secret the stand-in of the CRM signs with.
 pub const CRM_SECRET: &str = "stage-webhook-secret";
