@@ -32,6 +32,7 @@ connectors! {
     nuonuo with kit,
     webhook with kit,
     yonyou_u8_eai with kit,
+    yonyou_u8_openapi with kit,
 }
 
 /// The connector of a name.

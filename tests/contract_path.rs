@@ -1,5 +1,6 @@
 //! The whole chain on real trade data with faults at the far sides: CRM → ERP order and e-invoice → receipt →
-//! opportunity, on the embedded set-up and on the production one, with Kingdee and with Yonyou U8.
+//! opportunity, on the embedded set-up and on the production one, with Kingdee and with Yonyou U8; by U8's other door a part of
+//! the data only.
 
 #![recursion_limit = "256"]
 #![allow(
@@ -34,6 +35,7 @@ fn main() {
         case("retail_sqlite_embedded", retail::SetUp::Embedded, Erp::Kingdee),
         case("retail_postgres_rabbitmq", retail::SetUp::Production, Erp::Kingdee),
         case("retail_sqlite_embedded_yonyou_u8", retail::SetUp::Embedded, Erp::YonyouU8),
+        case("part_sqlite_embedded_yonyou_u8_openapi", retail::SetUp::Embedded, Erp::YonyouU8OpenApi),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
     Servers::shut_down();

@@ -26,4 +26,8 @@ mod yonyou_u8_documents;
 #[cfg(test)]
 mod yonyou_u8_eai;
 #[cfg(test)]
+mod yonyou_u8_openapi;
+#[cfg(test)]
+mod yonyou_u8_openapi_polls;
+#[cfg(test)]
 mod yonyou_u8_polls;

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tongbao_delivery::port::{Count, ImportMode, State, Store, Stored, TableRow};
+use tongbao_mapping::Files;
 use tongbao_sandbox::{OrderState, Sandbox, SandboxConfig};
 
 /// The example configuration, as shipped.
@@ -16,8 +17,23 @@ pub const EXAMPLE: &str = include_str!("../../deploy/tongbao.yaml");
 /// What takes the place of parts of it where the ERP is Yonyou U8, as shipped.
 pub const EXAMPLE_U8: &str = include_str!("../../deploy/erp-yonyou-u8.yaml");
 
+/// The same where it is Yonyou U8 by its OpenAPI.
+pub const EXAMPLE_U8_OPENAPI: &str = include_str!("../../deploy/erp-yonyou-u8-openapi.yaml");
+
 /// The shipped mapping files and their fixtures, by their path below `mappings/`.
 pub const MAPPINGS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/mappings.rs"));
+
+/// Reads the shipped files that lie beside one of them, for a mapping that builds on another.
+pub struct BesideShipped<'a>(pub &'a str);
+
+impl Files for BesideShipped<'_> {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let folder = self.0.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let path = format!("{folder}/{name}");
+        let found = MAPPINGS.iter().find(|(known, _)| *known == path);
+        found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| format!("{path}: not shipped"))
+    }
+}
 
 /// Secret the stand-in of the CRM signs with.
 pub const CRM_SECRET: &str = "stage-webhook-secret";
@@ -30,6 +46,8 @@ pub enum Erp {
     Kingdee,
     /// Yonyou U8 over EAI: orders stay unaudited.
     YonyouU8,
+    /// The same U8 by its OpenAPI: orders are accepted first and imported behind that.
+    YonyouU8OpenApi,
 }
 
 /// How a stage is set.
@@ -121,15 +139,17 @@ pub fn write_files(options: &StageOptions, sandbox_url: &str, listen: &str) -> i
 
 /// The example configuration for an ERP.
 fn example(erp: Erp) -> String {
-    if erp == Erp::Kingdee {
-        return EXAMPLE.to_owned();
-    }
+    let instead = match erp {
+        Erp::Kingdee => return EXAMPLE.to_owned(),
+        Erp::YonyouU8 => EXAMPLE_U8,
+        Erp::YonyouU8OpenApi => EXAMPLE_U8_OPENAPI,
+    };
     let section = |text: &str, from: &str, to: &str| -> String {
         let rest = text.split_once(from).map_or("", |(_, rest)| rest);
         rest.split_once(to).map_or(rest, |(section, _)| section).to_owned()
     };
-    let connection = section(EXAMPLE_U8, "connections:\n", "\nflows:\n");
-    let flows = section(EXAMPLE_U8, "\nflows:\n", "\n\n");
+    let connection = section(instead, "connections:\n", "\nflows:\n");
+    let flows = section(instead, "\nflows:\n", "\n\n");
     let kingdee = section(EXAMPLE, "\n  # 金蝶云星空", "\n  # 诺诺");
     let lines = EXAMPLE.replace(&format!("  # 金蝶云星空{kingdee}"), &connection);
     let lines = lines.lines().filter(|line| !line.contains("name: return-order,"));
@@ -158,6 +178,7 @@ pub fn secrets(options: &StageOptions, sandbox: &Sandbox) -> Vec<(String, String
         ("TONGBAO_CRM_TOKEN", &known.crm.token),
         ("TONGBAO_KINGDEE_APP_SECRET", &known.kingdee.app_secret),
         ("TONGBAO_U8_SENDER", &known.u8.sender),
+        ("TONGBAO_U8_APP_SECRET", &known.u8_openapi.app_secret),
         ("TONGBAO_NUONUO_APP_SECRET", &known.nuonuo.app_secret),
         ("TONGBAO_NUONUO_CALLBACK", "stage-callback"),
         ("TONGBAO_DATABASE_URL", options.store.as_deref().unwrap_or_default()),
@@ -202,7 +223,7 @@ impl Stage {
     pub fn orders(&self) -> Vec<OrderState> {
         match self.erp {
             Erp::Kingdee => self.sandbox.orders(),
-            Erp::YonyouU8 => self.sandbox.u8_orders(),
+            Erp::YonyouU8 | Erp::YonyouU8OpenApi => self.sandbox.u8_orders(),
         }
     }
 
@@ -215,7 +236,7 @@ impl Stage {
     pub fn pay(&self, order: &str, amount: Decimal, receipt: &str) -> Result<i64, String> {
         match self.erp {
             Erp::Kingdee => self.sandbox.pay(order, amount, receipt),
-            Erp::YonyouU8 => self.sandbox.u8_pay(order, amount, receipt),
+            Erp::YonyouU8 | Erp::YonyouU8OpenApi => self.sandbox.u8_pay(order, amount, receipt),
         }
     }
 

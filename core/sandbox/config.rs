@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::u8::U8OpenApiConfig;
+
 /// Everything a sandbox needs to start. `Default` is a usable sandbox on free ports with documented credentials.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
@@ -31,6 +33,8 @@ pub struct SandboxConfig {
     pub jdy: JdyConfig,
     /// Yonyou U8 settings.
     pub u8: U8Config,
+    /// The same U8 by its OpenAPI.
+    pub u8_openapi: U8OpenApiConfig,
 }
 
 impl Default for SandboxConfig {
@@ -48,6 +52,7 @@ impl Default for SandboxConfig {
             crm: CrmConfig::default(),
             jdy: JdyConfig::default(),
             u8: U8Config::default(),
+            u8_openapi: U8OpenApiConfig::default(),
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum System {
     Jdy,
     /// Yonyou U8 EAI.
     U8,
+    /// Yonyou U8 OpenAPI.
+    U8OpenApi,
 }
 
 /// What goes wrong with one call.

@@ -134,6 +134,7 @@ impl Sandbox {
     pub fn advance_ms(&self, ms: i64) -> i64 {
         let now = self.world.clock.advance(ms);
         nuonuo::tick(&self.world);
+        u8::tick(&self.world);
         now
     }
 
@@ -326,9 +327,10 @@ impl Sandbox {
         lock(&self.world.kingdee.sessions).drop_all();
     }
 
-    /// Ends all tokens of the e-invoice platform.
+    /// Ends all tokens of the e-invoice platform and of U8's OpenAPI.
     pub fn drop_tokens(&self) {
         lock(&self.world.nuonuo).tokens.clear();
+        lock(&self.world.u8).drop_tokens();
     }
 
     /// All invoices in the order they were accepted.

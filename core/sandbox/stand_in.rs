@@ -14,7 +14,8 @@ use crate::{
     state::call_name,
 };
 
-/// Lends a sandbox for every stand-in asked for, each on free ports: `kingdee`, `nuonuo`, `crm` and `jdy`.
+/// Lends a sandbox for every stand-in asked for, each on free ports: `kingdee`, `nuonuo`, `u8`,
+/// `u8-openapi`, `crm` and `jdy`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sandboxes;
 
@@ -35,6 +36,7 @@ impl StandIns for Sandboxes {
             "crm" => System::Crm,
             "jdy" => System::Jdy,
             "u8" => System::U8,
+            "u8-openapi" => System::U8OpenApi,
             other => return Err(format!("there is no stand-in named {other}")),
         };
         let sandbox = Sandbox::start(config).await.map_err(|error| error.to_string())?;
@@ -100,7 +102,7 @@ impl StandIn for Lent {
     fn seed(&self) -> Result<(), String> {
         let book = match self.system {
             System::Kingdee => Sandbox::book_receipt,
-            System::U8 => Sandbox::u8_book,
+            System::U8 | System::U8OpenApi => Sandbox::u8_book,
             System::Nuonuo | System::Crm | System::Jdy => {
                 return Err("it has nothing that is polled".to_owned());
             }
@@ -127,10 +129,11 @@ impl StandIn for Lent {
                     .map(|invoice| standing(invoice.order_no, invoice.gross, invoice.status == "2"))
                     .collect()
             }
-            // Orders stay unaudited: the import has no audit.
-            System::U8 => {
+            // The import has no audit; by the OpenAPI it is a step of its own.
+            System::U8 | System::U8OpenApi => {
+                let audited = |status: &str| self.system == System::U8 || status == "审核";
                 let orders = self.sandbox.u8_orders().into_iter();
-                orders.map(|order| standing(order.number, order.gross, true)).collect()
+                orders.map(|order| standing(order.number, order.gross, audited(&order.status))).collect()
             }
             // A record has one state, however often it is written.
             System::Crm | System::Jdy => {

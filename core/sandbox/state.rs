@@ -321,6 +321,7 @@ pub(crate) fn call_name(system: System, operation: &str) -> String {
         System::Crm => "crm",
         System::Jdy => "jdy",
         System::U8 => "u8",
+        System::U8OpenApi => "u8-openapi",
     };
     format!("{system} {operation}")
 }

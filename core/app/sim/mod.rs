@@ -36,7 +36,7 @@ use tongbao_delivery::handler::Handler;
 use tongbao_delivery::port::{Filter, ImportMode, State, Store, Stored, TableRow};
 use tongbao_delivery::settings::TargetSettings;
 use tongbao_delivery::sim::{Bug, Cast, Client, Dice, Nature, Parts, Plan, Sim, Verdict};
-use tongbao_mapping::{Mapping, compile};
+use tongbao_mapping::{Mapping, compile_with};
 use tongbao_model::diagnostic::Findings;
 use tongbao_model::{Code, Fault};
 
@@ -62,7 +62,7 @@ impl Shipped {
         let documents = Documents::all();
         let mut mappings = HashMap::new();
         for (name, text) in stage::MAPPINGS.iter().filter(|(name, _)| name.ends_with(".yaml")) {
-            let (mapping, found) = compile(name, text, &documents);
+            let (mapping, found) = compile_with(name, text, &documents, &stage::BesideShipped(name));
             let mapping = mapping.ok_or_else(|| found.iter().map(ToString::to_string).collect::<String>())?;
             mappings.insert(mapping.name.clone(), Arc::new(mapping));
         }

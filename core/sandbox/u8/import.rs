@@ -10,6 +10,7 @@ use super::{
 use crate::money;
 
 /// One `<item>` of a receipt.
+#[derive(Debug)]
 pub(super) struct Item {
     pub key: String,
     pub succeed: String,

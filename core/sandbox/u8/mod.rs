@@ -7,6 +7,11 @@
 //! honoured.
 
 mod import;
+mod openapi;
+mod openapi_config;
+mod openapi_documents;
+#[cfg(test)]
+mod openapi_tests;
 mod query;
 mod store;
 mod templates;
@@ -16,6 +21,8 @@ mod xml;
 
 use axum::http::Method;
 
+pub(crate) use self::openapi::{accept as accept_open, serves as serves_open, tick};
+pub use self::openapi_config::U8OpenApiConfig;
 pub use self::store::U8Change;
 pub(crate) use self::store::{State, book, cent_off, change, document, orders, pay, receipts};
 use self::{

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 
+use super::openapi::Door;
 use super::templates::{SEED, Template};
 use crate::{
     clock,
@@ -50,6 +51,8 @@ pub(crate) struct State {
     last_id: i64,
     /// Answers so far, by which their style varies.
     pub(super) answers: u64,
+    /// What the OpenAPI remembers besides.
+    pub(super) open: Door,
 }
 
 impl State {
@@ -78,6 +81,17 @@ impl State {
     /// The document of a number; the database compares without regard to case, as SQL Server does by default.
     pub(super) fn by_number(&self, template: &Template, number: &str) -> Option<&Document> {
         self.all(template.roottag).iter().find(|one| same(get(&one.head, template.number), number))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn by_number_mut(&mut self, template: &Template, number: &str) -> Option<&mut Document> {
+        let list = self.documents.get_mut(template.roottag)?;
+        list.iter_mut().find(|one| same(get(&one.head, template.number), number))
+    }
+
+    /// Ends the tokens of the OpenAPI.
+    pub fn drop_tokens(&mut self) {
+        self.open.drop_tokens();
     }
 
     pub(super) fn next_id(&mut self) -> i64 {
@@ -212,7 +226,7 @@ pub(crate) fn change(world: &World, number: &str, change: &U8Change) -> Result<(
     Ok(())
 }
 
-/// Sales orders. They stay unaudited (开立): the import template has no audit.
+/// Sales orders. EAI leaves them unaudited (开立): its template has no audit.
 pub(crate) fn orders(world: &World) -> Vec<OrderState> {
     let state = lock(&world.u8);
     let all = state.all("saleorder");
@@ -221,7 +235,7 @@ pub(crate) fn orders(world: &World) -> Vec<OrderState> {
         .map(|one| OrderState {
             id: one.id,
             number: get(&one.head, "code").to_owned(),
-            status: "开立".to_owned(),
+            status: if get(&one.head, "!verifier").is_empty() { "开立" } else { "审核" }.to_owned(),
             close_status: "A".to_owned(),
             cancel_status: "A".to_owned(),
             customer: get(&one.head, "custcode").to_owned(),

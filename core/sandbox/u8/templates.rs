@@ -15,6 +15,7 @@ pub(super) enum Of {
 }
 
 /// One template.
+#[derive(Debug)]
 pub(super) struct Template {
     pub roottag: &'static str,
     /// What people call it, in messages.

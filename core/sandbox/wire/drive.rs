@@ -120,6 +120,8 @@ fn route(world: &World, incoming: Incoming) -> Step {
         jdy::accept(world, incoming)
     } else if crate::u8::serves(path) {
         crate::u8::accept(world, incoming)
+    } else if crate::u8::serves_open(path) {
+        crate::u8::accept_open(world, incoming)
     } else if nuonuo::serves(world, path) {
         nuonuo::accept(world, incoming)
     } else if path == LOGIN_PAGE {
@@ -156,7 +158,7 @@ fn play(world: &World, job: Job, fault: Option<&Fault>) -> Reply {
             match system {
                 System::Kingdee => kingdee::cent_off(world, &key),
                 System::Nuonuo => nuonuo::cent_off(world, &key),
-                System::U8 => u8::cent_off(world, &key),
+                System::U8 | System::U8OpenApi => u8::cent_off(world, &key),
                 // Records, not amounts.
                 System::Crm | System::Jdy => {}
             }
