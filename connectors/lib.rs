@@ -27,6 +27,7 @@ macro_rules! connectors {
 }
 
 connectors! {
+    esign with kit,
     jiandaoyun with kit,
     kingdee_cloud with kit,
     nuonuo with kit,

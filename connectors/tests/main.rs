@@ -6,6 +6,8 @@ mod certify;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod esign;
+#[cfg(test)]
 mod jiandaoyun;
 #[cfg(test)]
 mod kingdee;

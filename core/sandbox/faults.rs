@@ -27,6 +27,10 @@ pub enum System {
     Jdy,
     /// Yonyou U8 EAI.
     U8,
+    /// e签宝.
+    Esign,
+    /// 法大大 FASC.
+    Fadada,
 }
 
 /// What goes wrong with one call.

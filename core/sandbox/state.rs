@@ -321,6 +321,8 @@ pub(crate) fn call_name(system: System, operation: &str) -> String {
         System::Crm => "crm",
         System::Jdy => "jdy",
         System::U8 => "u8",
+        System::Esign => "esign",
+        System::Fadada => "fadada",
     };
     format!("{system} {operation}")
 }

@@ -15,10 +15,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    catalogue,
+    catalogue, clock as time,
     faults::Rule,
     kingdee::{self, ReceiptSpec, receipts},
-    money, nuonuo, state,
+    money, nuonuo,
+    signing::{EsignSender, FadadaSender, FlowChange, FlowSpec, esign, fadada},
+    state,
     u8::{self, U8Change},
     world::{World, lock},
 };
@@ -48,6 +50,12 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/nuonuo/forge", post(forge))
         .route("/crm/{collection}/{id}", post(seed_crm))
         .route("/jdy/{app}/{entry}/{id}", post(seed_jdy))
+        .route("/esign/flows", post(esign_begin))
+        .route("/esign/flows/{id}/{change}", post(esign_change))
+        .route("/esign/push", post(esign_push))
+        .route("/fadada/flows", post(fadada_begin))
+        .route("/fadada/flows/{id}/{change}", post(fadada_change))
+        .route("/fadada/push", post(fadada_push))
         .route("/state", get(summary))
         .route("/state/{what}", get(list))
         .route("/state/{what}/{key}", get(one))
@@ -305,6 +313,77 @@ async fn seed_jdy(
     done(&json!({"ok": true}))
 }
 
+async fn esign_begin(State(world): Shared, Json(spec): Json<FlowSpec>) -> Response {
+    let now = world.clock.now_ms();
+    outcome(lock(&world.esign).begin(spec, now))
+}
+
+async fn esign_change(State(world): Shared, Path((id, change)): Path<(String, String)>) -> Response {
+    let Some(change) = flow_change(change) else { return missing() };
+    let now = world.clock.now_ms();
+    outcome(lock(&world.esign).change(&id, change, now))
+}
+
+async fn fadada_begin(State(world): Shared, Json(spec): Json<FlowSpec>) -> Response {
+    let now = world.clock.now_ms();
+    outcome(lock(&world.fadada).flows.begin(spec, now))
+}
+
+async fn fadada_change(State(world): Shared, Path((id, change)): Path<(String, String)>) -> Response {
+    let Some(change) = flow_change(change) else { return missing() };
+    let now = world.clock.now_ms();
+    outcome(lock(&world.fadada).flows.change(&id, change, now))
+}
+
+fn flow_change(name: String) -> Option<FlowChange> {
+    serde_json::from_value(Value::String(name)).ok()
+}
+
+/// Where a callback goes and what it says: the flow as it stands unless `body` says otherwise.
+#[derive(Deserialize)]
+struct Push {
+    url: String,
+    flow: String,
+    body: Option<String>,
+    event: Option<String>,
+}
+
+/// Pause between repeats of a callback sent by hand.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+
+async fn esign_push(State(world): Shared, Json(push): Json<Push>) -> Response {
+    let config = &world.config.esign;
+    let news = lock(&world.esign).all.get(&push.flow).map(|flow| esign::news(flow, time::wall_ms()));
+    let Some(body) = push.body.or_else(|| news.map(|news| news.to_string())) else { return missing() };
+    match EsignSender::new(&push.url, &config.app_id, &config.app_secret, PAUSE) {
+        Ok(sender) => sent(sender.push(body).await),
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
+async fn fadada_push(State(world): Shared, Json(push): Json<Push>) -> Response {
+    let config = &world.config.fadada;
+    let news =
+        lock(&world.fadada).flows.all.get(&push.flow).map(|flow| fadada::news(flow, false, time::wall_ms()));
+    let (usual, content) = news.map_or(("", None), |(event, content)| (event, Some(content.to_string())));
+    let Some(content) = push.body.or(content) else { return missing() };
+    let event = push.event.as_deref().unwrap_or(usual);
+    match FadadaSender::new(&push.url, &config.app_id, &config.app_secret, 1_000) {
+        Ok(sender) => sent(sender.push(event, &content).await),
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
+fn sent(outcome: Result<(crate::crm::Pushed, u32), reqwest::Error>) -> Response {
+    match outcome {
+        Ok((pushed, tries)) => {
+            let body = String::from_utf8_lossy(&pushed.body);
+            done(&json!({"status": pushed.status, "body": body, "tries": tries}))
+        }
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
 async fn summary(State(world): Shared) -> Response {
     done(&state::summary(&world))
 }
@@ -319,6 +398,8 @@ async fn list(State(world): Shared, Path(what): Path<String>) -> Response {
         "invoices" => Json(state::invoices(&world)).into_response(),
         "crm" => Json(lock(&world.crm).history()).into_response(),
         "jdy" => Json(lock(&world.jdy).history()).into_response(),
+        "esign" => Json(lock(&world.esign).all.values().cloned().collect::<Vec<_>>()).into_response(),
+        "fadada" => Json(lock(&world.fadada).flows.all.values().cloned().collect::<Vec<_>>()).into_response(),
         "calls" => Json(state::calls(&world)).into_response(),
         "faults" => Json(world.faults.injected()).into_response(),
         "callbacks" => Json(lock(&world.nuonuo).callbacks_sent.clone()).into_response(),
