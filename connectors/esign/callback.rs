@@ -87,7 +87,8 @@ impl Source for Callbacks {
         }
         let document = Value::Object(document).into();
         let documents = vec![Incoming { kind: "callback".to_owned(), document }];
-        Ok(Decoded { documents, hints: Vec::new(), reply })
+        // An earlier claim that is not so yet may be by now.
+        Ok(Decoded { documents, hints: vec![flow.to_owned()], reply })
     }
 }
 

@@ -8,6 +8,8 @@ mod docs;
 #[cfg(test)]
 mod esign;
 #[cfg(test)]
+mod fadada;
+#[cfg(test)]
 mod jiandaoyun;
 #[cfg(test)]
 mod kingdee;
