@@ -19,7 +19,6 @@ use crate::{
     faults::{Faults, Rule},
     kingdee::{self, Kingdee, ReceiptSpec, receipts},
     nuonuo,
-    signing::{FlowChange, FlowSpec, FlowView, esign, fadada},
     state::{self, CrmWrite, InvoiceState, OrderState, ReceiptState},
     u8::{self, U8Change},
     wire::{
@@ -38,7 +37,7 @@ const TICK: Duration = Duration::from_millis(50);
 ///
 /// Call [`Sandbox::shutdown`] to end it; dropping it ends the listeners too, without waiting.
 pub struct Sandbox {
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
     protocol: SocketAddr,
     control: SocketAddr,
     stop: watch::Sender<bool>,
@@ -416,66 +415,6 @@ impl Sandbox {
     #[must_use]
     pub fn jdy_writes(&self) -> Vec<CrmWrite> {
         lock(&self.world.jdy).history()
-    }
-
-    /// Begins a signing flow at e签宝.
-    ///
-    /// # Errors
-    /// When there is one of that id.
-    pub fn esign_begin(&self, spec: FlowSpec) -> Result<(), String> {
-        lock(&self.world.esign).begin(spec, self.now_ms())
-    }
-
-    /// Lets something happen to a flow at e签宝.
-    ///
-    /// # Errors
-    /// When there is no such flow, or it stands where that cannot happen.
-    pub fn esign_change(&self, id: &str, change: FlowChange) -> Result<(), String> {
-        lock(&self.world.esign).change(id, change, self.now_ms())
-    }
-
-    /// All flows at e签宝, by id.
-    #[must_use]
-    pub fn esign_flows(&self) -> Vec<FlowView> {
-        lock(&self.world.esign).all.values().cloned().collect()
-    }
-
-    /// The body of the callback that e签宝 sends of a flow as it stands, with its time in Unix milliseconds.
-    #[must_use]
-    pub fn esign_news(&self, id: &str, at_ms: i64) -> Option<String> {
-        let state = lock(&self.world.esign);
-        state.all.get(id).map(|flow| esign::news(flow, at_ms).to_string())
-    }
-
-    /// Begins a sign task at 法大大.
-    ///
-    /// # Errors
-    /// When there is one of that id.
-    pub fn fadada_begin(&self, spec: FlowSpec) -> Result<(), String> {
-        lock(&self.world.fadada).flows.begin(spec, self.now_ms())
-    }
-
-    /// Lets something happen to a task at 法大大.
-    ///
-    /// # Errors
-    /// When there is no such task, or it stands where that cannot happen.
-    pub fn fadada_change(&self, id: &str, change: FlowChange) -> Result<(), String> {
-        lock(&self.world.fadada).flows.change(id, change, self.now_ms())
-    }
-
-    /// All sign tasks at 法大大, by id.
-    #[must_use]
-    pub fn fadada_flows(&self) -> Vec<FlowView> {
-        lock(&self.world.fadada).flows.all.values().cloned().collect()
-    }
-
-    /// Event and content of the callback that 法大大 sends of a task as it stands. With `within_signed` the end comes within
-    /// the last signature's event.
-    #[must_use]
-    pub fn fadada_news(&self, id: &str, within_signed: bool, at_ms: i64) -> Option<(&'static str, String)> {
-        let state = lock(&self.world.fadada);
-        let (event, content) = fadada::news(state.flows.all.get(id)?, within_signed, at_ms);
-        Some((event, content.to_string()))
     }
 
     /// Totals over everything in one object.

@@ -15,17 +15,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    catalogue, clock as time,
+    catalogue,
     faults::Rule,
     kingdee::{self, ReceiptSpec, receipts},
-    money, nuonuo,
-    signing::{EsignSender, FadadaSender, FlowChange, FlowSpec, esign, fadada},
-    state,
+    money, nuonuo, signing, state,
     u8::{self, U8Change},
     world::{World, lock},
 };
 
-type Shared = State<Arc<World>>;
+pub(crate) type Shared = State<Arc<World>>;
 
 /// All routes.
 pub(crate) fn router(world: Arc<World>) -> Router {
@@ -50,12 +48,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/nuonuo/forge", post(forge))
         .route("/crm/{collection}/{id}", post(seed_crm))
         .route("/jdy/{app}/{entry}/{id}", post(seed_jdy))
-        .route("/esign/flows", post(esign_begin))
-        .route("/esign/flows/{id}/{change}", post(esign_change))
-        .route("/esign/push", post(esign_push))
-        .route("/fadada/flows", post(fadada_begin))
-        .route("/fadada/flows/{id}/{change}", post(fadada_change))
-        .route("/fadada/push", post(fadada_push))
+        .merge(signing::control::routes())
         .route("/state", get(summary))
         .route("/state/{what}", get(list))
         .route("/state/{what}/{key}", get(one))
@@ -63,19 +56,19 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .with_state(world)
 }
 
-fn done(value: &Value) -> Response {
+pub(crate) fn done(value: &Value) -> Response {
     Json(value.clone()).into_response()
 }
 
-fn refused(message: &str) -> Response {
+pub(crate) fn refused(message: &str) -> Response {
     (StatusCode::CONFLICT, Json(json!({"error": message}))).into_response()
 }
 
-fn missing() -> Response {
+pub(crate) fn missing() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({"error": "no such thing"}))).into_response()
 }
 
-fn outcome<T: serde::Serialize>(result: Result<T, String>) -> Response {
+pub(crate) fn outcome<T: serde::Serialize>(result: Result<T, String>) -> Response {
     match result {
         Ok(value) => done(&json!({"ok": value})),
         Err(message) => refused(&message),
@@ -311,77 +304,6 @@ async fn seed_jdy(
 ) -> Response {
     lock(&world.jdy).seed(&app, &entry, &id, widgets);
     done(&json!({"ok": true}))
-}
-
-async fn esign_begin(State(world): Shared, Json(spec): Json<FlowSpec>) -> Response {
-    let now = world.clock.now_ms();
-    outcome(lock(&world.esign).begin(spec, now))
-}
-
-async fn esign_change(State(world): Shared, Path((id, change)): Path<(String, String)>) -> Response {
-    let Some(change) = flow_change(change) else { return missing() };
-    let now = world.clock.now_ms();
-    outcome(lock(&world.esign).change(&id, change, now))
-}
-
-async fn fadada_begin(State(world): Shared, Json(spec): Json<FlowSpec>) -> Response {
-    let now = world.clock.now_ms();
-    outcome(lock(&world.fadada).flows.begin(spec, now))
-}
-
-async fn fadada_change(State(world): Shared, Path((id, change)): Path<(String, String)>) -> Response {
-    let Some(change) = flow_change(change) else { return missing() };
-    let now = world.clock.now_ms();
-    outcome(lock(&world.fadada).flows.change(&id, change, now))
-}
-
-fn flow_change(name: String) -> Option<FlowChange> {
-    serde_json::from_value(Value::String(name)).ok()
-}
-
-/// Where a callback goes and what it says: the flow as it stands unless `body` says otherwise.
-#[derive(Deserialize)]
-struct Push {
-    url: String,
-    flow: String,
-    body: Option<String>,
-    event: Option<String>,
-}
-
-/// Pause between repeats of a callback sent by hand.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
-
-async fn esign_push(State(world): Shared, Json(push): Json<Push>) -> Response {
-    let config = &world.config.esign;
-    let news = lock(&world.esign).all.get(&push.flow).map(|flow| esign::news(flow, time::wall_ms()));
-    let Some(body) = push.body.or_else(|| news.map(|news| news.to_string())) else { return missing() };
-    match EsignSender::new(&push.url, &config.app_id, &config.app_secret, PAUSE) {
-        Ok(sender) => sent(sender.push(body).await),
-        Err(error) => refused(&error.to_string()),
-    }
-}
-
-async fn fadada_push(State(world): Shared, Json(push): Json<Push>) -> Response {
-    let config = &world.config.fadada;
-    let news =
-        lock(&world.fadada).flows.all.get(&push.flow).map(|flow| fadada::news(flow, false, time::wall_ms()));
-    let (usual, content) = news.map_or(("", None), |(event, content)| (event, Some(content.to_string())));
-    let Some(content) = push.body.or(content) else { return missing() };
-    let event = push.event.as_deref().unwrap_or(usual);
-    match FadadaSender::new(&push.url, &config.app_id, &config.app_secret, 1_000) {
-        Ok(sender) => sent(sender.push(event, &content).await),
-        Err(error) => refused(&error.to_string()),
-    }
-}
-
-fn sent(outcome: Result<(crate::crm::Pushed, u32), reqwest::Error>) -> Response {
-    match outcome {
-        Ok((pushed, tries)) => {
-            let body = String::from_utf8_lossy(&pushed.body);
-            done(&json!({"status": pushed.status, "body": body, "tries": tries}))
-        }
-        Err(error) => refused(&error.to_string()),
-    }
 }
 
 async fn summary(State(world): Shared) -> Response {

@@ -4,6 +4,8 @@
 //! Callbacks are sent by whoever tests: [`EsignSender`] and [`FadadaSender`] sign and send what
 //! [`Sandbox::esign_news`](crate::Sandbox::esign_news) and its like put together, or anything else, true or not.
 
+pub(crate) mod config;
+pub(crate) mod control;
 pub(crate) mod esign;
 mod esign_push;
 pub(crate) mod fadada;

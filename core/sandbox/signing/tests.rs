@@ -81,3 +81,54 @@ fn flows_only_go_forward() {
     assert_eq!(flows.all["f"].state, FlowState::Annulled);
     assert!(flows.change("g", FlowChange::Sign, 5).is_err());
 }
+
+/// All of it over the control listener, the callback taken by a listener that notes what comes.
+#[tokio::test]
+async fn flows_are_driven_and_told_of_over_the_control_listener() {
+    use axum::{Router, body::Bytes as Body, extract::State, http::HeaderMap as Headers};
+    use serde_json::{Value, json};
+    use tokio::sync::mpsc;
+
+    let (send, mut heard) = mpsc::channel::<(Headers, Body)>(8);
+    let take = async |State(send): State<mpsc::Sender<(Headers, Body)>>, headers: Headers, body: Body| {
+        send.send((headers, body)).await.unwrap();
+        "success"
+    };
+    let app = Router::new().fallback(take).with_state(send);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let sandbox = crate::Sandbox::start(crate::SandboxConfig::default()).await.unwrap();
+    let client = crate::wire::client::build(std::time::Duration::from_secs(5)).unwrap();
+    let post = async |path: &str, body: Value| {
+        let call = client.post(format!("{}{path}", sandbox.control_url()));
+        let answer =
+            call.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default();
+        (status, body)
+    };
+    for system in ["esign", "fadada"] {
+        let flows = format!("/{system}/flows");
+        let spec = json!({"id": "f-1", "number": "HT-1", "signers": 1});
+        assert_eq!(post(&flows, spec.clone()).await.0, 200);
+        assert_eq!(post(&flows, spec).await.0, 409, "there is one of that id");
+        assert_eq!(post(&format!("{flows}/f-1/annul"), json!({})).await.0, 409, "nobody has signed");
+        assert_eq!(post(&format!("{flows}/f-1/forget"), json!({})).await.0, 404);
+        assert_eq!(post(&format!("{flows}/f-1/sign"), json!({})).await.0, 200);
+        let (status, answer) = post(&format!("/{system}/push"), json!({"url": url, "flow": "f-1"})).await;
+        assert_eq!((status, &answer["status"], &answer["tries"]), (200, &json!(200), &json!(1)));
+        let (headers, body) = heard.recv().await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        if system == "esign" {
+            assert!(body.contains(r#""signFlowStatus":"2""#), "{body}");
+        } else {
+            assert_eq!(headers["x-fasc-event"], "sign-task-finished");
+            assert!(body.contains("task_finished"), "{body}");
+        }
+        assert_eq!(post(&format!("/{system}/push"), json!({"url": url, "flow": "f-2"})).await.0, 404);
+    }
+    assert_eq!(sandbox.esign_flows()[0].state, FlowState::Signed);
+    assert_eq!(sandbox.fadada_flows()[0].signed, 1);
+}
