@@ -27,6 +27,8 @@ macro_rules! connectors {
 }
 
 connectors! {
+    esign with kit,
+    fadada with kit,
     jiandaoyun with kit,
     kingdee_cloud with kit,
     nuonuo with kit,

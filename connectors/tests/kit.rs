@@ -33,6 +33,8 @@ const SECRETS: &[(&str, &str)] = &[
     ("CRM_SECRET", "crm-push-secret"),
     ("JDY_KEY", "jdy-sandbox-key"),
     ("JDY_SECRET", "jdy-secret"),
+    ("ESIGN_SECRET", "esign-sandbox-secret"),
+    ("FADADA_SECRET", "fadada-sandbox-secret"),
 ];
 
 /// The secret of a name.

@@ -6,6 +6,10 @@ mod certify;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod esign;
+#[cfg(test)]
+mod fadada;
+#[cfg(test)]
 mod jiandaoyun;
 #[cfg(test)]
 mod kingdee;

@@ -18,6 +18,8 @@ const IN_WEBHOOK: &str = "webhook";
 const KINGDEE: &str = "kingdee-cloud";
 /// One call a document, no session: the shortest run.
 const PLAIN: &str = "jiandaoyun";
+/// Changes nothing over there: no outcome of it is unknown.
+const ASKS: &str = "esign";
 
 /// The mistake, the behaviour that is about it, and those where it shows too.
 const CASES: &[(Mistake, &str, &[&str])] = &[
@@ -42,6 +44,7 @@ const CASES: &[(Mistake, &str, &[&str])] = &[
     (Mistake::Out(PLAIN, Out::QuestionIsNo), "question-in-doubt", &["unreachable"]),
     (Mistake::Out(PLAIN, Out::QuestionIsUnknown), "question-in-doubt", &["unreachable"]),
     (Mistake::Out(PLAIN, Out::UnreachableIsUnknown), "unreachable", &[]),
+    (Mistake::Out(ASKS, Out::UnreachableIsUnknown), "unreachable", UNCERTAIN),
     (Mistake::Out(KINGDEE, Out::AmountEchoed), "amounts-read-back", &[]),
     (Mistake::Out(KINGDEE, Out::AmountNotRead), "amounts-read-back", &[]),
     (Mistake::Out(PLAIN, Out::SecretInFault), "secrets-hidden", &[]),
@@ -125,7 +128,7 @@ macro_rules! wrong_ones {
 }
 
 const WRONG: [fn() -> Connector; CASES.len()] =
-    wrong_ones!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24);
+    wrong_ones!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mistake_fails_its_behaviour_and_no_other() {
@@ -168,7 +171,7 @@ async fn a_profile_that_asks_nothing_certifies_nothing() {
     else {
         panic!("{PLAIN} has these parts")
     };
-    let cases: [(Profile, &str, &str); 9] = [
+    let cases: [(Profile, &str, &str); 10] = [
         (
             Profile { writes: Part::Lacks("待填写", "to fill in: a document"), ..*right },
             "profile-sound",
@@ -189,6 +192,12 @@ async fn a_profile_that_asks_nothing_certifies_nothing() {
         ),
         (
             Profile { writes: Part::Has(Writes { writes: &["write"], ..writes }), ..*right },
+            "lost-after-commit",
+            "no request met it",
+        ),
+        (
+            // Let off by the claim that it only asks.
+            Profile { writes: Part::Has(Writes { writes: &[], ..writes }), ..*right },
             "lost-after-commit",
             "no request met it",
         ),

@@ -4,11 +4,14 @@ use serde::Serialize;
 use serde_json::Value;
 use tongbao_connect::{Receipt, Task};
 use tongbao_model::event::kinds;
-use tongbao_model::record::{Invoice, SalesOrder, Time};
-use tongbao_model::{Event, Exact, Tree, digest};
+use tongbao_model::record::{Invoice, SalesOrder, Signature, Time};
+use tongbao_model::{Event, Exact, SignatureState, Tree, digest};
 
 /// Event kinds a flow may emit.
-pub const EMITTED: &[&str] = &[kinds::SALES_ORDER_POSTED, kinds::INVOICE_ISSUED];
+pub const EMITTED: &[&str] = &[kinds::SALES_ORDER_POSTED, kinds::INVOICE_ISSUED, kinds::SIGNATURE_CONFIRMED];
+
+/// Kind of the documents that ask where a signing flow stands: what they find is confirmed, and nothing else.
+pub const SIGNATURE_STATUS: &str = "signature-status";
 
 /// The event that follows from a document standing in a target. `None` for a kind that is not in [`EMITTED`],
 /// which the configuration check refuses.
@@ -55,6 +58,22 @@ pub fn follow_on(
                 ofd_url: fact("ofd_url"),
             })?,
         ),
+        kinds::SIGNATURE_CONFIRMED => {
+            // Rank for revision: what is confirmed of a flow never goes back, and a repeat adds nothing.
+            let state = SignatureState::from_name(&fact("state")?)?;
+            let contract = fact("contract_number").filter(|number| !number.is_empty());
+            let record = json(&Signature {
+                flow_id: task.key.clone(),
+                revision: Some(state.rank()),
+                provider: fact("provider").or_else(|| text("provider"))?,
+                contract_number: contract.clone(),
+                state: state.name().to_owned(),
+                at: fact("at").map(Time),
+                title: fact("title"),
+            })?;
+            let order_key = contract.unwrap_or_else(|| task.key.clone());
+            return Some(event(kind, &task.key, state.rank(), &order_key, &record, delivery, now_ms));
+        }
         _ => return None,
     };
     Some(event(kind, &key, 1, &contract, &record, delivery, now_ms))
@@ -96,4 +115,48 @@ pub fn event(
 /// A record as JSON without absent members; used by the ledger too.
 pub fn record(record: &impl Serialize) -> Value {
     json(record).unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use tongbao_connect::Remote;
+
+    fn confirmed(facts: Value) -> Option<Event> {
+        let claim =
+            json!({"flow_id": "f-1", "provider": "esign", "state": "signed", "contract_number": "HT-9"});
+        let cause = event(kinds::SIGNATURE_REPORTED, "f-1", 17, "f-1", &claim, "", 0);
+        let task = Task {
+            kind: SIGNATURE_STATUS.into(),
+            key: "f-1".into(),
+            origin: String::new(),
+            document: json!({}).into(),
+            reached: None,
+            expected: tongbao_connect::Expected::default(),
+        };
+        let receipt = Receipt { remote: Remote::default(), facts, ..Receipt::default() };
+        follow_on(kinds::SIGNATURE_CONFIRMED, &cause, "d-1", &task, &receipt, 5)
+    }
+
+    #[test]
+    fn a_signature_is_what_was_answered_and_not_what_was_claimed() {
+        let answered = |state: &str| {
+            confirmed(json!({"state": state, "contract_number": "HT-1", "at": "2026-11-20T10:00:00+08:00"}))
+        };
+        let event = answered("rejected").unwrap();
+        assert_eq!((event.key.as_str(), event.revision, event.order_key.as_str()), ("f-1", 2, "HT-1"));
+        assert_eq!(event.cause.as_deref(), Some("d-1"));
+        assert_eq!(
+            event.record,
+            r#"{"flow_id":"f-1","revision":2,"provider":"esign","contract_number":"HT-1","state":"rejected","at":"2026-11-20T10:00:00+08:00"}"#
+        );
+        assert_eq!(answered("rejected").unwrap().digest, event.digest, "a repeat adds nothing");
+        assert_eq!(answered("annulled").unwrap().revision, 3);
+        let bare = confirmed(json!({"state": "signing"})).unwrap();
+        assert_eq!((bare.revision, bare.order_key.as_str()), (1, "f-1"), "nobody's contract");
+        assert!(!bare.record.contains("HT-9"), "{}", bare.record);
+        assert_eq!(confirmed(json!({"state": "done"})), None);
+        assert_eq!(confirmed(json!({})), None);
+    }
 }

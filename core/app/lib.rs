@@ -24,6 +24,7 @@ pub mod poller;
 pub mod related;
 pub mod routes;
 pub mod service;
+pub mod signature;
 pub mod sim;
 pub mod stage;
 pub mod tables;

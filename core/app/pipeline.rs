@@ -2,11 +2,12 @@
 //!
 //! The engine has stored the intent before it calls [`Pipeline::handle`], and stores the report after it.
 
-use crate::config::{INTAKE, LEDGER};
+use crate::config::{INTAKE, LEDGER, SIGNATURE};
 use crate::emit;
 use crate::intake::{Intaker, unknown_mapping};
 use crate::ledger;
 use crate::related;
+use crate::signature;
 use crate::telemetry;
 use async_trait::async_trait;
 use rust_decimal::Decimal;
@@ -24,7 +25,7 @@ use tongbao_model::{Class, Code, Fault, decimal, mask};
 
 /// Everything a delivery needs.
 pub struct Pipeline {
-    /// Store, for the built-in ledger.
+    /// Store, for the built-in targets.
     pub store: Arc<dyn Store>,
     /// Intake: mappings, code tables, flows.
     pub intaker: Arc<Intaker>,
@@ -37,6 +38,7 @@ impl Handler for Pipeline {
     async fn handle(&self, work: &Work, now_ms: i64) -> Report {
         match work.delivery.target.as_str() {
             LEDGER => ledger::handle(&self.store, &self.intaker.routes, work, now_ms).await,
+            SIGNATURE => signature::handle(&self.store, &self.intaker.routes, work, now_ms).await,
             INTAKE => self.intaker.retry(&work.event, now_ms),
             _ => self.deliver(work, now_ms).await,
         }

@@ -1,6 +1,6 @@
 //! The service: everything wired together, started in order, stopped in order.
 
-use crate::config::{BrokerConfig, Config, INTAKE, LEDGER, Loaded};
+use crate::config::{BrokerConfig, Config, INTAKE, LEDGER, Loaded, SIGNATURE};
 use crate::intake::Intaker;
 use crate::mappings::{Mappings, Reloader};
 use crate::pipeline::Pipeline;
@@ -337,7 +337,7 @@ pub fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
             Some(TargetSettings { refuses_twice, ..connection.target.clone() })
         })
         .collect();
-    let builtin = [LEDGER, INTAKE];
+    let builtin = [LEDGER, SIGNATURE, INTAKE];
     targets.extend(
         builtin.map(|name| TargetSettings { name: name.to_owned(), ..loaded.config.builtin.clone() }),
     );

@@ -181,6 +181,8 @@ pub fn secrets(options: &StageOptions, sandbox: &Sandbox) -> Vec<(String, String
         ("TONGBAO_U8_APP_SECRET", &known.u8_openapi.app_secret),
         ("TONGBAO_NUONUO_APP_SECRET", &known.nuonuo.app_secret),
         ("TONGBAO_NUONUO_CALLBACK", "stage-callback"),
+        ("TONGBAO_ESIGN_SECRET", &known.esign.app_secret),
+        ("TONGBAO_FADADA_SECRET", &known.fadada.app_secret),
         ("TONGBAO_DATABASE_URL", options.store.as_deref().unwrap_or_default()),
         ("TONGBAO_AMQP_URL", rabbit),
     ]

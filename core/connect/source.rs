@@ -47,7 +47,7 @@ pub struct Decoded {
     /// Business keys whose deliveries to this same connection should be looked at again soon: an unsigned
     /// callback is only a hint, and never changes state by itself.
     pub hints: Vec<String>,
-    /// Body of the success answer; `None` for the service's own.
+    /// Body of the success answer, which then is a 200; `None` for the service's own, a 202 where something was accepted.
     pub reply: Option<Value>,
 }
 

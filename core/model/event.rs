@@ -33,6 +33,14 @@ pub struct Event {
 pub mod kinds {
     /// A contract was signed (or amended: a higher revision). Record: `contract`.
     pub const CONTRACT_SIGNED: &str = "contract.signed";
+    /// A contract is agreed and not signed yet: nothing is posted for it. Record: `contract`.
+    pub const CONTRACT_DRAFTED: &str = "contract.drafted";
+    /// A contract was undone after its signature. Record: `signature`.
+    pub const CONTRACT_ANNULLED: &str = "contract.annulled";
+    /// A callback says something of a signing flow, which counts for nothing by itself. Record: `signature`.
+    pub const SIGNATURE_REPORTED: &str = "signature.reported";
+    /// The provider was asked and said where a signing flow stands. Record: `signature`.
+    pub const SIGNATURE_CONFIRMED: &str = "signature.confirmed";
     /// Goods came back or a price was corrected. Record: `credit_note`.
     pub const CREDIT_NOTE_SIGNED: &str = "credit_note.signed";
     /// Somebody asks for an invoice. Record: `invoice_request`.
@@ -52,6 +60,7 @@ pub mod kinds {
     pub fn of_record(record: &str) -> Option<&'static str> {
         Some(match record {
             "contract" => CONTRACT_SIGNED,
+            "signature" => SIGNATURE_REPORTED,
             "credit_note" => CREDIT_NOTE_SIGNED,
             "invoice_request" => INVOICE_REQUESTED,
             "sales_order" => SALES_ORDER_POSTED,

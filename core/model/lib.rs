@@ -16,6 +16,7 @@ pub mod json;
 pub mod mask;
 pub mod record;
 pub mod shape;
+pub mod signature;
 pub mod yaml;
 
 pub use class::{Class, Owner};
@@ -23,3 +24,4 @@ pub use decimal::Exact;
 pub use event::Event;
 pub use fault::{Code, Fault, Text};
 pub use json::{Json, Tree};
+pub use signature::SignatureState;

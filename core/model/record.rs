@@ -246,6 +246,23 @@ records! {
         /// Remark.
         note: Option<String>,
     }
+    /// What is said of a signing flow: by a callback, or by its provider when asked.
+    Signature = "signature" {
+        /// The provider's id of the flow: the business key.
+        flow_id: String,
+        /// Which news this is: rises with each.
+        revision: Option<i64>,
+        /// Provider, e.g. `esign`.
+        provider: String,
+        /// Contract number, the key we gave the flow. A flow without one is none of ours.
+        contract_number: Option<String>,
+        /// `signing`, `signed`, `rejected`, `revoked`, `expired` or `annulled`.
+        state: String,
+        /// When it came to that, as the provider says.
+        at: Option<Time>,
+        /// Title of the flow.
+        title: Option<String>,
+    }
     /// Goods returned or a price corrected: a contract's mirror with negative quantities.
     CreditNote = "credit_note" {
         /// Number: the business key.
@@ -546,6 +563,6 @@ mod tests {
             serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"])
         );
         assert_eq!(schema["properties"]["total_tax_included"]["x-sense"], "amount-tax-included");
-        assert_eq!(shapes().len(), 13);
+        assert_eq!(shapes().len(), 14);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::signing::config::{EsignConfig, FadadaConfig};
 use crate::u8::U8OpenApiConfig;
 
 /// Everything a sandbox needs to start. `Default` is a usable sandbox on free ports with documented credentials.
@@ -35,6 +36,10 @@ pub struct SandboxConfig {
     pub u8: U8Config,
     /// The same U8 by its OpenAPI.
     pub u8_openapi: U8OpenApiConfig,
+    /// e签宝 settings.
+    pub esign: EsignConfig,
+    /// 法大大 settings.
+    pub fadada: FadadaConfig,
 }
 
 impl Default for SandboxConfig {
@@ -53,6 +58,8 @@ impl Default for SandboxConfig {
             jdy: JdyConfig::default(),
             u8: U8Config::default(),
             u8_openapi: U8OpenApiConfig::default(),
+            esign: EsignConfig::default(),
+            fadada: FadadaConfig::default(),
         }
     }
 }

@@ -29,6 +29,10 @@ pub enum System {
     U8,
     /// Yonyou U8 OpenAPI.
     U8OpenApi,
+    /// e签宝.
+    Esign,
+    /// 法大大 FASC.
+    Fadada,
 }
 
 /// What goes wrong with one call.

@@ -37,7 +37,7 @@ const TICK: Duration = Duration::from_millis(50);
 ///
 /// Call [`Sandbox::shutdown`] to end it; dropping it ends the listeners too, without waiting.
 pub struct Sandbox {
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
     protocol: SocketAddr,
     control: SocketAddr,
     stop: watch::Sender<bool>,
@@ -74,6 +74,8 @@ impl Sandbox {
             crm: Mutex::default(),
             jdy: Mutex::default(),
             u8: Mutex::new(u8::State::new(config.default_catalogue)),
+            esign: Mutex::default(),
+            fadada: Mutex::default(),
             callbacks,
             stop: stopped.clone(),
             config,
@@ -327,10 +329,11 @@ impl Sandbox {
         lock(&self.world.kingdee.sessions).drop_all();
     }
 
-    /// Ends all tokens of the e-invoice platform and of U8's OpenAPI.
+    /// Ends all tokens of the e-invoice platform, of U8's OpenAPI and of 法大大.
     pub fn drop_tokens(&self) {
         lock(&self.world.nuonuo).tokens.clear();
         lock(&self.world.u8).drop_tokens();
+        lock(&self.world.fadada).tokens.clear();
     }
 
     /// All invoices in the order they were accepted.

@@ -14,8 +14,8 @@ use crate::{
     state::call_name,
 };
 
-/// Lends a sandbox for every stand-in asked for, each on free ports: `kingdee`, `nuonuo`, `u8`,
-/// `u8-openapi`, `crm` and `jdy`.
+/// Lends a sandbox for every stand-in asked for, each on free ports: `kingdee`, `nuonuo`, `u8`, `u8-openapi`, `crm`, `jdy`,
+/// `esign` and `fadada`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sandboxes;
 
@@ -30,6 +30,8 @@ impl StandIns for Sandboxes {
         let mut config = SandboxConfig::default();
         // The kit's documents name their records; forms that are there already are the other tests' matter.
         config.jdy.auto_create = true;
+        config.esign.auto_create = true;
+        config.fadada.auto_create = true;
         let system = match system {
             "kingdee" => System::Kingdee,
             "nuonuo" => System::Nuonuo,
@@ -37,6 +39,8 @@ impl StandIns for Sandboxes {
             "jdy" => System::Jdy,
             "u8" => System::U8,
             "u8-openapi" => System::U8OpenApi,
+            "esign" => System::Esign,
+            "fadada" => System::Fadada,
             other => return Err(format!("there is no stand-in named {other}")),
         };
         let sandbox = Sandbox::start(config).await.map_err(|error| error.to_string())?;
@@ -74,7 +78,7 @@ impl StandIn for Lent {
     }
 
     fn script(&self, operation: &str, times: u64, trouble: Trouble) -> Result<(), String> {
-        let records = matches!(self.system, System::Crm | System::Jdy);
+        let records = matches!(self.system, System::Crm | System::Jdy | System::Esign | System::Fadada);
         if records && trouble == Trouble::CentOff {
             return Err("it keeps records without a total".to_owned());
         }
@@ -103,7 +107,7 @@ impl StandIn for Lent {
         let book = match self.system {
             System::Kingdee => Sandbox::book_receipt,
             System::U8 | System::U8OpenApi => Sandbox::u8_book,
-            System::Nuonuo | System::Crm | System::Jdy => {
+            System::Nuonuo | System::Crm | System::Jdy | System::Esign | System::Fadada => {
                 return Err("it has nothing that is polled".to_owned());
             }
         };
@@ -134,6 +138,13 @@ impl StandIn for Lent {
                 let audited = |status: &str| self.system == System::U8 || status == "审核";
                 let orders = self.sandbox.u8_orders().into_iter();
                 orders.map(|order| standing(order.number, order.gross, audited(&order.status))).collect()
+            }
+            // Flows that were asked about.
+            System::Esign => {
+                self.sandbox.esign_flows().into_iter().map(|flow| record(flow.spec.id)).collect()
+            }
+            System::Fadada => {
+                self.sandbox.fadada_flows().into_iter().map(|flow| record(flow.spec.id)).collect()
             }
             // A record has one state, however often it is written.
             System::Crm | System::Jdy => {

@@ -322,6 +322,8 @@ pub(crate) fn call_name(system: System, operation: &str) -> String {
         System::Jdy => "jdy",
         System::U8 => "u8",
         System::U8OpenApi => "u8-openapi",
+        System::Esign => "esign",
+        System::Fadada => "fadada",
     };
     format!("{system} {operation}")
 }

@@ -12,7 +12,7 @@ use crate::{
     config::SandboxConfig,
     crm, faults,
     faults::{Faults, System},
-    jdy, kingdee, nuonuo,
+    jdy, kingdee, nuonuo, signing,
 };
 
 /// Takes a lock; a poisoned one is used as it is, since every critical section leaves the state consistent.
@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub crm: Mutex<crm::State>,
     pub jdy: Mutex<jdy::State>,
     pub u8: Mutex<crate::u8::State>,
+    pub esign: Mutex<signing::Flows>,
+    pub fadada: Mutex<signing::fadada::State>,
     pub callbacks: mpsc::Sender<nuonuo::CallbackJob>,
     pub stop: watch::Receiver<bool>,
 }

@@ -1,8 +1,8 @@
 //! From [`Config`] to something that can run: mappings compiled, connections built, every name resolved.
 
-use crate::emit::EMITTED;
+use crate::emit::{EMITTED, SIGNATURE_STATUS};
 
-use super::{Config, Environment, Flow, INTAKE, LEDGER, Receives, read};
+use super::{Config, Environment, Flow, INTAKE, LEDGER, Receives, SIGNATURE, read};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use tongbao_connect::{Built, Connector, Context, DocumentKind, EgressRules, Sett
 use tongbao_mapping::{Ends, Files, Mapping, compile_with};
 use tongbao_model::Text;
 use tongbao_model::diagnostic::{Diagnostic, Findings, Place, Severity, nearest};
+use tongbao_model::event::kinds;
 use tongbao_model::shape::Shape;
 
 /// A configuration that can run.
@@ -362,7 +363,15 @@ fn check_flows(
                 suggestion,
             );
         }
-        if flow.to == LEDGER {
+        if flow.to == SIGNATURE && flow.on != kinds::SIGNATURE_CONFIRMED {
+            findings.error(
+                "flow-event",
+                flow.place,
+                format!("signature 只处理 {}", kinds::SIGNATURE_CONFIRMED),
+                format!("`signature` takes only `{}`", kinds::SIGNATURE_CONFIRMED),
+            );
+        }
+        if flow.to == LEDGER || flow.to == SIGNATURE {
             continue;
         }
         check_flow(flow, config, mappings, connections, findings);
@@ -412,6 +421,15 @@ fn check_flow(
                 "the mapping `{name}` makes {}, here it would have to make {}/…",
                 mapping.to, connection.connector
             ),
+        );
+    }
+    let asks = mapping.to.ends_with(&format!("/{SIGNATURE_STATUS}"));
+    if flow.emits.as_deref() == Some(kinds::SIGNATURE_CONFIRMED) && !asks {
+        findings.error(
+            "flow-emits",
+            flow.place,
+            format!("{} 只由 …/{SIGNATURE_STATUS} 得出", kinds::SIGNATURE_CONFIRMED),
+            format!("`{}` follows only from …/{SIGNATURE_STATUS}", kinds::SIGNATURE_CONFIRMED),
         );
     }
 }

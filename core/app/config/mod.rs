@@ -15,6 +15,8 @@ use tongbao_model::yaml::Node;
 
 /// Name of the built-in target that keeps receivable accounts.
 pub const LEDGER: &str = "ledger";
+/// Name of the built-in target that brings contracts into effect once their signature is confirmed.
+pub const SIGNATURE: &str = "signature";
 /// Name of the built-in target that keeps documents no mapping could read at intake.
 pub const INTAKE: &str = "intake";
 
@@ -31,7 +33,7 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Engine's relay and sweeper.
     pub relay: RelaySettings,
-    /// How deliveries to the built-in targets ([`LEDGER`], [`INTAKE`]) are made.
+    /// How deliveries to the built-in targets ([`LEDGER`], [`SIGNATURE`], [`INTAKE`]) are made.
     pub builtin: TargetSettings,
     /// How long finished events stay in the database.
     pub retention: Retention,
@@ -152,9 +154,9 @@ pub struct Flow {
     pub on: String,
     /// Only events from this connection.
     pub from: Option<String>,
-    /// Connection, or [`LEDGER`].
+    /// Connection, or [`LEDGER`] or [`SIGNATURE`].
     pub to: String,
-    /// Mapping; absent for the ledger.
+    /// Mapping; absent for the built-in targets.
     pub mapping: Option<String>,
     /// Event kind of a success.
     pub emits: Option<String>,

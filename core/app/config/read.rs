@@ -298,12 +298,17 @@ impl Reader<'_> {
     fn connection(&mut self, entry: &yaml::Entry) -> Option<Connection> {
         let (node, name) = (&entry.value, entry.key.clone());
         refuse_unknown(node, CONNECTION, self.findings);
-        if name == LEDGER || name == super::INTAKE || name == "tongbao" || !is_name(&name) {
+        if name == LEDGER
+            || name == super::SIGNATURE
+            || name == super::INTAKE
+            || name == "tongbao"
+            || !is_name(&name)
+        {
             self.findings.error(
                 "config-name",
                 entry.place,
-                format!("连接名 {name} 不可用：小写字母、数字、连字符；ledger、intake、tongbao 为保留名"),
-                format!("`{name}` cannot name a connection: lower-case letters, digits and hyphens; `ledger`, `intake` and `tongbao` are taken"),
+                format!("连接名 {name} 不可用：小写字母、数字、连字符；ledger、signature、intake、tongbao 为保留名"),
+                format!("`{name}` cannot name a connection: lower-case letters, digits and hyphens; `ledger`, `signature`, `intake` and `tongbao` are taken"),
             );
         }
         let connector = self.required(node, "connector", entry.place);

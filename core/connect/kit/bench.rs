@@ -22,6 +22,9 @@ const PATIENT_MS: u64 = 60_000;
 /// Rounds in which an outcome that is not certain must have settled.
 const ROUNDS: u32 = 12;
 
+/// Connections made so far by this process.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
 /// Trouble that stayed away.
 pub const NOT_MET: &str = "no request met it, so nothing was shown";
 
@@ -142,7 +145,9 @@ impl<'a> Bench<'a> {
             let passed = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
             now_ms.saturating_add(passed).saturating_add(moved.load(Ordering::SeqCst))
         };
-        let drawn = AtomicU64::new(u64::try_from(now_ms).unwrap_or_default());
+        // Connections made within milliseconds of each other must not draw the same nonces.
+        let nth = scatter(CONNECTIONS.fetch_add(1, Ordering::Relaxed));
+        let drawn = AtomicU64::new(nth.wrapping_add(u64::try_from(now_ms).unwrap_or_default()));
         let context = Context {
             connection: "kit".into(),
             http: crate::Client::new(),

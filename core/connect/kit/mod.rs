@@ -238,8 +238,8 @@ async fn sound(bench: &Bench<'_>) -> Check {
     if built.source.is_none() && (profile.pushes.get().is_some() || profile.polls.get().is_some()) {
         return Err("the profile has pushes or polls, and the connection is no source".into());
     }
-    if profile.writes.get().is_some_and(|writes| writes.writes.is_empty() || writes.reads.is_empty()) {
-        return Err("the profile names no operation that writes, or none that is asked".into());
+    if profile.writes.get().is_some_and(|writes| writes.reads.is_empty()) {
+        return Err("the profile names no operation that is asked".into());
     }
     for part in profile.writes.get().into_iter().flat_map(|writes| writes.enough) {
         let known = troubles::answers_garbled().iter().any(|trouble| trouble.name() == part.0);
@@ -247,5 +247,6 @@ async fn sound(bench: &Bench<'_>) -> Check {
             return Err(format!("`enough` names {:?}, which is no such answer", part.0));
         }
     }
-    Ok(None)
+    let only_asks = profile.writes.get().is_some_and(Writes::only_asks);
+    Ok(only_asks.then(|| "只查询，不改动对方 / only asks: nothing is changed over there".to_owned()))
 }

@@ -129,7 +129,8 @@ pub struct Writes {
     pub document: &'static str,
     /// Its total with tax, where it has one.
     pub total: Option<&'static str>,
-    /// The far system's operations that change something, in the order in which `apply` calls them.
+    /// The far system's operations that change something, in the order in which `apply` calls them. Empty for a target that
+    /// changes nothing and only asks: then no outcome may be unknown, and its documents are there before they are asked for.
     pub writes: &'static [&'static str],
     /// Those that `lookup` asks.
     pub reads: &'static [&'static str],
@@ -137,6 +138,18 @@ pub struct Writes {
     /// the reason in Chinese and English: a write is done by them, a look-up may call the document absent. Only for
     /// systems that are sent states, where sending again changes nothing.
     pub enough: &'static [(&'static str, &'static str, &'static str)],
+}
+
+impl Writes {
+    /// Whether nothing is changed over there.
+    pub fn only_asks(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// The operations that `apply` calls.
+    pub fn applied(&self) -> &'static [&'static str] {
+        if self.only_asks() { self.reads } else { self.writes }
+    }
 }
 
 /// Login or token.

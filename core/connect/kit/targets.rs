@@ -23,7 +23,7 @@ const BOUND: Duration = Duration::from_secs(20);
 
 pub async fn stands(bench: &Bench<'_>) -> Check {
     let (stage, task) = (bench.stage().await?, bench.task()?);
-    if stage.connection.lookup(&task).await? != Lookup::Absent {
+    if !bench.writes()?.only_asks() && stage.connection.lookup(&task).await? != Lookup::Absent {
         return Err("look-up before anything was sent: expected absent".into());
     }
     stage.stands(&task).await?;
@@ -61,19 +61,38 @@ async fn each_write(
     let writes = bench.writes()?;
     let stage = bench.stage().await?;
     let mut notes = BTreeSet::new();
-    for operation in writes.writes {
+    for operation in writes.applied() {
         for trouble in troubles {
             let task = bench.task()?;
             let outcome = stage.under(operation, trouble.clone(), || stage.connection.apply(&task)).await?;
             let name = trouble.name();
             match enough(writes, trouble, &outcome) {
                 Some(note) => drop(notes.insert(note)),
-                None => judge(trouble, &outcome).map_err(|why| format!("{operation}: {name}: {why}"))?,
+                None => judged(writes, trouble, &outcome, &judge)
+                    .map_err(|why| format!("{operation}: {name}: {why}"))?,
             }
             stage.stands(&task).await.map_err(|why| format!("{operation}: {name}: afterwards {why}"))?;
         }
     }
     Ok(told(notes))
+}
+
+/// As a behaviour judges an outcome; but where nothing is changed, what is unknown of a write is merely not answered.
+fn judged(
+    writes: &Writes,
+    trouble: &Trouble,
+    outcome: &Outcome,
+    judge: impl Fn(&Trouble, &Outcome) -> Result<(), String>,
+) -> Result<(), String> {
+    let slow = matches!(trouble, Trouble::Throttled | Trouble::Status { status: 429, .. });
+    match outcome {
+        Outcome::Failed(failure) if writes.only_asks() && !slow => match failure.class {
+            Class::Unavailable => Ok(()),
+            Class::Unknown => Err("unknown, and a question that got no answer did nothing".into()),
+            _ => judge(trouble, outcome),
+        },
+        _ => judge(trouble, outcome),
+    }
 }
 
 /// The author's reason why this success is one.
@@ -153,6 +172,9 @@ pub async fn throttled(bench: &Bench<'_>) -> Check {
         other => Err(format!("the outcome is {}, expected throttled", shown(other))),
     })
     .await?;
+    if writes.only_asks() {
+        return Ok(None);
+    }
     // What was throttled at the first step was not done.
     let (stage, task) = (bench.stage().await?, bench.task()?);
     let first = writes.writes.first().ok_or("the profile names no writing operation")?;
@@ -184,7 +206,7 @@ pub async fn retry_after(bench: &Bench<'_>) -> Check {
 pub async fn drip(bench: &Bench<'_>) -> Check {
     let writes = bench.writes()?;
     let stage = bench.stage().await?;
-    for operation in writes.writes {
+    for operation in writes.applied() {
         let mut last = Err(String::new());
         for timeout_ms in HASTY_MS {
             last = one_drip(bench, &stage, operation, timeout_ms).await;
@@ -208,7 +230,8 @@ async fn one_drip(bench: &Bench<'_>, stage: &Stage, operation: &str, timeout_ms:
             begun.elapsed().as_secs()
         ));
     }
-    unknown(&trouble, &outcome).map_err(|why| format!("{operation}: a dripping answer: {why}"))?;
+    judged(bench.writes()?, &trouble, &outcome, unknown)
+        .map_err(|why| format!("{operation}: a dripping answer: {why}"))?;
     stage.stands(&task).await.map_err(|why| format!("{operation}: a dripping answer: afterwards {why}"))?;
     Ok(())
 }
@@ -217,7 +240,7 @@ async fn one_drip(bench: &Bench<'_>, stage: &Stage, operation: &str, timeout_ms:
 pub async fn one_call(bench: &Bench<'_>) -> Check {
     let writes = bench.writes()?;
     let stage = bench.stage().await?;
-    for operation in writes.writes {
+    for operation in writes.applied() {
         for trouble in [
             Trouble::LostBefore,
             Trouble::LostAfter,

@@ -18,12 +18,12 @@ use crate::{
     catalogue,
     faults::Rule,
     kingdee::{self, ReceiptSpec, receipts},
-    money, nuonuo, state,
+    money, nuonuo, signing, state,
     u8::{self, U8Change},
     world::{World, lock},
 };
 
-type Shared = State<Arc<World>>;
+pub(crate) type Shared = State<Arc<World>>;
 
 /// All routes.
 pub(crate) fn router(world: Arc<World>) -> Router {
@@ -48,6 +48,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/nuonuo/forge", post(forge))
         .route("/crm/{collection}/{id}", post(seed_crm))
         .route("/jdy/{app}/{entry}/{id}", post(seed_jdy))
+        .merge(signing::control::routes())
         .route("/state", get(summary))
         .route("/state/{what}", get(list))
         .route("/state/{what}/{key}", get(one))
@@ -55,19 +56,19 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .with_state(world)
 }
 
-fn done(value: &Value) -> Response {
+pub(crate) fn done(value: &Value) -> Response {
     Json(value.clone()).into_response()
 }
 
-fn refused(message: &str) -> Response {
+pub(crate) fn refused(message: &str) -> Response {
     (StatusCode::CONFLICT, Json(json!({"error": message}))).into_response()
 }
 
-fn missing() -> Response {
+pub(crate) fn missing() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({"error": "no such thing"}))).into_response()
 }
 
-fn outcome<T: serde::Serialize>(result: Result<T, String>) -> Response {
+pub(crate) fn outcome<T: serde::Serialize>(result: Result<T, String>) -> Response {
     match result {
         Ok(value) => done(&json!({"ok": value})),
         Err(message) => refused(&message),
@@ -319,6 +320,8 @@ async fn list(State(world): Shared, Path(what): Path<String>) -> Response {
         "invoices" => Json(state::invoices(&world)).into_response(),
         "crm" => Json(lock(&world.crm).history()).into_response(),
         "jdy" => Json(lock(&world.jdy).history()).into_response(),
+        "esign" => Json(lock(&world.esign).all.values().cloned().collect::<Vec<_>>()).into_response(),
+        "fadada" => Json(lock(&world.fadada).flows.all.values().cloned().collect::<Vec<_>>()).into_response(),
         "calls" => Json(state::calls(&world)).into_response(),
         "faults" => Json(world.faults.injected()).into_response(),
         "callbacks" => Json(lock(&world.nuonuo).callbacks_sent.clone()).into_response(),

@@ -20,7 +20,9 @@ use super::{
 use crate::{
     crm,
     faults::{Fault, System},
-    jdy, kingdee, nuonuo, u8,
+    jdy, kingdee, nuonuo,
+    signing::{esign, fadada},
+    u8,
     world::World,
 };
 
@@ -122,6 +124,10 @@ fn route(world: &World, incoming: Incoming) -> Step {
         crate::u8::accept(world, incoming)
     } else if crate::u8::serves_open(path) {
         crate::u8::accept_open(world, incoming)
+    } else if esign::serves(path) {
+        esign::accept(world, incoming)
+    } else if fadada::serves(path) {
+        fadada::accept(world, incoming)
     } else if nuonuo::serves(world, path) {
         nuonuo::accept(world, incoming)
     } else if path == LOGIN_PAGE {
@@ -159,8 +165,8 @@ fn play(world: &World, job: Job, fault: Option<&Fault>) -> Reply {
                 System::Kingdee => kingdee::cent_off(world, &key),
                 System::Nuonuo => nuonuo::cent_off(world, &key),
                 System::U8 | System::U8OpenApi => u8::cent_off(world, &key),
-                // Records, not amounts.
-                System::Crm | System::Jdy => {}
+                // Records and signatures, not amounts.
+                System::Crm | System::Jdy | System::Esign | System::Fadada => {}
             }
             reply
         }
