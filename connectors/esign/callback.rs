@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 use tongbao_connect::{Decoded, Inbound, Incoming, Source};
+use tongbao_model::record::Time;
 use tongbao_model::{Code, Fault};
 
 const TIMESTAMP: &str = "x-tsign-open-timestamp";
@@ -69,11 +70,11 @@ impl Source for Callbacks {
         let flow = text("signFlowId").ok_or_else(|| {
             unreadable("signFlowId", "请求体缺少 signFlowId", "the body has no `signFlowId`")
         })?;
-        let at = body.get("timestamp").and_then(Value::as_i64).and_then(local).ok_or_else(|| {
+        let at = body.get("timestamp").and_then(Value::as_i64).and_then(Time::in_china).ok_or_else(|| {
             unreadable("timestamp", "timestamp 不是毫秒数", "`timestamp` is no number of milliseconds")
         })?;
         let mut document = Map::new();
-        for (name, value) in [("signFlowId", flow), ("action", action), ("timestamp", &at)] {
+        for (name, value) in [("signFlowId", flow), ("action", action), ("timestamp", &at.0)] {
             document.insert(name.to_owned(), Value::from(value));
         }
         // Texts by the vendor's tables; a number is taken all the same.
@@ -90,13 +91,6 @@ impl Source for Callbacks {
         // An earlier claim that is not so yet may be by now.
         Ok(Decoded { documents, hints: vec![flow.to_owned()], reply })
     }
-}
-
-/// A time of so many milliseconds since 1970 UTC, as RFC 3339 with the offset of China.
-pub fn local(at_ms: i64) -> Option<String> {
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-    let at = jiff::Timestamp::from_millisecond(at_ms).ok()?.to_zoned(zone);
-    Some(at.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string())
 }
 
 #[cfg(test)]

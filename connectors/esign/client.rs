@@ -1,5 +1,6 @@
 //! One signed call, and what its answer means.
 
+use super::status::WORDS;
 use super::{EsignSettings, sign};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
@@ -106,7 +107,7 @@ pub fn read(reply: &Reply) -> Result<Value, Refusal> {
         return Ok(body.get("data").cloned().unwrap_or(Value::Null));
     }
     if reply.status == 200 && code.is_empty() {
-        return Err(Refusal { code, failure: not_readable() });
+        return Err(Refusal { code, failure: WORDS.not_readable() });
     }
     let text = body.get("message").and_then(Value::as_str).unwrap_or_default();
     let said = Said { status: reply.status, code: &code, text };
@@ -124,15 +125,6 @@ pub fn read(reply: &Reply) -> Result<Value, Refusal> {
     );
     let failure = Failure::new(fault).class(class).response(json!({"code": code, "message": text}));
     Err(Refusal { code, failure })
-}
-
-/// An answer that is not the platform's own, or that says nothing of the flow.
-pub fn not_readable() -> Failure {
-    Failure::new(Fault::new(
-        Code::TargetUnavailable,
-        "e签宝的答复无法读取",
-        "the answer of e签宝 cannot be read",
-    ))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What the platform says of a flow: `data` of `GET /v3/sign-flow/{id}/detail`.
 
-use super::callback::local;
-use serde_json::{Value, json};
+use super::status::WORDS;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use tongbao_connect::signing::Flow;
+use tongbao_model::record::Time;
 use tongbao_model::{Code, Fault, SignatureState};
 
 /// `signFlowStatus`: draft, under way, and the four ends (the vendor's tables).
@@ -21,17 +23,6 @@ const RESCINDED: &str = "3";
 /// Signers and fields looked at for our number.
 const LOOKED_AT: usize = 1_000;
 
-/// A flow as the platform sees it now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flow {
-    pub state: SignatureState,
-    /// Our number; `None` where the flow carries none.
-    pub number: Option<String>,
-    /// RFC 3339; only of an end.
-    pub at: Option<String>,
-    pub title: Option<String>,
-}
-
 fn plain(value: Option<&Value>) -> String {
     match value {
         Some(Value::String(text)) => text.clone(),
@@ -46,20 +37,16 @@ pub fn read(data: &Value, states: &BTreeMap<String, SignatureState>) -> Result<O
     if status.is_empty() {
         return Ok(None);
     }
-    let Some(state) = states.get(&status).copied() else {
-        return Err(Fault::new(
-            Code::TargetMisconfigured,
-            format!("e签宝的流程状态 {status} 没有登记"),
-            format!("the flow status `{status}` of e签宝 is not listed"),
-        )
-        .at("states")
-        .value(status)
-        .remedy("在连接设置的 states 中登记该状态。", "List the status under the connection's `states`."));
-    };
+    let state = WORDS.state(&status, states)?;
     let undone = plain(data.get("rescissionStatus")) == RESCINDED;
     let state = if state == SignatureState::Signed && undone { SignatureState::Annulled } else { state };
     let ended = state != SignatureState::Signing;
-    let at = data.get("signFlowFinishTime").and_then(Value::as_i64).and_then(local).filter(|_| ended);
+    let at = data
+        .get("signFlowFinishTime")
+        .and_then(Value::as_i64)
+        .and_then(Time::in_china)
+        .map(|at| at.0)
+        .filter(|_| ended);
     let title = data.pointer("/signFlowConfig/signFlowTitle").and_then(Value::as_str);
     let title = title.filter(|title| !title.is_empty()).map(str::to_owned);
     Ok(Some(Flow { state, number: number(data)?, at, title }))
@@ -91,20 +78,6 @@ fn number(data: &Value) -> Result<Option<String>, Fault> {
         }
     }
     Ok(found)
-}
-
-impl Flow {
-    /// Facts for the follow-on event.
-    pub fn facts(&self, flow_id: &str, told: Option<&str>) -> Value {
-        json!({
-            "provider": super::CONNECTOR.name,
-            "flow_id": flow_id,
-            "state": self.state.name(),
-            "contract_number": self.number.as_deref().or(told),
-            "at": self.at,
-            "title": self.title,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 use tongbao_connect::{Decoded, Inbound, Incoming, Source};
+use tongbao_model::record::Time;
 use tongbao_model::{Code, Fault};
 
 const TIMESTAMP: &str = "x-fasc-timestamp";
@@ -130,11 +131,11 @@ impl Source for Callbacks {
             Some(Value::String(text)) => text.clone(),
             _ => request.header(TIMESTAMP).unwrap_or_default().to_owned(),
         };
-        let at = time.parse().ok().and_then(local).ok_or_else(|| {
+        let at = time.parse().ok().and_then(Time::in_china).ok_or_else(|| {
             unreadable("eventTime", "eventTime 不是毫秒数", "`eventTime` is no number of milliseconds")
         })?;
         let mut document = Map::new();
-        for (name, value) in [("signTaskId", task), ("event", event), ("eventTime", &at)] {
+        for (name, value) in [("signTaskId", task), ("event", event), ("eventTime", &at.0)] {
             document.insert(name.to_owned(), Value::from(value));
         }
         for name in ["signTaskStatus", "transReferenceId"] {
@@ -147,13 +148,6 @@ impl Source for Callbacks {
         // An earlier claim that is not so yet may be by now.
         Ok(Decoded { documents, hints: vec![task.to_owned()], reply })
     }
-}
-
-/// A time of so many milliseconds since 1970 UTC, as RFC 3339 with the offset of China.
-pub fn local(at_ms: i64) -> Option<String> {
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-    let at = jiff::Timestamp::from_millisecond(at_ms).ok()?.to_zoned(zone);
-    Some(at.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::FadadaSettings;
 use super::sign::{CONTENT, SIGN_TYPE, sign};
+use super::status::WORDS;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -161,7 +162,7 @@ impl FadadaClient {
             }
         };
         let token = data.get("accessToken").and_then(Value::as_str).filter(|token| !token.is_empty());
-        let token = token.ok_or_else(not_readable)?;
+        let token = token.ok_or_else(|| WORDS.not_readable())?;
         let seconds = match data.get("expiresIn") {
             Some(Value::Number(number)) => number.as_i64(),
             Some(Value::String(text)) => text.parse().ok(),
@@ -185,7 +186,7 @@ fn read(reply: &Reply) -> Result<Value, Refusal> {
         return Ok(body.get("data").cloned().unwrap_or(Value::Null));
     }
     if reply.status == 200 && code.is_empty() {
-        return Err(Refusal { code, absent: false, failure: not_readable() });
+        return Err(Refusal { code, absent: false, failure: WORDS.not_readable() });
     }
     let text = body.get("msg").and_then(Value::as_str).unwrap_or_default();
     let said = Said { status: reply.status, code: &code, text };
@@ -204,15 +205,6 @@ fn read(reply: &Reply) -> Result<Value, Refusal> {
     );
     let failure = Failure::new(fault).class(class).response(json!({"code": code, "msg": text}));
     Err(Refusal { code, absent: rule.is_some_and(|rule| rule.name == "no-task"), failure })
-}
-
-/// An answer that is not the platform's own, or that says nothing of the task.
-pub fn not_readable() -> Failure {
-    Failure::new(Fault::new(
-        Code::TargetUnavailable,
-        "法大大的答复无法读取",
-        "the answer of 法大大 cannot be read",
-    ))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What the platform says of a task: `data` of the query.
 
-use super::callback::local;
-use serde_json::{Value, json};
+use super::status::WORDS;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use tongbao_model::{Code, Fault, SignatureState};
+use tongbao_connect::signing::Flow;
+use tongbao_model::record::Time;
+use tongbao_model::{Fault, SignatureState};
 
 /// `signTaskStatus` (a public copy of the vendor's list of events with the state after each). A task whose annulment is under
 /// way stands; one that was annulled is `revoked` in the platform's words.
@@ -24,17 +26,6 @@ pub const STATES: [(&str, SignatureState); 11] = [
 /// Refused by a signer or taken back by its initiator: the platform has one word for both.
 const TERMINATED: &str = "task_terminated";
 
-/// A task as the platform sees it now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Task {
-    pub state: SignatureState,
-    /// Our number; `None` where the task carries none.
-    pub number: Option<String>,
-    /// RFC 3339; only of an end.
-    pub at: Option<String>,
-    pub title: Option<String>,
-}
-
 fn plain(value: Option<&Value>) -> String {
     match value {
         Some(Value::String(text)) => text.clone(),
@@ -49,48 +40,30 @@ pub fn read(
     data: &Value,
     states: &BTreeMap<String, SignatureState>,
     claimed: Option<SignatureState>,
-) -> Result<Option<Task>, Fault> {
+) -> Result<Option<Flow>, Fault> {
     let status = plain(data.get("signTaskStatus"));
     if status.is_empty() {
         return Ok(None);
     }
-    let Some(state) = states.get(&status).copied() else {
-        return Err(Fault::new(
-            Code::TargetMisconfigured,
-            format!("法大大的任务状态 {status} 没有登记"),
-            format!("the task status `{status}` of 法大大 is not listed"),
-        )
-        .at("states")
-        .value(status)
-        .remedy("在连接设置的 states 中登记该状态。", "List the status under the connection's `states`."));
-    };
+    let state = WORDS.state(&status, states)?;
     let rejected = status == TERMINATED && claimed == Some(SignatureState::Rejected);
     let state = if rejected { SignatureState::Rejected } else { state };
     let ended = state != SignatureState::Signing;
     let text = |name: &str| Some(plain(data.get(name))).filter(|text| !text.is_empty());
-    let at = text("finishTime").filter(|_| ended).and_then(|ms| ms.parse().ok()).and_then(local);
-    Ok(Some(Task { state, number: text("transReferenceId"), at, title: text("signTaskSubject") }))
-}
-
-impl Task {
-    /// Facts for the follow-on event.
-    pub fn facts(&self, task_id: &str, told: Option<&str>) -> Value {
-        json!({
-            "provider": super::CONNECTOR.name,
-            "flow_id": task_id,
-            "state": self.state.name(),
-            "contract_number": self.number.as_deref().or(told),
-            "at": self.at,
-            "title": self.title,
-        })
-    }
+    let at = text("finishTime")
+        .filter(|_| ended)
+        .and_then(|ms| ms.parse().ok())
+        .and_then(Time::in_china)
+        .map(|at| at.0);
+    Ok(Some(Flow { state, number: text("transReferenceId"), at, title: text("signTaskSubject") }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tongbao_model::Code;
 
-    fn task(data: &str, claimed: Option<SignatureState>) -> Result<Option<Task>, Fault> {
+    fn task(data: &str, claimed: Option<SignatureState>) -> Result<Option<Flow>, Fault> {
         let states = STATES.iter().map(|(name, state)| ((*name).to_owned(), *state)).collect();
         read(&serde_json::from_str(data).unwrap(), &states, claimed)
     }

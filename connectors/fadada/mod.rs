@@ -14,8 +14,7 @@ mod status;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_connect::settings::SecretString;
-use tongbao_connect::{Built, Connector, Context, DocumentKind, Settings, Source, Target, settings};
-use tongbao_model::SignatureState;
+use tongbao_connect::{Built, Connector, Context, DocumentKind, Settings, Source, Target, settings, signing};
 use tongbao_model::diagnostic::Findings;
 use tongbao_model::shape::{Field, Kind, Shape, TimeForm};
 
@@ -60,44 +59,15 @@ settings! {
 
 fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> Option<Built> {
     let checked = FadadaSettings::read(settings, findings)?;
-    let states = states(&checked.states, settings, findings)?;
+    let states = signing::states(&detail::STATES, &checked.states, settings, findings)?;
     let source: Arc<dyn Source> = Arc::new(callback::Callbacks {
         app_id: checked.app_id.clone(),
         secret: checked.app_secret.clone(),
         window_ms: i64::try_from(checked.window_s).unwrap_or(i64::MAX).saturating_mul(1000),
         nonces: nonces::Nonces::new(checked.nonces),
     });
-    let target: Arc<dyn Target> = Arc::new(status::Status::new(checked, states, context));
+    let target: Arc<dyn Target> = Arc::new(status::target(checked, states, context));
     Some(Built { source: Some(source), target: Some(target) })
-}
-
-/// The platform's states in our words, the settings' over the known ones.
-fn states(
-    more: &BTreeMap<String, String>,
-    settings: &Settings<'_>,
-    findings: &mut Findings,
-) -> Option<BTreeMap<String, SignatureState>> {
-    let known = detail::STATES.iter().map(|(status, state)| ((*status).to_owned(), *state));
-    let mut states: BTreeMap<String, SignatureState> = known.collect();
-    let mut sound = true;
-    for (status, name) in more {
-        match SignatureState::from_name(name) {
-            Some(state) => {
-                states.insert(status.clone(), state);
-            }
-            None => {
-                let at = settings.node.get("states").and_then(|inner| inner.get(status));
-                findings.error(
-                    "config-value",
-                    at.map_or(settings.node.place, |inner| inner.place),
-                    format!("状态 {name} 应为 signing、signed、rejected、revoked、expired、annulled 之一"),
-                    format!("the state `{name}` must be one of signing, signed, rejected, revoked, expired, annulled"),
-                );
-                sound = false;
-            }
-        }
-    }
-    sound.then_some(states)
 }
 
 fn text(name: &'static str, doc: &'static str) -> Field {
@@ -129,7 +99,7 @@ fn callback_kind() -> DocumentKind {
 fn status_kind() -> DocumentKind {
     DocumentKind {
         shape: Shape {
-            name: "signature-status".into(),
+            name: signing::STATUS.into(),
             doc: "签署状态查询 / asks where a task stands".into(),
             fields: vec![
                 text("flow_id", "任务 ID：业务键 / id of the task: the business key").required(),

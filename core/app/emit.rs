@@ -10,9 +10,6 @@ use tongbao_model::{Event, Exact, SignatureState, Tree, digest};
 /// Event kinds a flow may emit.
 pub const EMITTED: &[&str] = &[kinds::SALES_ORDER_POSTED, kinds::INVOICE_ISSUED, kinds::SIGNATURE_CONFIRMED];
 
-/// Kind of the documents that ask where a signing flow stands: what they find is confirmed, and nothing else.
-pub const SIGNATURE_STATUS: &str = "signature-status";
-
 /// The event that follows from a document standing in a target. `None` for a kind that is not in [`EMITTED`],
 /// which the configuration check refuses.
 pub fn follow_on(
@@ -121,14 +118,14 @@ pub fn record(record: &impl Serialize) -> Value {
 mod tests {
     use super::*;
     use serde_json::json;
-    use tongbao_connect::Remote;
+    use tongbao_connect::{Remote, signing};
 
     fn confirmed(facts: Value) -> Option<Event> {
         let claim =
             json!({"flow_id": "f-1", "provider": "esign", "state": "signed", "contract_number": "HT-9"});
         let cause = event(kinds::SIGNATURE_REPORTED, "f-1", 17, "f-1", &claim, "", 0);
         let task = Task {
-            kind: SIGNATURE_STATUS.into(),
+            kind: signing::STATUS.into(),
             key: "f-1".into(),
             origin: String::new(),
             document: json!({}).into(),

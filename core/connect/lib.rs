@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod rules;
 pub mod session;
 pub mod settings;
+pub mod signing;
 pub mod source;
 pub mod target;
 pub mod xml;

@@ -23,6 +23,15 @@ pub struct Date(pub String);
 #[serde(transparent)]
 pub struct Time(pub String);
 
+impl Time {
+    /// Of so many milliseconds since 1970 UTC, with the offset of China. `None` beyond the calendar.
+    pub fn in_china(at_ms: i64) -> Option<Time> {
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
+        let at = jiff::Timestamp::from_millisecond(at_ms).ok()?.to_zoned(zone);
+        Some(Time(at.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()))
+    }
+}
+
 /// A type that can be a field of a canonical record.
 trait Described {
     /// Its kind.

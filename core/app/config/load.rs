@@ -1,12 +1,12 @@
 //! From [`Config`] to something that can run: mappings compiled, connections built, every name resolved.
 
-use crate::emit::{EMITTED, SIGNATURE_STATUS};
+use crate::emit::EMITTED;
 
 use super::{Config, Environment, Flow, INTAKE, LEDGER, Receives, SIGNATURE, read};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tongbao_connect::{Built, Connector, Context, DocumentKind, EgressRules, Settings};
+use tongbao_connect::{Built, Connector, Context, DocumentKind, EgressRules, Settings, signing};
 use tongbao_mapping::{Ends, Files, Mapping, compile_with};
 use tongbao_model::Text;
 use tongbao_model::diagnostic::{Diagnostic, Findings, Place, Severity, nearest};
@@ -423,13 +423,13 @@ fn check_flow(
             ),
         );
     }
-    let asks = mapping.to.ends_with(&format!("/{SIGNATURE_STATUS}"));
+    let asks = mapping.to.ends_with(&format!("/{}", signing::STATUS));
     if flow.emits.as_deref() == Some(kinds::SIGNATURE_CONFIRMED) && !asks {
         findings.error(
             "flow-emits",
             flow.place,
-            format!("{} 只由 …/{SIGNATURE_STATUS} 得出", kinds::SIGNATURE_CONFIRMED),
-            format!("`{}` follows only from …/{SIGNATURE_STATUS}", kinds::SIGNATURE_CONFIRMED),
+            format!("{} 只由 …/{} 得出", kinds::SIGNATURE_CONFIRMED, signing::STATUS),
+            format!("`{}` follows only from …/{}", kinds::SIGNATURE_CONFIRMED, signing::STATUS),
         );
     }
 }
