@@ -9,6 +9,7 @@ mod consume;
 pub mod limit;
 mod line;
 mod session;
+mod silent;
 mod topology;
 mod turn;
 
@@ -20,6 +21,7 @@ use lapin::uri::AMQPUri;
 use line::Heads;
 use serde::{Deserialize, Serialize};
 use session::Session;
+use silent::Silent;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -140,6 +142,7 @@ struct Inner {
     sharing: watch::Sender<Option<Sharing>>,
     trouble: Mutex<String>,
     heads: Heads,
+    silent: Silent,
     /// How many sessions there were, and the last one that broke.
     sessions: AtomicU64,
     broken: watch::Sender<u64>,
@@ -163,6 +166,7 @@ impl Rabbit {
             session: watch::channel(None).0,
             sharing: watch::channel(None).0,
             heads: Heads::default(),
+            silent: Silent::default(),
             trouble: Mutex::new("not connected yet".to_owned()),
             sessions: AtomicU64::new(0),
             broken: watch::channel(0).0,

@@ -68,8 +68,9 @@ enum Hold {
     Alone { _guard: RwLockWriteGuard<'static, ()> },
 }
 
-/// The usual patience: no case is about speed, and the machine may be busy with builds.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// The usual patience, which only what fails uses up: no case is about speed, the machine may be busy with builds, and
+/// a broker that is starting again may leave a session without an answer for a minute.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A case's own database and queue names.
 pub struct World {
@@ -185,7 +186,8 @@ impl World {
             if begun.elapsed() > PATIENCE {
                 let all = self.store.deliveries(Filter { limit: 10_000, ..Filter::default() }).await.unwrap();
                 let stuck = all.iter().find(|delivery| !states.contains(&delivery.state));
-                panic!("of {count} deliveries: {counts:?}; e.g. {stuck:?}");
+                let unpublished = self.store.outbox(10_000).await.unwrap().len();
+                panic!("of {count} deliveries: {counts:?}; {unpublished} not published; e.g. {stuck:?}");
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }

@@ -2,14 +2,13 @@
 //! live here.
 
 use super::documents::Batch;
-use crate::servers::Servers;
+use crate::servers::{Servers, lasting_port};
 use crate::world::{BrokerKind, Combination, Database};
 use serde_json::Value;
-use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tongbao_app::stage::{self, CRM_SECRET, StageOptions};
@@ -18,8 +17,8 @@ use tongbao_sandbox::crm::WebhookSender;
 use tongbao_sandbox::{Lifecycle, NuonuoConfig, Sandbox, SandboxConfig};
 use tongbao_store::StoreOptions;
 
-/// Longest wait for anything; the machine may be busy with builds.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+/// Longest wait for anything, which only what fails uses up; the machine may be busy with builds.
+pub const PATIENCE: Duration = Duration::from_secs(240);
 /// Pause between polls of the services.
 pub const POLL_MS: u64 = 300;
 /// How often a condition is looked at.
@@ -31,19 +30,6 @@ pub fn binary() -> PathBuf {
     let binary = folder.join("tongbao");
     assert!(binary.exists(), "{} is not built: run tests/run, or `cargo build` first", binary.display());
     binary
-}
-
-/// A port that stays free while a process that listens on it is started again and again: below the range that
-/// outgoing connections take theirs from.
-pub fn lasting_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 8_000).unwrap();
-    loop {
-        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// Posts contracts to the process that listens there.

@@ -11,12 +11,14 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 const INSTALL: &str =
     "is not installed; run tests/run, which installs postgresql, mariadb-server and rabbitmq-server";
-const START: Duration = Duration::from_secs(90);
+/// Only what fails uses it up; the machine may be busy with builds.
+const START: Duration = Duration::from_secs(300);
 
 /// The servers of this process.
 pub struct Servers {
@@ -310,7 +312,7 @@ impl Servers {
             .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D"])
             .arg(&data));
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let port = free_port();
+        let port = lasting_port();
         let command = format!(
             "{} -D '{}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=300 \
              -c dynamic_shared_memory_type=mmap",
@@ -338,7 +340,7 @@ impl Servers {
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--tmpdir={}", folder.display())));
         assert!(made.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));
-        let port = free_port();
+        let port = lasting_port();
         let command = format!(
             "{} --no-defaults --datadir='{}' --tmpdir='{}' --socket='{}' --pid-file='{}' --bind-address=127.0.0.1 --port={port} \
              --skip-name-resolve --max-connections=400",
@@ -355,7 +357,7 @@ impl Servers {
 
     fn start_rabbit(&self, name: &'static str) -> Rabbit {
         let folder = self.own_folder(name, "rabbitmq");
-        let (port, epmd) = (free_port(), free_port());
+        let (port, epmd) = (lasting_port(), lasting_port());
         let rabbit = self.rabbit_node(name, port, epmd, &folder, "");
         self.start_names(&rabbit, epmd);
         self.start(name, "rabbitmq", &rabbit.env, &rabbitmq_server());
@@ -367,7 +369,7 @@ impl Servers {
     fn start_cluster(&self) -> [Rabbit; 3] {
         // The cookie lies in the home folder, which the nodes share.
         let home = self.own_folder("cluster", "rabbitmq");
-        let (ports, epmd) = ([free_port(), free_port(), free_port()], free_port());
+        let (ports, epmd) = ([lasting_port(), lasting_port(), lasting_port()], lasting_port());
         let mut node = 0;
         let nodes = CLUSTER.map(|name| {
             let own = ports[node];
@@ -399,7 +401,7 @@ impl Servers {
     /// Writes what a node is configured with.
     fn rabbit_node(&self, name: &'static str, port: u16, epmd: u16, home: &Path, more: &str) -> Rabbit {
         let folder = self.own_folder(name, "rabbitmq");
-        let dist = free_port();
+        let dist = lasting_port();
         let config = folder.join("rabbitmq.conf");
         let listen = format!("listeners.tcp.1 = 127.0.0.1:{port}\nlog.file.level = warning\n{more}");
         fs::write(&config, listen).unwrap();
@@ -479,9 +481,18 @@ fn scratch() -> PathBuf {
     if free.is_some_and(|kib| kib >= 4 << 20) { memory.to_path_buf() } else { std::env::temp_dir() }
 }
 
-/// A port that nobody listens on now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port that stays free while a server that listens on it is stopped and started again: nobody listens on it, and it
+/// is below the range that the system gives others theirs from.
+pub fn lasting_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Processes that run side by side begin far from each other.
+    let first = u16::try_from(std::process::id().wrapping_mul(61) % 10_000).unwrap();
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn run(command: &mut Command) -> Output {

@@ -191,15 +191,22 @@ impl Session {
     ) -> Result<(), BrokerError> {
         let channel = self.connection.create_channel().await.map_err(|error| failed(&error))?;
         match consume(inner, channel, subscriber, self.id).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                inner.silent.answered(&inner.topology.works(&subscriber.spec));
+                Ok(())
+            }
             Err(Trouble::Lapin(error)) => Err(failed(&error)),
-            Err(Trouble::Silent(queue)) => Err(self.give_up(queue).await),
+            Err(Trouble::Silent(queue)) if inner.silent.is_again(&queue) => Err(self.give_up(queue).await),
+            Err(Trouble::Silent(queue)) => {
+                tracing::warn!(queue, "a queue does not answer; it is given another session");
+                Err(BrokerError::Unavailable(format!("queue {queue} does not answer")))
+            }
         }
     }
 
-    /// Deletes a queue that is declared and does not answer, as a node leaves behind that was killed moments
-    /// after it had made it: it would hold up every target for good. The next session makes it again, and what
-    /// it held, if anything, the sweeper publishes again.
+    /// Deletes a queue that is declared and does not answer, session after session, as a node leaves behind that was
+    /// killed moments after it had made it: it would hold up every target for good. The next session makes it again,
+    /// and what it held, if anything, the sweeper publishes again.
     async fn give_up(&self, queue: String) -> BrokerError {
         let deleted = async {
             let channel = self.connection.create_channel().await?;
