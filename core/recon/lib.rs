@@ -6,5 +6,6 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod account;
+pub mod matching;
 
 pub use account::{Account, AccountError, Movement, MovementKind, Stage};
