@@ -70,6 +70,9 @@ pub enum Command {
     },
     /// 故障模拟：同一种子重现同一过程 / simulation of faults; a seed is a run that can be repeated
     Sim(SimArgs),
+    /// 收款核销 / payments and what they pay
+    #[command(subcommand)]
+    Recon(ReconCommand),
     /// 性能测量 / benchmarks, each against a limit measured in the same run
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -283,6 +286,20 @@ pub struct NewArgs {
     /// 映射名称 / name of the mapping
     #[arg(long)]
     pub name: Option<String>,
+}
+
+/// `recon …`
+#[derive(Debug, Subcommand)]
+pub enum ReconCommand {
+    /// 用答案已知的收款检验自动核销 / automatic matching held against payments whose truth is known
+    Bench {
+        /// 多少笔收款 / how many payments
+        #[arg(long, default_value_t = 100_000)]
+        payments: usize,
+        /// 种子 / seed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
 }
 
 /// `tables …`

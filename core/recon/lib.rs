@@ -1,4 +1,4 @@
-//! Receivable accounts: what a contract owes, from the movements on it.
+//! Receivable accounts: what a contract owes, from the movements on it; payments and what they pay; one receipt in two books.
 //!
 //! Pure: entries in, account out; no clock, no storage, no knowledge of ERPs, banks or CRMs. Amounts are exact
 //! decimals, and the result does not depend on the order of the entries.
@@ -7,5 +7,6 @@
 
 pub mod account;
 pub mod matching;
+pub mod pairing;
 
 pub use account::{Account, AccountError, Movement, MovementKind, Stage};

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod drain;
 pub mod explain;
 pub mod mapping;
+pub mod recon;
 pub mod sandbox;
 pub mod schema;
 pub mod serve;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli) -> Exit {
                 Exit::Failed
             })
         }
+        Command::Recon(command) => recon::run(&command, cli.json),
         Command::Bench(command) => bench::run(command, cli.json).await,
     }
 }

@@ -1,7 +1,7 @@
 //! Payments whose truth is known: every kind of text, payer and amount that a matcher meets, and the near misses that look
 //! like a match and are none. Made from a seed, so that a result can be had again.
 
-use super::{Item, Payers, Payment};
+use super::{Item, Payers, Payment, Verdict};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -75,6 +75,71 @@ const CLASSES: [Class; 19] = [
     Class::Paid,
     Class::Advance,
 ];
+
+impl Class {
+    /// Whether nobody could match it from what is known, however much it looks like a match.
+    pub fn is_near_miss(self) -> bool {
+        self >= Class::Alike
+    }
+
+    /// For people, Chinese and English.
+    pub fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Class::Named => ("摘要写明发票", "the text names the invoice"),
+            Class::List => ("摘要写明多张发票", "the text names several invoices"),
+            Class::Contract => ("摘要写明合同", "the text names the contract"),
+            Class::Account => ("已知账号", "from a known account"),
+            Class::Name => ("客户户名", "under the customer's name"),
+            Class::Alias => ("确认过的户名", "under a name confirmed before"),
+            Class::Sum => ("一笔付多张", "one payment for several invoices"),
+            Class::Short => ("部分付款", "a part"),
+            Class::Over => ("多付", "too much"),
+            Class::Fee => ("扣手续费", "less a bank's fee"),
+            Class::Netted => ("扣红票", "less a red invoice"),
+            Class::ThirdParty => ("第三方代付", "another company pays"),
+            Class::Alike => ("近似：金额相同的两张", "near miss: two invoices of one amount"),
+            Class::Branch => ("近似：分公司付款", "near miss: a branch pays"),
+            Class::UnknownNumber => ("近似：没有的发票号", "near miss: an unknown number"),
+            Class::Twice => ("近似：重复付款", "near miss: the same payment twice"),
+            Class::Stranger => ("近似：陌生付款方", "near miss: a stranger pays"),
+            Class::Paid => ("近似：已结清的发票", "near miss: a paid invoice is named"),
+            Class::Advance => ("近似：预付款", "near miss: an advance"),
+        }
+    }
+}
+
+/// How the payments of a class came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Score {
+    /// Matched without a person, as the truth is.
+    pub right: usize,
+    /// Matched without a person, and not as the truth is.
+    pub wrong: usize,
+    /// Left to a person, with a proposal or a tie.
+    pub shown: usize,
+    /// All of the class.
+    pub all: usize,
+}
+
+/// Holds verdicts against the truth.
+pub fn score(planted: &Planted, verdicts: &BTreeMap<String, Verdict>) -> BTreeMap<Class, Score> {
+    let mut scores: BTreeMap<Class, Score> = BTreeMap::new();
+    for (id, truth) in &planted.truth {
+        let score = scores.entry(truth.class).or_default();
+        score.all += 1;
+        match verdicts.get(id) {
+            Some(Verdict::Matched(found)) => {
+                let takes = found.takes.iter().map(|take| (take.item.clone(), take.amount));
+                let is_right = takes.collect::<BTreeMap<String, Decimal>>() == truth.takes;
+                score.right += usize::from(is_right);
+                score.wrong += usize::from(!is_right);
+            }
+            Some(Verdict::Proposed(_) | Verdict::Tie(_)) => score.shown += 1,
+            Some(Verdict::TooMany(_) | Verdict::OtherCurrency(_) | Verdict::Open(_)) | None => {}
+        }
+    }
+    scores
+}
 
 /// What is true of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
