@@ -65,6 +65,8 @@ pub struct Due {
     pub lines: Vec<Line>,
     /// Lines that are left out.
     pub more: usize,
+    /// Documents of all lines, those left out too.
+    pub total: u64,
     /// Documents parked.
     pub parked: u64,
     /// Documents whose amounts differ.
@@ -89,6 +91,7 @@ pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<D
     lines.sort_by_key(|line| (rank(line.what), Reverse(line.count), line.connection.clone()));
     let of = |what| lines.iter().filter(|line| line.what == what).map(|line| line.count).sum();
     let (parked, drift) = (of("parked"), of("drift"));
+    let total = lines.iter().fold(0_u64, |sum, line| sum.saturating_add(line.count));
     let more = lines.len().saturating_sub(LINES_MAX);
     lines.truncate(LINES_MAX);
     let kept = rule.at_most.map_or(1, |at_most| at_most.count);
@@ -96,7 +99,7 @@ pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<D
     made_ms.push(now_ms);
     made_ms.drain(..made_ms.len().saturating_sub(kept));
     let told = Told { count: told.count + 1, until_ms: seen.until_ms.max(told.until_ms), made_ms, broken };
-    Some(Due { lines, more, parked, drift, from_ms, told })
+    Some(Due { lines, more, total, parked, drift, from_ms, told })
 }
 
 /// Connections before documents: what is broken explains what is parked.
@@ -240,7 +243,7 @@ impl Due {
             title_en: title.en,
             from: time(self.from_ms),
             to: time(now_ms),
-            total: whole(self.lines.iter().fold(0, |sum, line| sum.saturating_add(line.count))),
+            total: whole(self.total),
             lines: lines.collect(),
             more: i64::try_from(self.more).unwrap_or(i64::MAX),
             link: link.map(str::to_owned),

@@ -88,6 +88,19 @@ fn a_burst_is_one_notice_when_its_window_has_closed() {
 }
 
 #[test]
+fn what_a_notice_leaves_out_is_counted_all_the_same() {
+    let rule = rule(&[Matter::Parked]);
+    let groups: Vec<Parked> =
+        (1..=30).map(|n| parked(&format!("erp-{n:02}"), Code::TargetRejected, n, NOON)).collect();
+    let now_ms = NOON + 5 * MINUTE;
+    let found = due(&rule, &Told::default(), &seen(groups, Vec::new(), now_ms), now_ms).unwrap();
+    assert_eq!((found.lines.len(), found.more, found.parked), (20, 10, 465));
+    assert_eq!(shown(&found)[0], "parked erp-30 30", "those with most documents first");
+    let notice = found.notice(&rule, vec![None; 20], None, NOON);
+    assert_eq!((notice.total, notice.more), (465, 10));
+}
+
+#[test]
 fn rules_choose_by_connection_owner_code_and_matter() {
     let groups = vec![
         parked("erp", Code::CodeTableMiss, 3, NOON),
