@@ -27,12 +27,14 @@ macro_rules! connectors {
 }
 
 connectors! {
+    dingtalk with kit,
     esign with kit,
     fadada with kit,
     jiandaoyun with kit,
     kingdee_cloud with kit,
     nuonuo with kit,
     webhook with kit,
+    wecom with kit,
     yonyou_u8_eai with kit,
     yonyou_u8_openapi with kit,
 }

@@ -54,6 +54,7 @@ pub static PROFILE: Profile = Profile {
         total: None,
         writes: &[],
         reads: &["detail"],
+        repeats: None,
         enough: &[],
     }),
     session: Part::Lacks("每次请求单独签名，没有登录", "each request is signed, there is no login"),

@@ -42,6 +42,7 @@ pub static PROFILE: Profile = Profile {
         total: None,
         writes: &[],
         reads: &["get-detail"],
+        repeats: None,
         enough: &[],
     }),
     session: Part::Has(Login {

@@ -32,6 +32,7 @@ pub static PROFILE: Profile = Profile {
         total: None,
         writes: &["update"],
         reads: &["get"],
+        repeats: None,
         enough: &[],
     }),
     session: Part::Lacks("API Key 是固定的，没有登录", "the API key is fixed, there is no login"),

@@ -26,6 +26,7 @@ pub static PROFILE: Profile = Profile {
         total: Some("439.00"),
         writes: &["Save", "Submit", "Audit"],
         reads: &["ExecuteBillQuery"],
+        repeats: None,
         enough: &[],
     }),
     session: Part::Has(Login {

@@ -29,6 +29,7 @@ pub static PROFILE: Profile = Profile {
         total: Some("975.00"),
         writes: &["requestBillingNew"],
         reads: &["queryInvoiceResult"],
+        repeats: None,
         enough: &[],
     }),
     session: Part::Has(Login {

@@ -35,6 +35,9 @@ const SECRETS: &[(&str, &str)] = &[
     ("JDY_SECRET", "jdy-secret"),
     ("ESIGN_SECRET", "esign-sandbox-secret"),
     ("FADADA_SECRET", "fadada-sandbox-secret"),
+    ("WECOM_KEY", "wecom-sandbox-key"),
+    ("DINGTALK_TOKEN", "dingtalk-sandbox-token"),
+    ("DINGTALK_SECRET", "SECdingtalk-sandbox"),
 ];
 
 /// The secret of a name.
@@ -113,6 +116,11 @@ impl Connection {
 
     pub fn source(&self) -> Arc<dyn Source> {
         Arc::clone(self.built.source.as_ref().unwrap())
+    }
+
+    /// Whether what may be lost is sent again.
+    pub fn repeats(&self) -> bool {
+        self.target().repeats()
     }
 
     /// Whether it can write.

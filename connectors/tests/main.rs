@@ -22,6 +22,8 @@ mod mistakes;
 #[cfg(test)]
 mod nuonuo;
 #[cfg(test)]
+mod robots;
+#[cfg(test)]
 mod webhook;
 #[cfg(test)]
 mod wrong;

@@ -171,7 +171,7 @@ async fn a_profile_that_asks_nothing_certifies_nothing() {
     else {
         panic!("{PLAIN} has these parts")
     };
-    let cases: [(Profile, &str, &str); 10] = [
+    let cases: [(Profile, &str, &str); 11] = [
         (
             Profile { writes: Part::Lacks("待填写", "to fill in: a document"), ..*right },
             "profile-sound",
@@ -194,6 +194,15 @@ async fn a_profile_that_asks_nothing_certifies_nothing() {
             Profile { writes: Part::Has(Writes { writes: &["write"], ..writes }), ..*right },
             "lost-after-commit",
             "no request met it",
+        ),
+        (
+            // Let off by the claim that its documents may be there twice.
+            Profile {
+                writes: Part::Has(Writes { reads: &[], repeats: Some(("消息", "a message")), ..writes }),
+                ..*right
+            },
+            "profile-sound",
+            "may be there twice",
         ),
         (
             // Let off by the claim that it only asks.

@@ -50,6 +50,7 @@ pub static PROFILE: Profile = Profile {
         total: None,
         writes: &["PATCH contracts"],
         reads: &["GET contracts"],
+        repeats: None,
         enough: &[
             (
                 "an empty body under 200",

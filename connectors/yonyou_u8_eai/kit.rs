@@ -23,6 +23,7 @@ pub static PROFILE: Profile = Profile {
         total: Some("439.00"),
         writes: &["add saleorder"],
         reads: &["query saleorder"],
+        repeats: None,
         enough: &[],
     }),
     session: Part::Lacks(

@@ -24,6 +24,7 @@ pub static PROFILE: Profile = Profile {
         total: Some("439.00"),
         writes: &["saleorder/add", "saleorder/verify"],
         reads: &["saleorder/get"],
+        repeats: None,
         enough: &[],
     }),
     session: Part::Has(Login {

@@ -17,6 +17,7 @@ pub mod ingress;
 pub mod intake;
 pub mod ledger;
 pub mod mappings;
+pub mod notices;
 pub mod output;
 pub mod overview;
 pub mod pipeline;

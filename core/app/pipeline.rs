@@ -195,6 +195,7 @@ fn task(mapping: &Mapping, mapped: MappedJson, work: &Work) -> Task {
 async fn send(target: &dyn Target, task: &mut Task, work: &Work) -> Result<(Class, Receipt), Failure> {
     match first_move(work.previous.as_ref()) {
         FirstMove::Apply => {}
+        FirstMove::LookupFirst if target.repeats() => {}
         FirstMove::LookupFirst => match target.lookup(task).await {
             Lookup::Found(receipt) => return Ok((Class::AlreadyThere, receipt)),
             Lookup::Partial(remote) => task.reached = Some(remote),

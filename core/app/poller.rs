@@ -101,6 +101,7 @@ impl Poller {
             connection: self.connection.clone(),
             stream: self.polls.receives.kind.clone(),
             position,
+            only_if_new: false,
         };
         for _ in 0..REVISION_STEPS_MAX {
             // Events and cursor in one transaction. Repeats are harmless, so a round after a conflict may bring

@@ -3,6 +3,7 @@
 use crate::config::{BrokerConfig, Config, INTAKE, LEDGER, Loaded, SIGNATURE};
 use crate::intake::Intaker;
 use crate::mappings::{Mappings, Reloader};
+use crate::notices::Notifier;
 use crate::pipeline::Pipeline;
 use crate::poller::Poller;
 use crate::routes::{Ids, Routes};
@@ -289,6 +290,7 @@ impl Running {
             }
         });
         spawn_pollers(&service, &loaded, &stopping, &mut tasks);
+        tasks.spawn(notifier(&service, &loaded.config).keep(stopping.clone()));
         tasks.spawn(follow_tables(tables, stopping.clone()));
         tasks.spawn(reloader.keep(stopping.clone()));
         let retention = loaded.config.retention.clone();
@@ -333,7 +335,9 @@ pub fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
         .connections
         .iter()
         .filter_map(|connection| {
-            let refuses_twice = built(&connection.name)?.refuses_twice();
+            let target = built(&connection.name)?;
+            // Where nobody is asked, nothing is gained by waiting for a lost call to take effect.
+            let refuses_twice = target.refuses_twice() || target.repeats();
             Some(TargetSettings { refuses_twice, ..connection.target.clone() })
         })
         .collect();
@@ -342,6 +346,18 @@ pub fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
         builtin.map(|name| TargetSettings { name: name.to_owned(), ..loaded.config.builtin.clone() }),
     );
     targets
+}
+
+fn notifier(service: &Arc<Service>, config: &Config) -> Notifier {
+    let (clock, engine) = (service.clock.clone(), service.engine.clone());
+    Notifier {
+        rules: config.notices.clone(),
+        store: service.store.clone(),
+        routes: service.intaker.routes.clone(),
+        link: config.server.public_url.clone(),
+        wake: Arc::new(move || engine.wake()),
+        clock: Arc::new(move || clock.now_ms()),
+    }
 }
 
 fn spawn_pollers(

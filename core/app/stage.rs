@@ -183,6 +183,9 @@ pub fn secrets(options: &StageOptions, sandbox: &Sandbox) -> Vec<(String, String
         ("TONGBAO_NUONUO_CALLBACK", "stage-callback"),
         ("TONGBAO_ESIGN_SECRET", &known.esign.app_secret),
         ("TONGBAO_FADADA_SECRET", &known.fadada.app_secret),
+        ("TONGBAO_WECOM_KEY", &known.wecom.key),
+        ("TONGBAO_DINGTALK_TOKEN", &known.dingtalk.token),
+        ("TONGBAO_DINGTALK_SECRET", known.dingtalk.secret.as_deref().unwrap_or_default()),
         ("TONGBAO_DATABASE_URL", options.store.as_deref().unwrap_or_default()),
         ("TONGBAO_AMQP_URL", rabbit),
     ]

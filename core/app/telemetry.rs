@@ -69,6 +69,7 @@ pub const METRICS: &[Metric] = &[
         &["connection", "code"],
         "Requests refused for their signature",
     ),
+    metric("tongbao_notices_total", Kind::Counter, &["rule"], "Messages to people that were made"),
     metric("tongbao_poll_failures_total", Kind::Counter, &["connection"], "Polls that failed"),
     metric("tongbao_published_total", Kind::Counter, &["connection"], "Outbox rows confirmed by the broker"),
     metric(

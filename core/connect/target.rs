@@ -51,6 +51,12 @@ pub trait Target: Send + Sync {
         false
     }
 
+    /// Whether the system cannot be asked and a document that comes twice does less harm than one that never comes: messages
+    /// to people. What may have been lost is then sent again, without a question, and may be there twice.
+    fn repeats(&self) -> bool {
+        false
+    }
+
     /// Calls the system in the cheapest way that proves address, credentials and permission (`tongbao doctor`).
     async fn probe(&self) -> Result<String, Failure>;
 }

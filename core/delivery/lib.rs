@@ -10,6 +10,7 @@
 //! ([`port::Store::begin`]), calls the [`Handler`], asks [`policy`] what follows and stores outcome, binding,
 //! follow-on events and the next outbox row in one transaction ([`port::Store::finish`]); then the message is settled.
 
+pub mod attention;
 mod backlog;
 pub mod broker;
 mod circuit;

@@ -3,6 +3,7 @@
 //! All writes of one method happen in one transaction. All times are milliseconds since 1970 UTC and come
 //! from the caller. Texts named `record` hold JSON with numbers as they were written.
 
+use crate::attention::{Health, Parked};
 use crate::stalled::Stalled;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -725,6 +726,13 @@ pub trait Store: Send + Sync {
     /// and of the others only an index, so that it may be asked every few seconds.
     async fn overview(&self) -> Stored<Vec<Overview>>;
 
+    /// Parked deliveries that changed from a time on and before another, of events of any kind but one, by connection and
+    /// reason, most first; at most [`crate::attention::GROUPS_MAX`] groups.
+    async fn parked(&self, from_ms: i64, before_ms: i64, but: &str) -> Stored<Vec<Parked>>;
+
+    /// How these connections are doing, and all others that deliveries of events of any kind but one fail to get through to.
+    async fn health(&self, targets: Vec<String>, but: &str) -> Stored<Vec<Health>>;
+
     /// Per connection, pending and waiting deliveries that stand behind a parked one and wait for a person with it.
     /// Looks at each unfinished delivery's lane: not to be asked as often as [`Store::overview`].
     async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>>;
@@ -799,4 +807,7 @@ pub struct Cursor {
     pub stream: String,
     /// The connector's own text.
     pub position: String,
+    /// Stored only if every event that comes with it is new. Of two processes that go the same step at once one takes it,
+    /// and the other looks again.
+    pub only_if_new: bool,
 }

@@ -56,6 +56,9 @@ pub mod kinds {
     /// A contract is paid in full for the first time. Record: `commission`.
     pub const COMMISSION_RELEASED: &str = "commission.released";
 
+    /// Somebody has to be told something. Record: `notice`.
+    pub const NOTICE_DUE: &str = "notice.due";
+
     /// The kind that carries a canonical record, where the configuration names no kind of its own.
     pub fn of_record(record: &str) -> Option<&'static str> {
         Some(match record {
@@ -68,6 +71,7 @@ pub mod kinds {
             "payment" => PAYMENT_RECEIVED,
             "opportunity_status" => PAYMENT_MATCHED,
             "commission" => COMMISSION_RELEASED,
+            "notice" => NOTICE_DUE,
             _ => return None,
         })
     }

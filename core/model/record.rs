@@ -411,6 +411,50 @@ records! {
         /// When the last payment came in.
         released_at: Time,
     }
+    /// One line of a notice: what is alike is one line.
+    NoticeLine = "notice_line" {
+        /// `parked`, `drift`, `broken` or `recovered`.
+        what: String,
+        /// Connection it is about.
+        connection: String,
+        /// Fault code that the documents stopped with.
+        code: Option<String>,
+        /// Who can do something about it: `operations`, `finance` or `developer`.
+        owner: Option<String>,
+        /// How many documents.
+        count: i64,
+        /// Numbers of the first few of them, with commas between.
+        examples: Option<String>,
+        /// Since when.
+        since: Option<Time>,
+    }
+    /// A message to people: everything a rule had to say at one time, folded.
+    Notice = "notice" {
+        /// Number of the message: rule and count; the business key.
+        number: String,
+        /// Rule that made it.
+        rule: String,
+        /// `info`, `warning` or `error`.
+        severity: String,
+        /// Who it is for, where all its lines are for the same people.
+        owner: Option<String>,
+        /// Title in Chinese.
+        title: String,
+        /// Title in English.
+        title_en: String,
+        /// What it tells of began.
+        from: Time,
+        /// Looked at last.
+        to: Time,
+        /// Documents it tells of.
+        total: i64,
+        /// Lines, those with most documents first.
+        lines: Vec<NoticeLine>,
+        /// Further lines that are left out.
+        more: i64,
+        /// Where to look, if the service has an address that people reach.
+        link: Option<String>,
+    }
 }
 
 /// Records with lines state their total: the sum of the lines' amounts, discounts taken off.
@@ -572,6 +616,6 @@ mod tests {
             serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"])
         );
         assert_eq!(schema["properties"]["total_tax_included"]["x-sense"], "amount-tax-included");
-        assert_eq!(shapes().len(), 14);
+        assert_eq!(shapes().len(), 16);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::robots::{DingtalkConfig, WecomConfig};
 pub use crate::signing::config::{EsignConfig, FadadaConfig};
 use crate::u8::U8OpenApiConfig;
 
@@ -40,6 +41,10 @@ pub struct SandboxConfig {
     pub esign: EsignConfig,
     /// 法大大 settings.
     pub fadada: FadadaConfig,
+    /// WeCom robot settings.
+    pub wecom: WecomConfig,
+    /// DingTalk robot settings.
+    pub dingtalk: DingtalkConfig,
 }
 
 impl Default for SandboxConfig {
@@ -60,6 +65,8 @@ impl Default for SandboxConfig {
             u8_openapi: U8OpenApiConfig::default(),
             esign: EsignConfig::default(),
             fadada: FadadaConfig::default(),
+            wecom: WecomConfig::default(),
+            dingtalk: DingtalkConfig::default(),
         }
     }
 }

@@ -33,6 +33,10 @@ pub enum System {
     Esign,
     /// 法大大 FASC.
     Fadada,
+    /// WeCom group robot.
+    Wecom,
+    /// DingTalk group robot.
+    Dingtalk,
 }
 
 /// What goes wrong with one call.

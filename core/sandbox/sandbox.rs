@@ -76,6 +76,8 @@ impl Sandbox {
             u8: Mutex::new(u8::State::new(config.default_catalogue)),
             esign: Mutex::default(),
             fadada: Mutex::default(),
+            wecom: Mutex::default(),
+            dingtalk: Mutex::default(),
             callbacks,
             stop: stopped.clone(),
             config,

@@ -10,12 +10,13 @@ use crate::{
     config::SandboxConfig,
     faults::{Fault, Rule, System},
     kingdee::ReceiptSpec,
+    robots::RobotMessage,
     sandbox::Sandbox,
     state::call_name,
 };
 
 /// Lends a sandbox for every stand-in asked for, each on free ports: `kingdee`, `nuonuo`, `u8`, `u8-openapi`, `crm`, `jdy`,
-/// `esign` and `fadada`.
+/// `esign`, `fadada`, `wecom` and `dingtalk`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sandboxes;
 
@@ -41,6 +42,8 @@ impl StandIns for Sandboxes {
             "u8-openapi" => System::U8OpenApi,
             "esign" => System::Esign,
             "fadada" => System::Fadada,
+            "wecom" => System::Wecom,
+            "dingtalk" => System::Dingtalk,
             other => return Err(format!("there is no stand-in named {other}")),
         };
         let sandbox = Sandbox::start(config).await.map_err(|error| error.to_string())?;
@@ -72,14 +75,26 @@ fn fault(trouble: Trouble) -> Fault {
     }
 }
 
+/// The kit's keys in messages, in whatever words they stand.
+fn said(messages: Vec<RobotMessage>) -> impl Iterator<Item = String> {
+    messages.into_iter().filter_map(|message| kit_key(&message.content))
+}
+
+/// The first key of the kit in a text.
+pub(crate) fn kit_key(text: &str) -> Option<String> {
+    let (_, after) = text.split_once("KIT-")?;
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    (!digits.is_empty()).then(|| format!("KIT-{digits}"))
+}
+
 impl StandIn for Lent {
     fn url(&self) -> String {
         self.sandbox.url()
     }
 
     fn script(&self, operation: &str, times: u64, trouble: Trouble) -> Result<(), String> {
-        let records = matches!(self.system, System::Crm | System::Jdy | System::Esign | System::Fadada);
-        if records && trouble == Trouble::CentOff {
+        let books = matches!(self.system, System::Kingdee | System::Nuonuo | System::U8 | System::U8OpenApi);
+        if !books && trouble == Trouble::CentOff {
             return Err("it keeps records without a total".to_owned());
         }
         self.sandbox.fault(Rule::new(fault(trouble)).on(self.system, operation).times(times));
@@ -107,7 +122,13 @@ impl StandIn for Lent {
         let book = match self.system {
             System::Kingdee => Sandbox::book_receipt,
             System::U8 | System::U8OpenApi => Sandbox::u8_book,
-            System::Nuonuo | System::Crm | System::Jdy | System::Esign | System::Fadada => {
+            System::Nuonuo
+            | System::Crm
+            | System::Jdy
+            | System::Esign
+            | System::Fadada
+            | System::Wecom
+            | System::Dingtalk => {
                 return Err("it has nothing that is polled".to_owned());
             }
         };
@@ -146,6 +167,9 @@ impl StandIn for Lent {
             System::Fadada => {
                 self.sandbox.fadada_flows().into_iter().map(|flow| record(flow.spec.id)).collect()
             }
+            // One for each time that a message came.
+            System::Wecom => said(self.sandbox.wecom_messages()).map(record).collect(),
+            System::Dingtalk => said(self.sandbox.dingtalk_messages()).map(record).collect(),
             // A record has one state, however often it is written.
             System::Crm | System::Jdy => {
                 let (crm, jdy) = (self.sandbox.crm_writes(), self.sandbox.jdy_writes());

@@ -324,6 +324,8 @@ pub(crate) fn call_name(system: System, operation: &str) -> String {
         System::U8OpenApi => "u8-openapi",
         System::Esign => "esign",
         System::Fadada => "fadada",
+        System::Wecom => "wecom",
+        System::Dingtalk => "dingtalk",
     };
     format!("{system} {operation}")
 }

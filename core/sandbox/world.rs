@@ -12,7 +12,7 @@ use crate::{
     config::SandboxConfig,
     crm, faults,
     faults::{Faults, System},
-    jdy, kingdee, nuonuo, signing,
+    jdy, kingdee, nuonuo, robots, signing,
 };
 
 /// Takes a lock; a poisoned one is used as it is, since every critical section leaves the state consistent.
@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub u8: Mutex<crate::u8::State>,
     pub esign: Mutex<signing::Flows>,
     pub fadada: Mutex<signing::fadada::State>,
+    pub wecom: Mutex<robots::State>,
+    pub dingtalk: Mutex<robots::State>,
     pub callbacks: mpsc::Sender<nuonuo::CallbackJob>,
     pub stop: watch::Receiver<bool>,
 }

@@ -85,7 +85,7 @@ pub async fn accept(txn: &DatabaseTransaction, calls: &[Call]) -> Result<Vec<Vec
     }
     let mut known = stored_revisions(txn, &all).await?;
     let mut rows = Rows::default();
-    let answers = calls
+    let answers: Vec<Vec<Accepted>> = calls
         .iter()
         .map(|call| {
             call.intakes.iter().map(|intake| judge(&mut known, &mut rows, intake, call.now_ms)).collect()
@@ -94,8 +94,9 @@ pub async fn accept(txn: &DatabaseTransaction, calls: &[Call]) -> Result<Vec<Vec
     let outdated = std::mem::take(&mut rows.outdated);
     rows.insert(txn).await?;
     supersede(txn, &outdated, calls.last().map_or(0, |call| call.now_ms)).await?;
-    for call in calls {
-        if let Some(cursor) = &call.cursor {
+    for (call, answers) in calls.iter().zip(&answers) {
+        let all_new = answers.iter().all(|answer| *answer == Accepted::New);
+        if let Some(cursor) = call.cursor.as_ref().filter(|cursor| all_new || !cursor.only_if_new) {
             store_cursor(txn, cursor, call.now_ms).await?;
         }
     }

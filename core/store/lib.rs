@@ -5,6 +5,7 @@
 
 mod accept;
 mod archive;
+mod attention;
 mod begin;
 mod columns;
 mod convert;
@@ -36,6 +37,7 @@ use db::{Db, Task, task};
 use group::Group;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tongbao_delivery::attention::{Health, Parked};
 use tongbao_delivery::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
     Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview, Presence,
@@ -223,6 +225,16 @@ impl Store for Sql {
 
     async fn overview(&self) -> Stored<Vec<Overview>> {
         self.db.ask(|db| async move { read::overview(&db).await }).await
+    }
+
+    async fn parked(&self, from_ms: i64, before_ms: i64, but: &str) -> Stored<Vec<Parked>> {
+        let but = but.to_owned();
+        self.db.ask(|db| async move { attention::parked(&db, from_ms, before_ms, &but).await }).await
+    }
+
+    async fn health(&self, targets: Vec<String>, but: &str) -> Stored<Vec<Health>> {
+        let but = but.to_owned();
+        self.db.ask(|db| async move { attention::health(&db, &targets, &but).await }).await
     }
 
     async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>> {

@@ -8,6 +8,7 @@ mod retrying;
 mod sharing;
 mod storing;
 mod surviving;
+mod telling;
 mod transporting;
 mod versions;
 pub mod world;
@@ -65,6 +66,7 @@ pub const DATABASE: &[&str] = &[
     "texts_are_kept_and_compared_exactly",
     "what_does_not_fit_is_refused_everywhere",
     "several_processes_open_at_once",
+    "a_step_is_taken_by_one",
     "a_process_has_a_name_that_fits",
     "processes_that_accept_side_by_side_agree_on_the_order",
     "a_successor_waits_for_the_commit_of_who_closes_its_predecessor",
@@ -99,4 +101,6 @@ pub const STORE: &[(&str, Case)] = cases![
     sharing::processes_are_noted_until_they_leave,
     sharing::what_waits_in_line_has_not_stalled,
     sharing::a_process_has_a_name_that_fits,
+    telling::a_step_is_taken_by_one,
+    telling::what_people_are_told_of_is_counted,
 ];

@@ -80,7 +80,12 @@ pub async fn cursor_and_events_are_one(combination: Combination) {
     let world = World::new(combination).await;
     let store = &world.store;
     let cursor = |position: &str| {
-        Some(Cursor { connection: "erp".into(), stream: "AR_RECEIVEBILL".into(), position: position.into() })
+        Some(Cursor {
+            connection: "erp".into(),
+            stream: "AR_RECEIVEBILL".into(),
+            position: position.into(),
+            only_if_new: false,
+        })
     };
     assert_eq!(store.cursor("erp", "AR_RECEIVEBILL").await.unwrap(), None);
     store.accept(vec![intake("A", 1)], cursor("1"), 1).await.unwrap();

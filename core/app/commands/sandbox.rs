@@ -25,7 +25,7 @@ pub async fn run(args: SandboxArgs, as_json: bool) -> Exit {
         output::json(&json!({"url": url, "control_url": control}));
     } else {
         output::line(&format!(
-            "金蝶 Kingdee     {url}/k3cloud/\n诺诺 Nuonuo      {url}/open/v1/services · {url}/accessToken\n用友 U8 EAI      {url}/U8EAI/import.asp\n用友 U8 OpenAPI  {url}/u8open/\nCRM              {url}/crm/\n简道云 Jiandaoyun {url}/jdy/\ne签宝 esign       {url}/v3/sign-flow/\n法大大 fadada     {url}/api/v5/\n控制 controls    {control}\nCtrl-C 结束 / ends it"
+            "金蝶 Kingdee     {url}/k3cloud/\n诺诺 Nuonuo      {url}/open/v1/services · {url}/accessToken\n用友 U8 EAI      {url}/U8EAI/import.asp\n用友 U8 OpenAPI  {url}/u8open/\nCRM              {url}/crm/\n简道云 Jiandaoyun {url}/jdy/\ne签宝 esign       {url}/v3/sign-flow/\n法大大 fadada     {url}/api/v5/\n企业微信 wecom    {url}/cgi-bin/webhook/send\n钉钉 dingtalk     {url}/robot/send\n控制 controls    {control}\nCtrl-C 结束 / ends it"
         ));
     }
     super::serve::stop_signal().await;

@@ -2,7 +2,7 @@
 
 use crate::emit::EMITTED;
 
-use super::{Config, Environment, Flow, INTAKE, LEDGER, Receives, SIGNATURE, read};
+use super::{Config, Environment, Flow, INTAKE, LEDGER, Receives, SIGNATURE, notices, read};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -176,9 +176,11 @@ fn build(
     context: &Context,
     with_mappings: bool,
 ) -> (Option<Loaded>, Vec<Diagnostic>) {
-    let Some(config) = read(text, folder, environment, &mut findings) else {
+    let Some(mut config) = read(text, folder, environment, &mut findings) else {
         return (None, findings.into_sorted());
     };
+    notices::check(&config, &mut findings);
+    config.flows.extend(notices::flows(&config));
     let (mappings, files, mut found) =
         if with_mappings { compile_all(&config.mappings, &mut findings) } else { Compiled::default() };
     let mut connections = HashMap::new();
@@ -345,6 +347,7 @@ fn check_flows(
         }
         if let Some(from) = &flow.from
             && !config.connections.iter().any(|connection| connection.name == *from)
+            && !config.notices.iter().any(|rule| notices::source(&rule.name) == *from)
         {
             findings.error(
                 "connection-unknown",

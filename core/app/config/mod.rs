@@ -1,10 +1,12 @@
 //! `tongbao.yaml`: one file, read once, everything wrong with it told in one run with line numbers.
 
 mod load;
+mod notices;
 mod read;
 mod secrets;
 
 pub use load::{Beside, Documents, Loaded, load, load_text, load_without_mappings, mapping_files};
+pub use notices::{AtMost, Matter, NoticeRule, Quiet, source};
 pub use read::read;
 pub use secrets::{Environment, failpoint, operator};
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub connections: Vec<Connection>,
     /// Flows, in the order of the file.
     pub flows: Vec<Flow>,
+    /// Which people are told what, in the order of the file.
+    pub notices: Vec<NoticeRule>,
 }
 
 /// HTTP server settings.
@@ -56,6 +60,8 @@ pub struct Server {
     pub body_bytes_max: usize,
     /// Bearer token of the API; without one the API answers only on a loopback address.
     pub api_token: Option<secrecy::SecretString>,
+    /// Address under which people reach it, for links.
+    pub public_url: Option<String>,
     /// How long a graceful stop may take, in milliseconds.
     pub stop_ms: u64,
 }

@@ -22,8 +22,9 @@ const TOP: &[&str] = &[
     "reload",
     "connections",
     "flows",
+    "notices",
 ];
-const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "stop_ms"];
+const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "public_url", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
 const BROKER: &[&str] = &["kind", "url", "more_urls", "prefix", "ca"];
 /// `outbox_max`: rows that may wait in the outbox (5,000,000 unless set); beyond it the intake answers 503
@@ -66,6 +67,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
     let connections: Vec<_> =
         section("connections").entries().iter().filter_map(|entry| reader.connection(entry)).collect();
     let flows: Vec<_> = section("flows").items().iter().filter_map(|node| reader.flow(node)).collect();
+    let notices = reader.notices(section("notices"));
     if connections.is_empty() {
         findings.error("config-missing", root.place, "没有任何 connections", "there are no `connections`");
     }
@@ -81,12 +83,13 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         reload_ms,
         connections,
         flows,
+        notices,
     })
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     environment: &'a Environment,
-    findings: &'a mut Findings,
+    pub(super) findings: &'a mut Findings,
 }
 
 impl Reader<'_> {
@@ -109,7 +112,7 @@ impl Reader<'_> {
         node.get(name).and_then(|inner| self.value(inner, name))
     }
 
-    fn required(&mut self, node: &Node, name: &str, place: Place) -> Option<String> {
+    pub(super) fn required(&mut self, node: &Node, name: &str, place: Place) -> Option<String> {
         let found = self.optional(node, name);
         if node.get(name).is_none() {
             self.findings.error(
@@ -122,7 +125,7 @@ impl Reader<'_> {
         found
     }
 
-    fn number<T: TryFrom<u64>>(&mut self, node: &Node, name: &str, default: T) -> T {
+    pub(super) fn number<T: TryFrom<u64>>(&mut self, node: &Node, name: &str, default: T) -> T {
         let Some(inner) = node.get(name) else { return default };
         match self.value::<u64>(inner, name).map(T::try_from) {
             Some(Ok(value)) => value,
@@ -192,6 +195,7 @@ impl Reader<'_> {
             listen,
             body_bytes_max: self.number(node, "body_bytes_max", 4 * 1024 * 1024),
             api_token: self.optional(node, "api_token"),
+            public_url: self.optional::<reqwest::Url>(node, "public_url").map(|url| url.to_string()),
             stop_ms: self.number(node, "stop_ms", 25_000),
         })
     }
@@ -426,7 +430,7 @@ impl Reader<'_> {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 40
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

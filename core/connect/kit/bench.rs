@@ -7,6 +7,7 @@ use crate::{
     Built, Connector, Context, EgressRules, Failure, Lookup, Outcome, Receipt, Settings, Source, Target, Task,
 };
 use rust_decimal::Decimal;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -47,6 +48,8 @@ pub struct Heard {
     secrets: &'static [(&'static str, &'static str)],
     leaks: Mutex<Vec<String>>,
     texts: AtomicU64,
+    /// How often each key was applied.
+    applied: Mutex<BTreeMap<String, usize>>,
 }
 
 impl Heard {
@@ -64,6 +67,17 @@ impl Heard {
                 leaks.push(format!("{what} shows the secret {name}"));
             }
         }
+    }
+
+    /// Counts a call of `apply`.
+    fn apply(&self, key: &str) {
+        let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        *applied.entry(key.to_owned()).or_default() += 1;
+    }
+
+    /// How often a key was applied so far.
+    pub fn applied(&self, key: &str) -> usize {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied().unwrap_or(0)
     }
 
     /// What showed a secret.
@@ -110,7 +124,12 @@ pub struct Variant {
 impl<'a> Bench<'a> {
     /// Of a connector, its profile and where stand-ins come from.
     pub fn new(connector: &'a Connector, profile: &'a Profile, stand_ins: &'a dyn StandIns) -> Self {
-        let heard = Heard { secrets: profile.secrets, leaks: Mutex::default(), texts: AtomicU64::default() };
+        let heard = Heard {
+            secrets: profile.secrets,
+            leaks: Mutex::default(),
+            texts: AtomicU64::default(),
+            applied: Mutex::default(),
+        };
         Bench { connector, profile, stand_ins, heard: Arc::new(heard), keys: AtomicU64::default() }
     }
 
@@ -128,7 +147,8 @@ impl<'a> Bench<'a> {
     pub async fn stage_with(&self, variant: Variant) -> Result<Stage, String> {
         let stand_in = self.stand_ins.start(self.profile.system).await?;
         let connection = self.connect(&stand_in.url(), variant)?;
-        Ok(Stage { stand_in, connection })
+        let repeats = self.profile.writes.get().is_some_and(|writes| writes.repeats.is_some());
+        Ok(Stage { stand_in, connection, repeats })
     }
 
     /// A connection to an address.
@@ -217,6 +237,8 @@ pub struct Stage {
     pub stand_in: Box<dyn StandIn>,
     /// The connection.
     pub connection: Connection,
+    /// Whether a document may be there as often as it was sent.
+    repeats: bool,
 }
 
 impl Stage {
@@ -247,7 +269,9 @@ impl Stage {
         let mut task = Task { reached: None, ..task.clone() };
         let mut last = String::new();
         for _ in 0..ROUNDS {
-            match self.connection.lookup(&task).await? {
+            // Where nobody can be asked, the engine sends again.
+            let asked = if self.repeats { Lookup::Absent } else { self.connection.lookup(&task).await? };
+            match asked {
                 Lookup::Found(receipt) => return Ok(receipt),
                 Lookup::Partial(remote) => task.reached = Some(remote),
                 Lookup::Absent => task.reached = None,
@@ -286,7 +310,13 @@ impl Stage {
         Ok(receipt)
     }
 
-    /// Whether a document stands exactly once over there, complete and with its total.
+    /// How often a document stands over there.
+    pub fn times(&self, task: &Task) -> usize {
+        self.stand_in.documents().iter().filter(|standing| standing.key == task.key).count()
+    }
+
+    /// Whether a document stands exactly once over there, complete and with its total; where it may be there twice, no more
+    /// often than it was sent.
     pub fn once(&self, task: &Task) -> Result<(), String> {
         let all = self.stand_in.documents();
         let ours: Vec<_> = all.iter().filter(|standing| standing.key == task.key).collect();
@@ -295,6 +325,7 @@ impl Stage {
             [one] if one.complete && (one.total.is_none() || one.total == expected) => Ok(()),
             [one] => Err(format!("it stands as {one:?}, expected is a complete one of {expected:?}")),
             [] => Err(format!("{} stands nowhere", task.key)),
+            many if self.repeats && many.len() <= self.connection.heard.applied(&task.key) => Ok(()),
             many => Err(format!("{} stands {} times", task.key, many.len())),
         }
     }
@@ -341,6 +372,7 @@ impl Connection {
     /// Applies. A panic is a failed check, not the end of the run.
     pub async fn apply(&self, task: &Task) -> Result<Outcome, String> {
         let (target, task) = (self.target()?, task.clone());
+        self.heard.apply(&task.key);
         let outcome = guarded("apply", async move { target.apply(&task).await }).await?;
         self.heard.look("apply", &outcome);
         if let Outcome::Failed(Failure { class: Class::Done | Class::AlreadyThere, .. }) = outcome {

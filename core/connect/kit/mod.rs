@@ -133,7 +133,7 @@ behaviours! {
         "缓慢滴流的答复受超时约束", "a dripping answer is bounded by the timeout";
     "throttled-own-way" Writes false targets::throttled:
         "对方自有的限流方式被识别", "the system's own throttling is understood";
-    "throttled-retry-after" Writes false targets::retry_after:
+    "throttled-retry-after" Writes true targets::retry_after:
         "Retry-After 如实转告", "Retry-After is taken at its word";
     "proxy-5xx" Writes false targets::proxy:
         "代理的 5xx：结果未知", "a proxy's 5xx: unknown, then found";
@@ -238,8 +238,17 @@ async fn sound(bench: &Bench<'_>) -> Check {
     if built.source.is_none() && (profile.pushes.get().is_some() || profile.polls.get().is_some()) {
         return Err("the profile has pushes or polls, and the connection is no source".into());
     }
-    if profile.writes.get().is_some_and(|writes| writes.reads.is_empty()) {
-        return Err("the profile names no operation that is asked".into());
+    if let Some(writes) = profile.writes.get() {
+        if writes.repeats.is_some() != built.target.as_ref().is_some_and(|target| target.repeats()) {
+            return Err(
+                "the profile and the connection differ in whether a document may be there twice".into()
+            );
+        }
+        if writes.reads.is_empty() != writes.repeats.is_some() {
+            return Err(
+                "the profile names no operation that is asked, or one where nobody can be asked".into()
+            );
+        }
     }
     for part in profile.writes.get().into_iter().flat_map(|writes| writes.enough) {
         let known = troubles::answers_garbled().iter().any(|trouble| trouble.name() == part.0);

@@ -132,8 +132,11 @@ pub struct Writes {
     /// The far system's operations that change something, in the order in which `apply` calls them. Empty for a target that
     /// changes nothing and only asks: then no outcome may be unknown, and its documents are there before they are asked for.
     pub writes: &'static [&'static str],
-    /// Those that `lookup` asks.
+    /// Those that `lookup` asks. None where [`Writes::repeats`] says that there is nobody to ask.
     pub reads: &'static [&'static str],
+    /// Why a document may be there twice, in Chinese and English: nobody can be asked about it, and what may have been lost
+    /// is sent again. Only for messages to people. `None` for everything else.
+    pub repeats: Option<(&'static str, &'static str)>,
     /// Answers that are taken at their status although they say nothing of the document, by the name of the trouble, with
     /// the reason in Chinese and English: a write is done by them, a look-up may call the document absent. Only for
     /// systems that are sent states, where sending again changes nothing.

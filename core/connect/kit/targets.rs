@@ -23,15 +23,32 @@ const BOUND: Duration = Duration::from_secs(20);
 
 pub async fn stands(bench: &Bench<'_>) -> Check {
     let (stage, task) = (bench.stage().await?, bench.task()?);
-    if !bench.writes()?.only_asks() && stage.connection.lookup(&task).await? != Lookup::Absent {
+    let writes = bench.writes()?;
+    if writes.repeats.is_some() {
+        nobody_to_ask(&stage, &task).await?;
+    } else if !writes.only_asks() && stage.connection.lookup(&task).await? != Lookup::Absent {
         return Err("look-up before anything was sent: expected absent".into());
     }
     stage.stands(&task).await?;
     let probe = stage.connection.probe().await?;
     probe.map_err(|failure| format!("the probe ends in {}", said(&failure)))?;
+    if writes.repeats.is_some() {
+        if stage.times(&task) != 1 || stage.stand_in.documents().len() != 1 {
+            return Err(format!("there is {:?}, expected the one document", stage.stand_in.documents()));
+        }
+        return nobody_to_ask(&stage, &task).await;
+    }
     match stage.connection.lookup(&task).await? {
         Lookup::Found(_) => Ok(None),
         other => Err(format!("look-up afterwards: {other:?}, expected found")),
+    }
+}
+
+/// A look-up that has nobody to ask says so, and claims neither yes nor no.
+async fn nobody_to_ask(stage: &Stage, task: &Task) -> Check {
+    match stage.connection.lookup(task).await? {
+        Lookup::CannotTell(failure) if failure.class == Class::Unknown => Ok(None),
+        other => Err(format!("look-up where nobody can be asked: {other:?}, expected cannot tell (unknown)")),
     }
 }
 
@@ -40,16 +57,25 @@ pub async fn once(bench: &Bench<'_>) -> Check {
     let (stage, task) = (bench.stage().await?, bench.task()?);
     stage.stands(&task).await?;
     let other = bench.connect(&stage.stand_in.url(), Variant::default())?;
-    for (who, connection) in [("the same connection", &stage.connection), ("another connection", &other)] {
+    let repeats = bench.writes()?.repeats;
+    for (sent, (who, connection)) in
+        [("the same connection", &stage.connection), ("another connection", &other)].into_iter().enumerate()
+    {
         match connection.apply(&task).await? {
             Outcome::Done(_) | Outcome::AlreadyThere(_) => {}
             Outcome::Failed(failure) => {
                 return Err(format!("applied again by {who}: {}, expected success", said(&failure)));
             }
         }
+        let times = stage.times(&task);
+        if repeats.is_some() && times != sent.saturating_add(2) {
+            return Err(format!(
+                "applied again by {who}: it stands {times} times: one for each time is expected"
+            ));
+        }
         stage.once(&task).map_err(|why| format!("applied again by {who}: {why}"))?;
     }
-    Ok(None)
+    Ok(repeats.map(|(zh, en)| format!("每次写入一份 / one for each time: {zh} / {en}")))
 }
 
 /// Applies under trouble with each writing operation in turn, judges the outcome, and then settles.
@@ -179,6 +205,14 @@ pub async fn throttled(bench: &Bench<'_>) -> Check {
     let (stage, task) = (bench.stage().await?, bench.task()?);
     let first = writes.writes.first().ok_or("the profile names no writing operation")?;
     stage.under(first, Trouble::Throttled, || stage.connection.apply(&task)).await?;
+    if writes.repeats.is_some() {
+        let times = stage.times(&task);
+        return if times == 0 {
+            Ok(None)
+        } else {
+            Err(format!("{first}: throttled: it stands {times} times"))
+        };
+    }
     match stage.connection.lookup(&task).await? {
         Lookup::Absent => Ok(None),
         other => Err(format!("{first}: throttled: the look-up says {other:?}, expected absent")),
@@ -266,6 +300,12 @@ pub async fn question(bench: &Bench<'_>) -> Check {
     let stage = bench.stage().await?;
     let there = bench.task()?;
     stage.stands(&there).await?;
+    if let Some((zh, en)) = writes.repeats {
+        for task in [&there, &bench.task()?] {
+            nobody_to_ask(&stage, task).await?;
+        }
+        return Ok(Some(format!("{zh} / {en}")));
+    }
     let absent = bench.task()?;
     let mut all = troubles::answers_lost();
     all.extend(troubles::answers_garbled());
@@ -324,6 +364,11 @@ pub async fn unreachable(bench: &Bench<'_>) -> Check {
     }
     match connection.lookup(&task).await? {
         Lookup::CannotTell(failure) if failure.class == Class::Unavailable => Ok(None),
+        Lookup::CannotTell(failure)
+            if bench.writes()?.repeats.is_some() && failure.class == Class::Unknown =>
+        {
+            Ok(None)
+        }
         other => Err(format!("look-up: {other:?}, expected unavailable")),
     }
 }

@@ -4,6 +4,7 @@
 use super::bugs::Bug;
 use super::memory::MemoryStore;
 use super::process::Fate;
+use crate::attention::{Health, Parked};
 use crate::clock::Clock;
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
@@ -169,6 +170,14 @@ impl Store for StoreDoor {
 
     async fn overview(&self) -> Stored<Vec<Overview>> {
         self.read(self.memory().overview()).await
+    }
+
+    async fn parked(&self, from_ms: i64, before_ms: i64, but: &str) -> Stored<Vec<Parked>> {
+        self.read(self.memory().parked(from_ms, before_ms, but)).await
+    }
+
+    async fn health(&self, targets: Vec<String>, but: &str) -> Stored<Vec<Health>> {
+        self.read(self.memory().health(targets, but)).await
     }
 
     async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>> {

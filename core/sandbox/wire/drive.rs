@@ -21,6 +21,7 @@ use crate::{
     crm,
     faults::{Fault, System},
     jdy, kingdee, nuonuo,
+    robots::{dingtalk, wecom},
     signing::{esign, fadada},
     u8,
     world::World,
@@ -128,6 +129,10 @@ fn route(world: &World, incoming: Incoming) -> Step {
         esign::accept(world, incoming)
     } else if fadada::serves(path) {
         fadada::accept(world, incoming)
+    } else if path == wecom::PATH {
+        wecom::accept(world, incoming)
+    } else if path == dingtalk::PATH {
+        dingtalk::accept(world, incoming)
     } else if nuonuo::serves(world, path) {
         nuonuo::accept(world, incoming)
     } else if path == LOGIN_PAGE {
@@ -165,8 +170,13 @@ fn play(world: &World, job: Job, fault: Option<&Fault>) -> Reply {
                 System::Kingdee => kingdee::cent_off(world, &key),
                 System::Nuonuo => nuonuo::cent_off(world, &key),
                 System::U8 | System::U8OpenApi => u8::cent_off(world, &key),
-                // Records and signatures, not amounts.
-                System::Crm | System::Jdy | System::Esign | System::Fadada => {}
+                // Records, signatures and messages, not amounts.
+                System::Crm
+                | System::Jdy
+                | System::Esign
+                | System::Fadada
+                | System::Wecom
+                | System::Dingtalk => {}
             }
             reply
         }

@@ -6,9 +6,11 @@
 
 mod accept;
 mod attempt;
+mod attention;
 mod people;
 mod queue;
 
+use crate::attention::{Health, Parked};
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
     Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview, Presence,
@@ -127,8 +129,9 @@ impl MemoryStore {
         now_ms: i64,
     ) -> Stored<Vec<Accepted>> {
         let mut tables = self.tables();
-        let answers = intakes.iter().map(|intake| tables.accept(intake, now_ms)).collect();
-        if let Some(cursor) = cursor {
+        let answers: Vec<Accepted> = intakes.iter().map(|intake| tables.accept(intake, now_ms)).collect();
+        let all_new = answers.iter().all(|answer| *answer == Accepted::New);
+        if let Some(cursor) = cursor.filter(|cursor| all_new || !cursor.only_if_new) {
             tables.cursors.insert((cursor.connection, cursor.stream), cursor.position);
         }
         Ok(answers)
@@ -310,6 +313,14 @@ impl Store for MemoryStore {
 
     async fn overview(&self) -> Stored<Vec<Overview>> {
         Ok(self.tables().overview())
+    }
+
+    async fn parked(&self, from_ms: i64, before_ms: i64, but: &str) -> Stored<Vec<Parked>> {
+        Ok(self.tables().parked(from_ms, before_ms, but))
+    }
+
+    async fn health(&self, targets: Vec<String>, but: &str) -> Stored<Vec<Health>> {
+        Ok(self.tables().health(&targets, but))
     }
 
     async fn behind_parked(&self) -> Stored<BTreeMap<String, u64>> {

@@ -1,0 +1,303 @@
+//! What a rule has to say now, and whether it says it now. Pure: time is a parameter.
+//!
+//! A rule's state is stored with each notice it makes, in one transaction, and changes in no other way. What is held back
+//! (the fold window is open, too many messages, quiet hours) is therefore told by the next notice, together with what came
+//! since, and what is over by then is not told at all.
+
+use crate::config::{Matter, NoticeRule};
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use tongbao_delivery::attention::{Health, Parked};
+use tongbao_model::record::{Notice, NoticeLine, Time};
+use tongbao_model::{Class, Code, Owner, Text};
+
+/// Lines of a notice.
+const LINES_MAX: usize = 20;
+/// Connections that a title names.
+const NAMED_MAX: usize = 3;
+
+/// What a rule has told so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Notices made.
+    pub count: u64,
+    /// What was parked before this is told; milliseconds since 1970.
+    pub until_ms: i64,
+    /// When the latest notices were made, oldest first: no more than are allowed at a time.
+    pub made_ms: Vec<i64>,
+    /// Connections that were told to be broken, and since when they are.
+    pub broken: BTreeMap<String, i64>,
+}
+
+/// What the store counted.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// Parked since what was told, before `until_ms`.
+    pub parked: Vec<Parked>,
+    /// Before this, everything is counted; milliseconds since 1970.
+    pub until_ms: i64,
+    /// Connections that fail, and those that were told to be broken.
+    pub health: Vec<Health>,
+}
+
+/// A line, not yet with its examples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// `parked`, `drift`, `broken` or `recovered`.
+    pub what: &'static str,
+    /// Connection.
+    pub connection: String,
+    /// Fault code.
+    pub code: Option<String>,
+    /// Who can do something about it.
+    pub owner: Option<Owner>,
+    /// Documents.
+    pub count: u64,
+    /// Since when; milliseconds since 1970.
+    pub since_ms: i64,
+}
+
+/// A notice that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Lines, in the order in which they are shown.
+    pub lines: Vec<Line>,
+    /// Lines that are left out.
+    pub more: usize,
+    /// Documents of all lines, those left out too.
+    pub total: u64,
+    /// Documents parked.
+    pub parked: u64,
+    /// Documents whose amounts differ.
+    pub drift: u64,
+    /// When what it tells of began; milliseconds since 1970.
+    pub from_ms: i64,
+    /// What the rule has told once this is stored.
+    pub told: Told,
+}
+
+/// The notice that is due now, if one is.
+pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<Due> {
+    let mut lines = parked(rule, seen);
+    let mut broken = told.broken.clone();
+    if rule.on.contains(&Matter::Broken) {
+        lines.extend(connections(rule, &mut broken, &seen.health, now_ms));
+    }
+    let from_ms = lines.iter().map(|line| line.since_ms).min()?;
+    if !may(rule, told, from_ms, now_ms) {
+        return None;
+    }
+    lines.sort_by_key(|line| (rank(line.what), Reverse(line.count), line.connection.clone()));
+    let of = |what| lines.iter().filter(|line| line.what == what).map(|line| line.count).sum();
+    let (parked, drift) = (of("parked"), of("drift"));
+    let total = lines.iter().fold(0_u64, |sum, line| sum.saturating_add(line.count));
+    let more = lines.len().saturating_sub(LINES_MAX);
+    lines.truncate(LINES_MAX);
+    let kept = rule.at_most.map_or(1, |at_most| at_most.count);
+    let mut made_ms = told.made_ms.clone();
+    made_ms.push(now_ms);
+    made_ms.drain(..made_ms.len().saturating_sub(kept));
+    let told = Told { count: told.count + 1, until_ms: seen.until_ms.max(told.until_ms), made_ms, broken };
+    Some(Due { lines, more, total, parked, drift, from_ms, told })
+}
+
+/// Connections before documents: what is broken explains what is parked.
+fn rank(what: &str) -> u8 {
+    match what {
+        "broken" => 0,
+        "recovered" => 1,
+        "drift" => 2,
+        _ => 3,
+    }
+}
+
+/// Whether it may be told now: the fold window of the oldest has closed, the last notice is as long ago, there were not too
+/// many of late, and people are awake.
+fn may(rule: &NoticeRule, told: &Told, from_ms: i64, now_ms: i64) -> bool {
+    let closed = |since_ms: i64| now_ms.saturating_sub(since_ms) >= rule.every_ms;
+    let rare = rule.at_most.is_none_or(|at_most| {
+        let of_late = |made_ms: &&i64| now_ms.saturating_sub(**made_ms) < at_most.within_ms;
+        told.made_ms.iter().filter(of_late).count() < at_most.count
+    });
+    closed(from_ms)
+        && told.made_ms.last().is_none_or(|last_ms| closed(*last_ms))
+        && rare
+        && !rule.quiet.is_some_and(|quiet| quiet.holds(now_ms))
+}
+
+fn is_wanted(rule: &NoticeRule, connection: &str, owner: Option<Owner>) -> bool {
+    (rule.connections.is_empty() || rule.connections.iter().any(|wanted| wanted == connection))
+        && rule.owner.is_none_or(|wanted| owner == Some(wanted))
+}
+
+fn parked(rule: &NoticeRule, seen: &Seen) -> Vec<Line> {
+    let tells = |matter| rule.on.contains(&matter);
+    let line = |group: &Parked| {
+        let code = group.code.as_deref().and_then(Code::from_text);
+        let class = group.class.as_deref().and_then(Class::from_name);
+        let owner = code.map(Code::owner).or(class.map(Class::owner));
+        let differs = code == Some(Code::AmountMismatch);
+        let what = match (differs, tells(Matter::Drift), tells(Matter::Parked)) {
+            (true, true, _) => "drift",
+            (_, _, true) => "parked",
+            _ => return None,
+        };
+        let named = rule.codes.is_empty() || code.is_some_and(|code| rule.codes.contains(&code));
+        (named && is_wanted(rule, &group.target, owner)).then(|| Line {
+            what,
+            connection: group.target.clone(),
+            code: group.code.clone(),
+            owner,
+            count: group.count,
+            since_ms: group.first_ms,
+        })
+    };
+    // The class tells no more than the code: groups that differ in it alone are one line.
+    let mut lines: Vec<Line> = Vec::new();
+    for line in seen.parked.iter().filter_map(line) {
+        let same = |one: &&mut Line| one.connection == line.connection && one.code == line.code;
+        match lines.iter_mut().find(same) {
+            Some(one) => {
+                one.count = one.count.saturating_add(line.count);
+                one.since_ms = one.since_ms.min(line.since_ms);
+            }
+            None => lines.push(line),
+        }
+    }
+    lines
+}
+
+/// What has broken or recovered since it was told; `broken` becomes what will have been told.
+fn connections(
+    rule: &NoticeRule,
+    broken: &mut BTreeMap<String, i64>,
+    health: &[Health],
+    now_ms: i64,
+) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for one in health {
+        let owner = Some(Owner::Operations);
+        if !is_wanted(rule, &one.target, owner) {
+            continue;
+        }
+        let line = |what, count, since_ms| Line {
+            what,
+            connection: one.target.clone(),
+            code: None,
+            owner,
+            count,
+            since_ms,
+        };
+        match broken.get(&one.target).copied() {
+            // Only what was posted since proves that it works again; that nothing fails any more may have many reasons.
+            Some(since_ms) => {
+                if let Some(posted_ms) = one.posted_at_ms.filter(|posted_ms| *posted_ms > since_ms) {
+                    broken.remove(&one.target);
+                    lines.push(line("recovered", 0, posted_ms));
+                }
+            }
+            None => {
+                let since_ms = one.failing_since_ms();
+                if let Some(since_ms) =
+                    since_ms.filter(|since_ms| now_ms.saturating_sub(*since_ms) >= rule.for_ms)
+                {
+                    broken.insert(one.target.clone(), since_ms);
+                    lines.push(line("broken", one.failing, since_ms));
+                }
+            }
+        }
+    }
+    lines
+}
+
+impl Due {
+    /// The record; `examples` are those of the lines, in their order.
+    pub fn notice(
+        &self,
+        rule: &NoticeRule,
+        examples: Vec<Option<String>>,
+        link: Option<&str>,
+        now_ms: i64,
+    ) -> Notice {
+        let title = self.title();
+        let time = |at_ms| Time::in_china(at_ms).unwrap_or_else(|| Time("1970-01-01T08:00:00+08:00".into()));
+        let owners: Vec<Option<Owner>> = self.lines.iter().map(|line| line.owner).collect();
+        let owner =
+            owners.first().copied().flatten().filter(|one| owners.iter().all(|other| *other == Some(*one)));
+        let lines = self.lines.iter().zip(examples).map(|(line, examples)| NoticeLine {
+            what: line.what.to_owned(),
+            connection: line.connection.clone(),
+            code: line.code.clone(),
+            owner: line.owner.map(|owner| owner.name().to_owned()),
+            count: whole(line.count),
+            examples,
+            since: Some(time(line.since_ms)),
+        });
+        Notice {
+            number: self.number(rule),
+            rule: rule.name.clone(),
+            severity: self.severity().to_owned(),
+            owner: owner.map(|owner| owner.name().to_owned()),
+            title: title.zh,
+            title_en: title.en,
+            from: time(self.from_ms),
+            to: time(now_ms),
+            total: whole(self.total),
+            lines: lines.collect(),
+            more: i64::try_from(self.more).unwrap_or(i64::MAX),
+            link: link.map(str::to_owned),
+        }
+    }
+
+    /// Number of the notice: no two processes give different notices of one rule the same.
+    pub fn number(&self, rule: &NoticeRule) -> String {
+        format!("{}-{}", rule.name, self.told.count)
+    }
+
+    fn severity(&self) -> &'static str {
+        match self.lines.first().map(|line| line.what) {
+            Some("broken") => "error",
+            Some("recovered") if self.lines.iter().all(|line| line.what == "recovered") => "info",
+            _ => "warning",
+        }
+    }
+
+    fn title(&self) -> Text {
+        let named = |what: &str, comma: &str, zh: bool| -> Option<String> {
+            let all: Vec<&str> = self
+                .lines
+                .iter()
+                .filter(|line| line.what == what)
+                .map(|line| line.connection.as_str())
+                .collect();
+            match all.len() {
+                0 => None,
+                1..=NAMED_MAX => Some(all.join(comma)),
+                many if zh => Some(format!("{many} 个连接")),
+                many => Some(format!("{many} connections")),
+            }
+        };
+        let counted = |count: u64| (count > 0).then(|| count.to_string());
+        let zh = [
+            named("broken", "、", true).map(|all| format!("{all} 连接不通")),
+            named("recovered", "、", true).map(|all| format!("{all} 已恢复")),
+            counted(self.drift).map(|count| format!("{count} 张单据金额有差异")),
+            counted(self.parked).map(|count| format!("{count} 张单据挂起")),
+        ];
+        let en = [
+            named("broken", ", ", false).map(|all| format!("no connection to {all}")),
+            named("recovered", ", ", false).map(|all| format!("connected again to {all}")),
+            counted(self.drift).map(|count| format!("{count} documents differ in their amounts")),
+            counted(self.parked).map(|count| format!("{count} documents are parked")),
+        ];
+        Text::new(
+            format!("通宝：{}", zh.into_iter().flatten().collect::<Vec<_>>().join("，")),
+            format!("Tongbao: {}", en.into_iter().flatten().collect::<Vec<_>>().join("; ")),
+        )
+    }
+}
+
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
