@@ -27,6 +27,7 @@ macro_rules! connectors {
 }
 
 connectors! {
+    bank,
     esign with kit,
     fadada with kit,
     jiandaoyun with kit,
