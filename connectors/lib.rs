@@ -27,7 +27,7 @@ macro_rules! connectors {
 }
 
 connectors! {
-    bank,
+    bank with kit,
     esign with kit,
     fadada with kit,
     jiandaoyun with kit,

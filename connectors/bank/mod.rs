@@ -6,6 +6,7 @@
 
 mod camt;
 mod entry;
+pub mod kit;
 pub mod layout;
 mod mt940;
 mod statement;

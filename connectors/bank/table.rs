@@ -175,7 +175,7 @@ pub fn read(content: &str, own: &[Layout], built_in: &[Layout]) -> Result<Book, 
                     }
                 }
                 if let Some((_, fit)) = best {
-                    return Table::new(fit).read(&lines, index);
+                    return Table::new(fit).read(&lines, index, content.ends_with('\n'));
                 }
             }
         }
@@ -207,7 +207,7 @@ impl<'a> Table<'a> {
         Table { fit, book, totals: Totals::default(), said: BTreeMap::new(), statements: BTreeMap::new() }
     }
 
-    fn read(mut self, lines: &[Line], header: usize) -> Result<Book, Fault> {
+    fn read(mut self, lines: &[Line], header: usize, is_whole: bool) -> Result<Book, Fault> {
         let names = lines.get(header).map(|line| line.cells.clone()).unwrap_or_default();
         for line in lines.iter().take(header + 1) {
             self.labels(line);
@@ -230,6 +230,9 @@ impl<'a> Table<'a> {
             } else if self.is_foot(line)? {
                 self.labels(line);
                 self.skip(line, Why::Foot);
+            } else if !is_whole && rest.len() == 0 && line.cells.len() < names.len() {
+                // Nothing ends the last row, and it is short: who knows what its last cell was to say.
+                return Err(cut(line.place));
             } else {
                 self.row(line)?;
             }
@@ -300,6 +303,12 @@ impl<'a> Table<'a> {
 
     fn row(&mut self, line: &Line) -> Result<(), Fault> {
         let place = line.place;
+        // A row that ends before its figures do was cut off, perhaps in the middle of one.
+        let figures = ["date", "in", "out", "amount", "direction", "balance", "fee", "status"];
+        let needed = figures.iter().filter_map(|role| self.fit.column(role)).max();
+        if needed.is_some_and(|last| line.cells.len() <= last) {
+            return Err(cut(place));
+        }
         let (signed, is_undone) = self.money(line)?;
         let fee = self.fit.amount(line, "fee")?.filter(|fee| !fee.is_zero());
         let booked = &self.fit.layout.booked;

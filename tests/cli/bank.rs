@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// The example configuration, as shipped.
+const BANK: &str = include_str!("../../deploy/bank.yaml");
+
 const STATEMENT: &str =
     "账号,3301040160000000001\n交易日期,收入金额,支出金额,余额,对方户名,对方账号,摘要,流水号\n";
 const ROWS: [&str; 4] = [
@@ -21,10 +24,11 @@ fn file(rows: &[&str]) -> String {
 async fn world() -> World {
     let world = World::new().await;
     let text = std::fs::read_to_string(&world.config).unwrap();
-    let bank = "\nconnections:\n  bank:\n    connector: bank\n    settings: { folder: statements, every_ms: 100 }\n    \
-        receives: { entry: { event: bank.booked, mapping: bank-entry } }\n";
+    let bank = BANK.split_once("\nconnections:\n").unwrap().1;
+    let bank = bank.replace("folder: statements\n", "folder: statements\n      every_ms: 100\n");
+    let bank = format!("\nconnections:\n{bank}\n");
     let flow = "\nflows:\n  - { name: entry-back, on: bank.booked, to: crm, mapping: bank-entry-to-crm }\n";
-    let edited = text.replacen("\nconnections:\n", bank, 1).replacen("\nflows:\n", flow, 1).replacen(
+    let edited = text.replacen("\nconnections:\n", &bank, 1).replacen("\nflows:\n", flow, 1).replacen(
         "      operations:\n",
         "      operations:\n        entry_back: PUT /entries/{key}\n",
         1,
