@@ -114,7 +114,8 @@ pub fn about(book: &Book) -> Result<Value, Fault> {
         statements.push(json!({
             "account": format!("…{}", text::tail(&statement.account)),
             "currency": statement.currency,
-            "statement": statement.id,
+            // Some banks make the number of the account's.
+            "statement": statement.id.as_ref().filter(|id| !id.contains(&statement.account)),
             "from": day(statement.rows.first()),
             "to": day(statement.rows.last()),
             "rows": statement.rows.len(),

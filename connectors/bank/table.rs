@@ -375,8 +375,7 @@ impl<'a> Table<'a> {
                         Code::ValueUnmapped,
                         "收支方向无法识别",
                         "which way the money went is not known",
-                    )
-                    .value(word),
+                    ),
                     place,
                     "direction",
                 )),
@@ -433,7 +432,6 @@ impl<'a> Table<'a> {
             if text::is_empty(cell) { said.or(self.fit.layout.currency.as_deref()) } else { Some(cell) };
         let fault = || {
             let fault = Fault::new(Code::CurrencyMismatch, "币种无法识别", "the currency is not known")
-                .value(shown.unwrap_or_default())
                 .remedy(
                     "在该连接的布局中写明 currency。",
                     "Name the `currency` in a layout of the connection.",

@@ -68,7 +68,7 @@ pub fn amount(cell: &str) -> Result<Option<Decimal>, Fault> {
         return Ok(None);
     }
     let text = clean(cell);
-    let wrong = |code, zh: &str, en: &str| Fault::new(code, zh, en).value(text);
+    let wrong = |code, zh: &str, en: &str| shown(Fault::new(code, zh, en), text);
     let no_amount = || wrong(Code::FieldType, "不是金额", "no amount");
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -100,6 +100,13 @@ pub fn amount(cell: &str) -> Result<Option<Decimal>, Fault> {
     let value = decimal::parse(&plain)
         .map_err(|_| wrong(Code::NumberRange, "金额位数过多", "the amount has too many digits"))?;
     money(value).map(Some)
+}
+
+/// Shows a cell that should be an amount, unless it may be an account number or a name that stands in the wrong column.
+fn shown(fault: Fault, cell: &str) -> Fault {
+    let digits = cell.chars().filter(char::is_ascii_digit).count();
+    let is_figure = cell.chars().all(|one| one.is_ascii_digit() || ",.-+=".contains(one));
+    if is_figure && digits <= 10 { fault.value(cell) } else { fault }
 }
 
 /// An amount with two places at least, so that the same amount has the same text in every format.

@@ -13,8 +13,8 @@ const ROWS: [&str; 4] = [
     "20251104,50.00,,\"1,050.00\",甲,,货款,B3\n",
     "20251105,,50.00,\"1,000.00\",甲,,退汇,B4\n",
 ];
-const TO_CRM: &str = "mapping: bank-entry-to-crm\nversion: 1\nfrom: bank_entry\nto: webhook/entry_back\nkey: number\n\
-    fields: { amount: money!, direction: text! }\nset: { amount: amount, direction: direction }\n";
+const TO_CRM: &str = "mapping: bank-entry-to-crm\nversion: 2\nfrom: bank_entry\nto: webhook/entry_back\nkey: number\n\
+    fields: { amount: money!, direction: text!, currency: text! }\nset: { amount: amount, direction: direction, currency: currency }\nignore: [fee, balance_after]\n";
 
 fn file(rows: &[&str]) -> String {
     format!("{STATEMENT}{}", rows.concat())

@@ -66,17 +66,21 @@ impl Watcher {
             tokio::fs::create_dir_all(self.folder.join(folder)).await?;
         }
         let found = self.look().await?;
+        let mut trouble = Ok(());
         for (name, look) in &found {
             // Nothing is taken in: the file keeps.
             if stop.is_cancelled() || self.engine.holds().intake().is_some() || self.engine.is_full() {
                 return Ok(());
             }
-            if seen.get(name) == Some(look) {
-                self.take(name).await?;
+            // One that cannot be read or moved keeps no other from it, and is tried again.
+            if seen.get(name) == Some(look)
+                && let Err(why) = self.take(name).await
+            {
+                trouble = Err(why);
             }
         }
         *seen = found;
-        Ok(())
+        trouble
     }
 
     /// The files that are there. Names that begin with a dot are those of files on their way.
