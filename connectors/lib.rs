@@ -27,6 +27,7 @@ macro_rules! connectors {
 }
 
 connectors! {
+    bank with kit,
     dingtalk with kit,
     esign with kit,
     fadada with kit,

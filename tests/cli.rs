@@ -3,6 +3,8 @@
 #![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "cli/bank.rs"]
+mod bank;
 #[path = "cli/connectors.rs"]
 mod connectors;
 #[path = "cli/editing.rs"]

@@ -48,6 +48,7 @@ pub static PROFILE: Profile = Profile {
         window_s: 604_800,
     }),
     polls: Part::Lacks("只接收回调，不轮询", "takes callbacks, polls nothing"),
+    files: Part::Lacks("不读文件", "reads no files"),
     writes: Part::Has(Writes {
         kind: "signature-status",
         document: r#"{"flow_id":"{key}","claimed":"signed","contract_number":"HT-{key}"}"#,

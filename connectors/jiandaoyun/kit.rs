@@ -26,6 +26,7 @@ pub static PROFILE: Profile = Profile {
         window_s: 600,
     }),
     polls: Part::Lacks("只接收推送，不轮询", "takes pushes, polls nothing"),
+    files: Part::Lacks("不读文件", "reads no files"),
     writes: Part::Has(Writes {
         kind: "order_back",
         document: r#"{"data_id":"{key}","erp_number":"SO-{key}","_widget_2":439.00}"#,

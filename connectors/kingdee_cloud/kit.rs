@@ -13,6 +13,7 @@ pub static PROFILE: Profile = Profile {
     secrets: &[("APP_SECRET", "0123456789abcdef0123456789abcdef"), ("PASSWORD", "sandbox-password")],
     pushes: Part::Lacks("金蝶不推送单据", "Kingdee pushes nothing"),
     polls: Part::Has(Polls { stream: "AR_RECEIVEBILL", operation: "ExecuteBillQuery" }),
+    files: Part::Lacks("不读文件", "reads no files"),
     writes: Part::Has(Writes {
         kind: "SAL_SaleOrder",
         document: r#"{"FBillTypeID":{"FNUMBER":"XSDD01_SYS"},"FDate":"2026-11-20","FSaleOrgId":{"FNumber":"100"},

@@ -16,6 +16,7 @@ pub static PROFILE: Profile = Profile {
         "callbacks are unsigned: hints, from which no document is made",
     ),
     polls: Part::Lacks("没有可轮询的清单", "there is no list to poll"),
+    files: Part::Lacks("不读文件", "reads no files"),
     writes: Part::Has(Writes {
         kind: "invoice",
         document: r#"{"orderNo":"{key}","invoiceLine":"bs","invoiceDate":"2026-11-01 10:00:00",

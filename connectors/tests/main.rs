@@ -2,6 +2,8 @@
 //! the test's own sandbox on free ports, and every outcome is searched for secrets.
 
 #[cfg(test)]
+mod bank;
+#[cfg(test)]
 mod certify;
 #[cfg(test)]
 mod docs;

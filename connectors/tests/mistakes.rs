@@ -7,7 +7,9 @@ use sha2::Sha256;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tongbao_connect::{Decoded, Failure, Inbound, Lookup, Outcome, Polled, Source, Target, Task};
+use tongbao_connect::{
+    Contents, Decoded, Failure, Files, Inbound, Lookup, Outcome, Polled, Source, Target, Task, Watch,
+};
 use tongbao_model::{Class, Code, Fault};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -24,6 +26,10 @@ pub enum In {
     DecodeSilent,
     SecretInFault,
     PollSwallows,
+    FileCounts,
+    FileUnchecked,
+    FileShows,
+    FilePanics,
 }
 
 /// A mistake in what goes out.
@@ -65,8 +71,44 @@ fn signed_as(body: &[u8], timestamp: &str) -> String {
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
+impl Files for WrongSource {
+    fn read(&self, bytes: &[u8]) -> Result<Contents, Fault> {
+        let read = self.right.files().unwrap().read(bytes);
+        match self.mistake {
+            In::FileCounts => read.map(|contents| {
+                let about = self.count.fetch_add(1, Ordering::SeqCst).into();
+                Contents { about, ..contents }
+            }),
+            // What contradicts itself is dropped instead of refused.
+            In::FileUnchecked => read
+                .or_else(|_| Ok(Contents { documents: Vec::new(), facts: &["amount"], about: Value::Null })),
+            In::FileShows => read
+                .map_err(|fault| fault.value(String::from_utf8_lossy(bytes.get(..80).unwrap_or_default()))),
+            In::FilePanics => {
+                if bytes.is_empty() {
+                    panics("there are bytes");
+                }
+                read
+            }
+            _ => read,
+        }
+    }
+
+    fn bytes_max(&self) -> usize {
+        self.right.files().unwrap().bytes_max()
+    }
+
+    fn watch(&self) -> Option<Watch> {
+        None
+    }
+}
+
 #[async_trait]
 impl Source for WrongSource {
+    fn files(&self) -> Option<&dyn Files> {
+        self.right.files().is_some().then_some(self)
+    }
+
     fn verify(&self, request: &Inbound, now_ms: i64) -> Result<(), Fault> {
         let timestamp = request.header("x-tongbao-timestamp").unwrap_or_default().to_owned();
         match self.mistake {
@@ -102,9 +144,7 @@ impl Source for WrongSource {
                 let expected = signed_as(&request.body, &timestamp);
                 fault.value(format!("crm-push-secret gives {expected}"))
             }),
-            In::DecodeCounts | In::DecodePanics | In::DecodeSilent | In::PollSwallows => {
-                self.right.verify(request, now_ms)
-            }
+            _ => self.right.verify(request, now_ms),
         }
     }
 

@@ -15,6 +15,7 @@ use tongbao_model::diagnostic::Findings;
 use tongbao_sandbox::Sandboxes;
 
 const IN_WEBHOOK: &str = "webhook";
+const BANK: &str = "bank";
 const KINGDEE: &str = "kingdee-cloud";
 /// One call a document, no session: the shortest run.
 const PLAIN: &str = "jiandaoyun";
@@ -36,6 +37,10 @@ const CASES: &[(Mistake, &str, &[&str])] = &[
     (Mistake::In(IN_WEBHOOK, In::DecodeSilent), "decode-never-silent", &[]),
     (Mistake::In(IN_WEBHOOK, In::SecretInFault), "secrets-hidden", &[]),
     (Mistake::In(KINGDEE, In::PollSwallows), "poll-in-doubt", &[]),
+    (Mistake::In(BANK, In::FileCounts), "file-stable", &[]),
+    (Mistake::In(BANK, In::FileUnchecked), "file-checked", &[]),
+    (Mistake::In(BANK, In::FileShows), "file-checked", &["file-cut"]),
+    (Mistake::In(BANK, In::FilePanics), "file-robust", &["file-cut"]),
     (Mistake::Out(PLAIN, Out::RetriesInside), "one-call-per-apply", &[]),
     (Mistake::Out(PLAIN, Out::UnknownIsRejected), "lost-after-commit", UNCERTAIN),
     (Mistake::Out(PLAIN, Out::UnknownIsDone), "lost-before-commit", UNCERTAIN),
@@ -128,7 +133,7 @@ macro_rules! wrong_ones {
 }
 
 const WRONG: [fn() -> Connector; CASES.len()] =
-    wrong_ones!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25);
+    wrong_ones!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mistake_fails_its_behaviour_and_no_other() {

@@ -44,6 +44,7 @@ pub static PROFILE: Profile = Profile {
         window_s: 300,
     }),
     polls: Part::Lacks("只接收推送，不轮询", "takes pushes, polls nothing"),
+    files: Part::Lacks("不读文件", "reads no files"),
     writes: Part::Has(Writes {
         kind: "order_back",
         document: r#"{"erp_number":"SO-{key}","paid":"439.00","stage":"signed"}"#,

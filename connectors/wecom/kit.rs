@@ -11,6 +11,7 @@ pub static PROFILE: Profile = Profile {
     secrets: &[("KEY", "wecom-sandbox-key")],
     pushes: Part::Lacks("只发不收", "sends only"),
     polls: Part::Lacks("只发不收", "sends only"),
+    files: Part::Lacks("只发不收", "sends only"),
     writes: Part::Has(Writes {
         kind: "notice",
         document: NOTICE,

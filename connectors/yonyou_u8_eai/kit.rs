@@ -11,6 +11,7 @@ pub static PROFILE: Profile = Profile {
     secrets: &[("SENDER", "u8-sandbox-sender")],
     pushes: Part::Lacks("U8 不推送单据", "U8 pushes nothing"),
     polls: Part::Has(Polls { stream: "accept_entry", operation: "query accept" }),
+    files: Part::Lacks("不读文件", "reads no files"),
     writes: Part::Has(Writes {
         kind: "saleorder",
         document: r#"{"date":"2026-11-20","typecode":"01","businesstype":"普通销售","custcode":"CUST0001",

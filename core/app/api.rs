@@ -1,12 +1,13 @@
 //! The HTTP API for operations: what the CLI shows, as JSON.
 
+mod files;
 mod mappings;
 
 use crate::commands::explain;
 use crate::ingress::answer;
 use crate::overview::{self, Left, Own};
 use crate::service::Service;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -36,6 +37,10 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/connections", get(connections))
         .route("/connections/{name}/pause", post(pause))
         .route("/connections/{name}/resume", post(resume))
+        .route(
+            "/connections/{name}/import",
+            post(files::import).layer(DefaultBodyLimit::max(crate::files::BYTES_MAX)),
+        )
         .layer(middleware::from_fn_with_state(service, authorize))
 }
 

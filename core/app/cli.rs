@@ -48,6 +48,9 @@ pub enum Command {
     /// 投递 / deliveries
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
+    /// 银行对账单 / bank statements
+    #[command(subcommand)]
+    Bank(BankCommand),
     /// 连接的暂停与恢复 / pausing and resuming connections
     #[command(subcommand)]
     Connections(ConnectionsCommand),
@@ -405,6 +408,20 @@ pub enum DeliveriesCommand {
         /// 分批处理全部，每批 --limit 个 / go through all, --limit at a time
         #[arg(long)]
         all: bool,
+    },
+}
+
+/// `bank …`
+#[derive(Debug, Subcommand)]
+pub enum BankCommand {
+    /// 导入对账单文件：逐行核对，重复导入不增加任何分录 / import statement files: every row is checked, a second time adds nothing
+    Import {
+        /// 连接 / connection
+        #[arg(long)]
+        connection: String,
+        /// 文件：CSV、MT940、CAMT.053、支付宝与微信账单 / files: CSV, MT940, CAMT.053, Alipay and WeChat bills
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
 }
 

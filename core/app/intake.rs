@@ -74,7 +74,7 @@ impl Intaker {
         }
         let text = |path: &str| tree.at(path).and_then(Tree::text);
         let order_key = rule.order_by.as_deref().and_then(text).unwrap_or(&key).to_owned();
-        let occurred = ["signed_at", "received_at", "requested_at", "issued_at", "at"]
+        let occurred = ["signed_at", "received_at", "requested_at", "issued_at", "booked_at", "at"]
             .iter()
             .find_map(|path| text(path)?.parse::<jiff::Timestamp>().ok());
         let event = Event {

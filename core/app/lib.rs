@@ -13,6 +13,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod emit;
+pub mod files;
 pub mod ingress;
 pub mod intake;
 pub mod ledger;

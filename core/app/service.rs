@@ -1,6 +1,7 @@
 //! The service: everything wired together, started in order, stopped in order.
 
 use crate::config::{BrokerConfig, Config, INTAKE, LEDGER, Loaded, SIGNATURE};
+use crate::files::watch::Watcher;
 use crate::intake::Intaker;
 use crate::mappings::{Mappings, Reloader};
 use crate::notices::Notifier;
@@ -290,6 +291,7 @@ impl Running {
             }
         });
         spawn_pollers(&service, &loaded, &stopping, &mut tasks);
+        spawn_watchers(&service, &loaded.config.folder, &stopping, &mut tasks);
         tasks.spawn(notifier(&service, &loaded.config).keep(stopping.clone()));
         tasks.spawn(follow_tables(tables, stopping.clone()));
         tasks.spawn(reloader.keep(stopping.clone()));
@@ -381,6 +383,28 @@ fn spawn_pollers(
             };
             tasks.spawn(poller.run(stopping.clone()));
         }
+    }
+}
+
+fn spawn_watchers(
+    service: &Arc<Service>,
+    folder: &Path,
+    stopping: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) {
+    for (connection, source) in &service.sources {
+        let Some(watch) = source.files().and_then(tongbao_connect::Files::watch) else { continue };
+        let clock = service.clock.clone();
+        let watcher = Watcher {
+            connection: connection.clone(),
+            folder: folder.join(watch.folder),
+            pause: Duration::from_millis(watch.every_ms),
+            source: source.clone(),
+            intaker: service.intaker.clone(),
+            engine: service.engine.clone(),
+            clock: Arc::new(move || clock.now_ms()),
+        };
+        tasks.spawn(watcher.run(stopping.clone()));
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod connector;
 pub mod document;
+pub mod files;
 pub mod http;
 pub mod kit;
 pub mod notice;
@@ -22,6 +23,7 @@ pub mod xml;
 
 pub use connector::{Built, Connector, Context};
 pub use document::DocumentKind;
+pub use files::{Contents, Files, Watch};
 pub use http::{Client, EgressRules, Reply, Sent, TransportError};
 pub use outcome::{Failure, Lookup, Outcome, Receipt, Remote};
 pub use settings::{Field, Settings, Spec, ValueKind};

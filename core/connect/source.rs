@@ -1,5 +1,6 @@
 //! Reading from a system.
 
+use crate::files::Files;
 use crate::outcome::Failure;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -73,6 +74,11 @@ pub trait Source: Send + Sync {
     /// Reads the body. Pure and stable: the same bytes always give the same documents. A fault is answered
     /// with 422 and nothing is kept.
     fn decode(&self, request: &Inbound) -> Result<Decoded, Fault>;
+
+    /// How it reads files, for a system whose documents come in files that people or banks put down.
+    fn files(&self) -> Option<&dyn Files> {
+        None
+    }
 
     /// Fetches what changed since `cursor` (`None` at the very first time) in one stream of [`Source::streams`].
     /// The engine stores the documents and the new cursor in one transaction; on a failure it keeps the old

@@ -51,6 +51,8 @@ pub mod kinds {
     pub const INVOICE_ISSUED: &str = "invoice.issued";
     /// Money came in, or a receipt was taken back (`status: reversed`). Record: `payment`.
     pub const PAYMENT_RECEIVED: &str = "payment.received";
+    /// A statement shows an entry on an account of ours. Record: `bank_entry`.
+    pub const BANK_BOOKED: &str = "bank.booked";
     /// A payment was allocated to a contract. Record: `opportunity_status`.
     pub const PAYMENT_MATCHED: &str = "payment.matched";
     /// A contract is paid in full for the first time. Record: `commission`.
@@ -69,6 +71,7 @@ pub mod kinds {
             "sales_order" => SALES_ORDER_POSTED,
             "invoice" => INVOICE_ISSUED,
             "payment" => PAYMENT_RECEIVED,
+            "bank_entry" => BANK_BOOKED,
             "opportunity_status" => PAYMENT_MATCHED,
             "commission" => COMMISSION_RELEASED,
             "notice" => NOTICE_DUE,

@@ -214,6 +214,12 @@ codes! {
     /// The tax platform could not issue the invoice.
     InvoiceFailed = "invoice-failed", Class::Rejected,
         "按失败原因更正开票信息后重放。", "Correct the invoice data as the reason says, then replay.";
+    /// A statement file contradicts itself: a running balance or a total is not what its rows come to.
+    StatementMismatch = "statement-mismatch", Class::Rejected,
+        "文件未导入任何一行：请向银行重新下载完整的对账单，不要手工改动文件。", "Nothing of the file was imported: download the whole statement again, and do not edit it by hand.";
+    /// A statement file fits no known format and no column layout.
+    LayoutUnknown = "layout-unknown", Class::Misconfigured,
+        "在该连接的 layouts 中描述此文件的列名，或以 UTF-8/GBK 的 CSV 重新导出。", "Describe the file's columns under the connection's `layouts`, or export it again as CSV in UTF-8 or GBK.";
     /// A payment names a contract this service does not know.
     ContractUnknown = "contract-unknown", Class::Rejected,
         "核对收款单上的订单号；合同到达后重放。", "Check the order number on the receipt; replay once the contract has arrived.";

@@ -379,6 +379,49 @@ records! {
         /// Bank's reference.
         bank_reference: Option<String>,
     }
+    /// A line of a bank statement: money that moved on an account of ours.
+    BankEntry = "bank_entry" {
+        /// Made of account, day and the bank's reference, or of what the line says: the business key.
+        number: String,
+        /// Which version of the entry this is, from 1.
+        revision: Option<i64>,
+        /// Account of ours that it moved on.
+        account: String,
+        /// Day it was booked, in China. Its month is this day's.
+        booking_date: Date,
+        /// When it was booked; midnight in China where the statement tells the day alone.
+        booked_at: Time,
+        /// Day from which it bears interest.
+        value_date: Option<Date>,
+        /// `in` or `out`: where the money went, for reversals too.
+        direction: String,
+        /// Amount that moved, positive.
+        amount: Exact [Money],
+        /// ISO 4217 code.
+        currency: String,
+        /// Balance after it, as the statement says.
+        balance_after: Option<Exact> [Money],
+        /// Charge that is reported with it; negative when it is given back. No part of `amount` unless the statement says so.
+        fee: Option<Exact> [Money],
+        /// `ordinary`, `reversal` (an earlier entry is undone) or `refund` (money of a payment goes back).
+        kind: String,
+        /// Name of the other party.
+        other_name: Option<String>,
+        /// Its account.
+        other_account: Option<String>,
+        /// Its bank.
+        other_bank: Option<String>,
+        /// What it is for, as the statement says.
+        text: Option<String>,
+        /// The bank's reference.
+        bank_reference: Option<String>,
+        /// The payer's or our own reference.
+        own_reference: Option<String>,
+        /// Statement it is in, where it has a number.
+        statement: Option<String>,
+        /// Line of the file, or number of the entry in it, from 1.
+        place: Option<i64>,
+    }
     /// What a payment did to an opportunity.
     OpportunityStatus = "opportunity_status" {
         /// Contract number: the business key.
@@ -616,6 +659,6 @@ mod tests {
             serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"])
         );
         assert_eq!(schema["properties"]["total_tax_included"]["x-sense"], "amount-tax-included");
-        assert_eq!(shapes().len(), 16);
+        assert_eq!(shapes().len(), 17);
     }
 }

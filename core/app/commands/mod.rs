@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod archive;
+pub mod bank;
 pub mod bench;
 pub mod check;
 pub mod connections;
@@ -40,6 +41,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Mapping(command) => mapping::run(command, &cli.config, cli.json).await,
         Command::Tables(command) => tables::run(command, &cli.config, cli.json).await,
         Command::Deliveries(command) => deliveries::run(command, &cli.config, cli.json).await,
+        Command::Bank(command) => bank::run(command, &cli.config, cli.json).await,
         Command::Connections(command) => connections::run(command, &cli.config, cli.json).await,
         Command::Connector(command) => connector::run(command, cli.json).await,
         Command::Drain(args) => drain::run(args, &cli.config, cli.json).await,

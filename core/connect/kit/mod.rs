@@ -6,6 +6,7 @@
 
 mod bench;
 mod capture;
+mod files;
 mod port;
 mod profile;
 mod report;
@@ -16,7 +17,8 @@ mod troubles;
 
 pub use port::{StandIn, StandIns, Standing, Trouble};
 pub use profile::{
-    Example, Login, Part, Place, Polls, Profile, Pushes, Refusals, Sample, TO_FILL_IN, Writes, example,
+    Example, FileSample, FileSamples, Login, Part, Place, Polls, Profile, Pushes, Refusals, Sample,
+    TO_FILL_IN, Writes, example,
 };
 pub use report::{Entry, Report, Verdict};
 
@@ -34,6 +36,8 @@ pub enum Concern {
     Pushes,
     /// Streams that are polled.
     Polls,
+    /// Files that are read.
+    Files,
     /// Documents that go out.
     Writes,
     /// Logins and tokens.
@@ -50,6 +54,7 @@ impl Concern {
         match self {
             Concern::Pushes => ("推入", "pushes"),
             Concern::Polls => ("轮询", "polls"),
+            Concern::Files => ("文件", "files"),
             Concern::Writes => ("写入", "writes"),
             Concern::Session => ("会话", "session"),
             Concern::Refusals => ("拒绝", "refusals"),
@@ -111,6 +116,16 @@ behaviours! {
         "同一游标得到同样的单据", "polling again from a cursor brings the same";
     "poll-in-doubt" Polls false sources::poll_in_doubt:
         "读不到完整答复的轮询即失败", "a poll without a readable answer fails";
+    "file-read" Files false files::accepted:
+        "文件样本读出声明的单据", "sample files give the documents declared";
+    "file-stable" Files false files::stable:
+        "同样的文件得到同样的单据", "the same file gives the same documents";
+    "file-cut" Files false files::cut:
+        "残缺的文件不会读出别的内容", "a file that is cut off never gives other facts";
+    "file-checked" Files false files::checked:
+        "与文件自身的合计或余额不符即拒绝", "figures that contradict the file's own are refused";
+    "file-robust" Files false files::robust:
+        "任意字节不致崩溃", "bytes at random never panic";
     "apply-stands" Writes false targets::stands:
         "写入后可查到，总额相符", "what is written stands, is found, and has its total";
     "apply-once" Writes false targets::once:
@@ -206,6 +221,7 @@ fn lacks(behaviour: &Behaviour, profile: &Profile) -> Option<Text> {
     let part = match behaviour.concern {
         Concern::Pushes => reason(&profile.pushes),
         Concern::Polls => reason(&profile.polls),
+        Concern::Files => reason(&profile.files),
         Concern::Writes => reason(&profile.writes),
         Concern::Session => reason(&profile.session),
         Concern::Refusals => reason(&profile.refusals),
@@ -230,8 +246,23 @@ async fn sound(bench: &Bench<'_>) -> Check {
             ));
         }
     }
-    let stage = bench.stage().await?;
-    let built = &stage.connection.built;
+    // What only reads files has nobody to call, and no stand-in.
+    let is_calling = profile.polls.get().is_some()
+        || profile.writes.get().is_some()
+        || profile.session.get().is_some()
+        || profile.refusals.get().is_some()
+        || profile.files.get().is_none();
+    let built = if is_calling {
+        bench.stage().await?.connection.built
+    } else {
+        bench.connect("http://127.0.0.1:9", bench::Variant::default())?.built
+    };
+    let reads = built.source.as_ref().is_some_and(|source| source.files().is_some());
+    if reads != profile.files.get().is_some() {
+        return Err(
+            "the connection reads files and the profile has no `files`, or the other way round".into()
+        );
+    }
     if built.target.is_some() != profile.writes.get().is_some() {
         return Err("the connection writes and the profile has no `writes`, or the other way round".into());
     }

@@ -39,6 +39,8 @@ pub struct Profile {
     pub pushes: Part<Pushes>,
     /// A stream that is polled.
     pub polls: Part<Polls>,
+    /// Files that are read.
+    pub files: Part<FileSamples>,
     /// Documents that go out.
     pub writes: Part<Writes>,
     /// Login or token.
@@ -66,6 +68,7 @@ impl Profile {
             system,
             reason("pushes", &self.pushes),
             reason("polls", &self.polls),
+            reason("files", &self.files),
             reason("writes", &self.writes),
             reason("session", &self.session),
             reason("refusals", &self.refusals),
@@ -118,6 +121,28 @@ pub struct Polls {
     pub stream: &'static str,
     /// The far system's operation behind it.
     pub operation: &'static str,
+}
+
+/// Files.
+#[derive(Debug, Clone, Copy)]
+pub struct FileSamples {
+    /// At least one of each format.
+    pub samples: &'static [FileSample],
+}
+
+/// A file made by another hand than the connector's.
+#[derive(Debug, Clone, Copy)]
+pub struct FileSample {
+    /// Its name, for reports.
+    pub name: &'static str,
+    /// What it holds.
+    pub bytes: &'static [u8],
+    /// Documents in it, at least one.
+    pub documents: usize,
+    /// Figures that the file checks itself by, each with a wrong one of the same length in its place.
+    pub wrong: &'static [(&'static str, &'static str)],
+    /// What no report and no fault may show: account numbers, names.
+    pub private: &'static [&'static str],
 }
 
 /// Documents that go out.
