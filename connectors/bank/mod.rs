@@ -6,6 +6,7 @@
 
 mod camt;
 mod entry;
+mod fit;
 pub mod kit;
 pub mod layout;
 mod mt940;

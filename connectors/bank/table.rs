@@ -1,5 +1,6 @@
 //! Tables: finds the header a layout fits, reads every row below it, and accounts for every line.
 
+use super::fit::{Fit, fit};
 use super::layout::{Layout, Total};
 use super::statement::{Book, Kind, Row, Skipped, Statement, Why, in_row, row_field};
 use super::text;
@@ -26,7 +27,8 @@ pub struct Line {
 }
 
 impl Line {
-    fn cell(&self, index: usize) -> &str {
+    /// A cell as it stands; empty where the line has none.
+    pub fn cell(&self, index: usize) -> &str {
         self.cells.get(index).map_or("", String::as_str)
     }
 
@@ -88,71 +90,6 @@ fn bounded(line: Line, before: usize) -> Result<Line, Fault> {
         return Err(too_large(line.place, "有过长的单元格", "has a cell that is too long"));
     }
     Ok(line)
-}
-
-/// A layout with the columns it was found in.
-pub struct Fit<'a> {
-    /// The layout.
-    pub layout: &'a Layout,
-    /// Columns by role.
-    pub columns: BTreeMap<&'a str, Vec<usize>>,
-}
-
-impl Fit<'_> {
-    /// The first column of a role.
-    pub fn column(&self, role: &str) -> Option<usize> {
-        self.columns.get(role).and_then(|found| found.first().copied())
-    }
-
-    fn cell<'l>(&self, line: &'l Line, role: &str) -> &'l str {
-        self.column(role).map_or("", |index| line.cell(index))
-    }
-
-    fn cells<'l>(&self, line: &'l Line, role: &str) -> impl Iterator<Item = &'l str> {
-        let indexes = self.columns.get(role).cloned().unwrap_or_default();
-        indexes.into_iter().map(|index| text::clean(line.cell(index))).filter(|cell| !text::is_empty(cell))
-    }
-
-    /// The first of a role's cells that names something; platforms write `0` where there is nothing.
-    fn reference(&self, line: &Line, role: &str) -> Option<String> {
-        self.cells(line, role).find(|cell| *cell != "0").map(str::to_owned)
-    }
-
-    fn text(&self, line: &Line, role: &str) -> Option<String> {
-        let mut parts: Vec<&str> = Vec::new();
-        for cell in self.cells(line, role) {
-            if !parts.contains(&cell) {
-                parts.push(cell);
-            }
-        }
-        if parts.is_empty() { None } else { Some(parts.join(" ")) }
-    }
-
-    fn amount(&self, line: &Line, role: &str) -> Result<Option<Decimal>, Fault> {
-        text::amount(self.cell(line, role)).map_err(|fault| in_row(fault, line.place, role))
-    }
-}
-
-/// How a layout fits a line of column names; `None` when a column is missing that it needs.
-fn fit<'a>(layout: &'a Layout, line: &Line) -> Option<(usize, Fit<'a>)> {
-    let names: Vec<String> = line.cells.iter().map(|cell| text::name(text::clean(cell))).collect();
-    let mut columns: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (role, wanted) in &layout.columns {
-        let found: Vec<usize> =
-            wanted.iter().filter_map(|name| names.iter().position(|known| known == name)).collect();
-        if !found.is_empty() {
-            columns.insert(role, found);
-        }
-    }
-    let needs = ["date", "in", "out", "amount", "direction"].into_iter();
-    let mut needs = needs
-        .filter(|role| layout.columns.contains_key(*role))
-        .chain(layout.needs.iter().map(String::as_str));
-    if !needs.all(|role| columns.contains_key(role)) {
-        return None;
-    }
-    let score = columns.values().map(Vec::len).sum();
-    Some((score, Fit { layout, columns }))
 }
 
 /// Reads a table by the layout that fits its column names best; of those of the connection before those built in.

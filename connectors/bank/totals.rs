@@ -1,8 +1,9 @@
 //! The totals that a table states of itself, and what its rows come to.
 
+use super::fit::Fit;
 use super::layout::{Layout, Total};
 use super::statement::{Book, in_row, mismatch};
-use super::table::{Fit, Line, total_name};
+use super::table::{Line, total_name};
 use super::text;
 use rust_decimal::Decimal;
 use tongbao_model::Fault;
