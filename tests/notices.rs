@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "support/staged.rs"]
+mod staged;
+
 use serde_json::{Value, json};
+use staged::{contract, send, started};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tongbao_app::service::{self, Running};
-use tongbao_app::stage::{self, CRM_SECRET, Erp, Stage, StageOptions};
+use tongbao_app::service;
+use tongbao_app::stage::{self, CRM_SECRET, Stage, StageOptions};
 use tongbao_delivery::port::{DeliveryView, Filter, State};
 use tongbao_model::event::kinds;
 use tongbao_sandbox::crm::WebhookSender;
@@ -38,43 +42,14 @@ fn with_notices(text: &str, sandbox_url: &str, rules: &str, crm: Option<&str>) -
 }
 
 async fn world(rules: &str, crm: Option<&str>) -> World {
-    service::install_crypto();
     let folder = tempfile::tempdir().unwrap();
-    let (stage, _) = started(folder.path().to_owned(), rules, crm).await;
+    let stage = started(folder.path(), |text, url| with_notices(text, url, rules, crm)).await;
     World { _folder: folder, stage }
-}
-
-async fn started(folder: PathBuf, rules: &str, crm: Option<&str>) -> (Stage, StageOptions) {
-    let options = StageOptions { retry_ms: 50, ..StageOptions::quick(&folder) };
-    let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
-    let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let config = stage::write_files(&options, &sandbox.url(), &listen).unwrap();
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, with_notices(&text, &sandbox.url(), rules, crm)).unwrap();
-    let running = Running::start(stage::load(&config, &options, &sandbox).unwrap()).await.unwrap();
-    let stage = Stage { sandbox, running, config, erp: Erp::Kingdee };
-    stage.sandbox.seed_customers([("CUST-1".to_owned(), "宁波样例贸易有限公司".to_owned())]);
-    stage.sandbox.seed_materials([("MAT-1".to_owned(), "软件平台".to_owned())]);
-    let row = |from: &str, to: &str| [(from.to_owned(), to.to_owned())];
-    stage.import("customers", row("C1", "CUST-1")).await.unwrap();
-    stage.import("materials", row("P1", "MAT-1")).await.unwrap();
-    (stage, options)
-}
-
-fn contract(number: &str, customer: &str) -> Value {
-    json!({
-        "number": number, "signed_at": "2026-11-01T00:00:00+08:00", "currency": "CNY",
-        "customer": {"code": customer, "name": "宁波样例贸易有限公司", "phone": "0574-12345678"},
-        "lines": [{"line": 1, "product": {"code": "P1", "name": "软件平台"}, "quantity": "3",
-            "unit_price_tax_included": "113.00", "tax_rate": "0.13"}],
-        "total_tax_included": "339.00",
-    })
 }
 
 impl World {
     async fn send(&self, contracts: &[Value]) {
-        let sender = WebhookSender::new(&self.stage.inbound("contract"), CRM_SECRET).unwrap();
-        assert_eq!(sender.send(json!(contracts).to_string()).await.unwrap().status, 202);
+        send(&self.stage, &json!(contracts)).await;
     }
 
     async fn deliveries(&self, filter: Filter) -> Vec<DeliveryView> {

@@ -2,15 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "support/staged.rs"]
+mod staged;
+
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use staged::{contract, send, started};
 use std::time::{Duration, Instant};
-use tongbao_app::service::{self, Running};
-use tongbao_app::stage::{self, CRM_SECRET, Erp, Stage, StageOptions};
+use tongbao_app::service;
+use tongbao_app::stage::{self, Stage, StageOptions};
 use tongbao_delivery::port::{DeliveryView, Filter, State};
 use tongbao_model::Event;
 use tongbao_model::event::kinds;
-use tongbao_sandbox::crm::WebhookSender;
 use tongbao_sandbox::signing::{EsignSender, FadadaSender, FlowChange, FlowSpec, FlowView};
 use tongbao_sandbox::{Sandbox, SandboxConfig};
 
@@ -58,22 +60,8 @@ fn with_signing(text: &str, sandbox_url: &str) -> String {
 
 impl World {
     async fn new(provider: Provider) -> World {
-        service::install_crypto();
         let folder = tempfile::tempdir().unwrap();
-        let options = StageOptions { retry_ms: 50, ..StageOptions::quick(folder.path()) };
-        let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let config = stage::write_files(&options, &sandbox.url(), &listen).unwrap();
-        let text = std::fs::read_to_string(&config).unwrap();
-        let text = with_signing(&text, &sandbox.url());
-        std::fs::write(&config, text).unwrap();
-        let running = Running::start(stage::load(&config, &options, &sandbox).unwrap()).await.unwrap();
-        let stage = Stage { sandbox, running, config, erp: Erp::Kingdee };
-        stage.sandbox.seed_customers([("CUST-1".to_owned(), "宁波样例贸易有限公司".to_owned())]);
-        stage.sandbox.seed_materials([("MAT-1".to_owned(), "软件平台".to_owned())]);
-        let row = |from: &str, to: &str| [(from.to_owned(), to.to_owned())];
-        stage.import("customers", row("C1", "CUST-1")).await.unwrap();
-        stage.import("materials", row("P1", "MAT-1")).await.unwrap();
+        let stage = started(folder.path(), with_signing).await;
         let name = if provider == Provider::Esign { "esign" } else { "fadada" };
         let url = format!("http://{}/in/{name}", stage.running.address);
         let known = stage.sandbox.config();
@@ -90,15 +78,7 @@ impl World {
 
     /// The CRM tells of a contract that is agreed.
     async fn draft(&self, number: &str) {
-        let body = json!({
-            "number": number, "signed_at": "2026-11-01T00:00:00+08:00", "currency": "CNY",
-            "customer": {"code": "C1", "name": "宁波样例贸易有限公司", "phone": "0574-12345678"},
-            "lines": [{"line": 1, "product": {"code": "P1", "name": "软件平台"}, "quantity": "3",
-                "unit_price_tax_included": "113.00", "tax_rate": "0.13"}],
-            "total_tax_included": "339.00",
-        });
-        let sender = WebhookSender::new(&self.stage.inbound("contract"), CRM_SECRET).unwrap();
-        assert_eq!(sender.send(body.to_string()).await.unwrap().status, 202);
+        send(&self.stage, &contract(number, "C1")).await;
     }
 
     fn begin(&self, flow: &str, number: &str, signers: u32) {

@@ -189,8 +189,7 @@ impl Open {
             book.held("pages");
         }
         let id = Some(number).filter(|number| !number.is_empty());
-        let balances = (Some(opening), Some(closing));
-        let (opening, closing) = balances;
+        let (opening, closing) = (Some(opening), Some(closing));
         book.statements.push(Statement { account, currency, id, opening, closing, rows });
         Ok(())
     }

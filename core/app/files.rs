@@ -5,7 +5,10 @@ pub mod watch;
 use crate::intake::Intaker;
 use serde::Serialize;
 use serde_json::Value;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
+use tokio::io::AsyncReadExt;
 use tongbao_connect::{Contents, Files, Source};
 use tongbao_delivery::engine::Engine;
 use tongbao_delivery::port::{Accepted, Intake, Store, StoreError, Stored};
@@ -75,6 +78,15 @@ pub fn reader<'s>(
             format!("there is no connection `{connection}` that reads files"),
         )
     })
+}
+
+/// A file's bytes, at most one more than its reader takes: the reader then says that it is too large.
+pub async fn bounded(path: &Path, source: &dyn Source) -> io::Result<Vec<u8>> {
+    let max = source.files().map_or(0, Files::bytes_max);
+    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    tokio::fs::File::open(path).await?.take(limit).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
 
 /// Imports a file. Its documents go through the connection's mapping like any that come in; one that cannot be

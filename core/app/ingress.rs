@@ -37,13 +37,8 @@ pub async fn receive(
         );
         return refuse(StatusCode::NOT_FOUND, &[fault]);
     };
-    if service.is_draining() {
-        let fault = Fault::new(
-            Code::TargetUnavailable,
-            "系统维护中，暂不接收，请稍后重发",
-            "nothing is taken in during maintenance: send again later",
-        );
-        return come_back(fault, "60");
+    if let Some(later) = draining(&service) {
+        return later;
     }
     let now_ms = service.now_ms();
     let begun = Instant::now();
@@ -54,15 +49,8 @@ pub async fn receive(
             .increment(1);
         return refuse(StatusCode::UNAUTHORIZED, &[fault]);
     }
-    if service.engine.is_full() {
-        let fault = Fault::new(
-            Code::BacklogFull,
-            "积压已达上限，请稍后重发",
-            "too much is waiting to be delivered: send again later",
-        );
-        let code = fault.code.as_str();
-        metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => code).increment(1);
-        return come_back(fault, "5");
+    if let Some(later) = full(&service, &connection) {
+        return later;
     }
     accept(&service, &connection, source.as_ref(), &request, now_ms).await
 }
@@ -172,7 +160,34 @@ fn inbound(path: String, query: Option<&str>, headers: &HeaderMap, body: &Bytes)
 }
 
 /// Not now: nothing was stored, the sender keeps the document and sends it again after so many seconds.
-fn come_back(fault: Fault, after: &'static str) -> Response {
+/// What is answered while nothing is taken in.
+pub fn draining(service: &Service) -> Option<Response> {
+    service.is_draining().then(|| {
+        let fault = Fault::new(
+            Code::TargetUnavailable,
+            "系统维护中，暂不接收，请稍后重发",
+            "nothing is taken in during maintenance: send again later",
+        );
+        come_back(fault, "60")
+    })
+}
+
+/// What is answered while too much waits.
+pub fn full(service: &Service, connection: &str) -> Option<Response> {
+    service.engine.is_full().then(|| {
+        let fault = Fault::new(
+            Code::BacklogFull,
+            "积压已达上限，请稍后重发",
+            "too much is waiting to be delivered: send again later",
+        );
+        let (connection, code) = (connection.to_owned(), fault.code.as_str());
+        metrics::counter!("tongbao_refused_total", "connection" => connection, "code" => code).increment(1);
+        come_back(fault, "5")
+    })
+}
+
+/// 503, and when to try again, in seconds.
+pub fn come_back(fault: Fault, after: &'static str) -> Response {
     let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &[fault]);
     response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(after));
     response

@@ -1,6 +1,7 @@
 //! Group robots: a JSON message is posted, HTTP 200 holds an `errcode`, and nobody can be asked afterwards what arrived.
 
 use crate::http::{Client, Sent};
+use crate::kit::Writes;
 use crate::notice::{self, Language, Pace, Words};
 use crate::outcome::{Failure, Lookup, Outcome, Receipt, Remote};
 use crate::rules::{Rule, Said, first};
@@ -22,6 +23,26 @@ pub enum Format {
 
 /// What `format` may say.
 pub const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("markdown", Format::Markdown)];
+
+/// What the kit has a robot write: a notice of one line.
+pub const WRITES: Writes = Writes {
+    kind: notice::KIND,
+    document: r#"{"number":"{key}","rule":"ops","severity":"warning","title":"通宝：2 张单据挂起",
+    "title_en":"Tongbao: 2 documents are parked","from":"2026-11-22T15:00:00+08:00","to":"2026-11-22T15:05:00+08:00",
+    "total":2,"lines":[{"what":"parked","connection":"erp","code":"code-table-miss","owner":"finance","count":2,
+    "examples":"HT-1, HT-2","since":"2026-11-22T15:00:00+08:00"}],"more":0}"#,
+    total: None,
+    writes: &["send"],
+    reads: &[],
+    enough: &[],
+    repeats: Some((
+        "机器人不能查询：可能丢失的消息会再发一次",
+        "a robot cannot be asked: what may be lost is sent again",
+    )),
+};
+
+/// The body of a robot's refusals.
+pub const REFUSAL: &str = r#"{"errcode":{code},"errmsg":"{text}"}"#;
 
 /// One platform's robots.
 pub trait Robot: Send + Sync {

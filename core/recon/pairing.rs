@@ -4,7 +4,7 @@
 //! agree in currency, amount and payer within a few days, where each is the other's only candidate. A reference that both
 //! have and that differs keeps them apart.
 
-use crate::matching::names::normal;
+use crate::matching::names::{bare, normal};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -104,10 +104,9 @@ fn by_id(book: &[Seen]) -> BTreeMap<&str, &Seen> {
     book.iter().map(|seen| (seen.id.as_str(), seen)).collect()
 }
 
-/// A reference as it is compared: without blanks, signs and leading zeros.
-fn bare(reference: &Option<String>) -> Option<String> {
-    let signs = reference.iter().flat_map(|text| text.chars()).filter(char::is_ascii_alphanumeric);
-    let bare: String = signs.map(|sign| sign.to_ascii_uppercase()).collect();
+/// A reference as it is compared: without leading zeros besides.
+fn reference(seen: &Seen) -> Option<String> {
+    let bare = bare(seen.reference.as_deref()?);
     let bare = bare.trim_start_matches('0');
     (!bare.is_empty()).then(|| bare.to_owned())
 }
@@ -115,11 +114,11 @@ fn bare(reference: &Option<String>) -> Option<String> {
 fn same_reference<'s>(left: &Left<'s>) -> Candidates<'s> {
     let mut erp: HashMap<String, Vec<&str>> = HashMap::new();
     for (id, seen) in &left.erp {
-        if let Some(reference) = bare(&seen.reference) {
+        if let Some(reference) = reference(seen) {
             erp.entry(reference).or_default().push(id);
         }
     }
-    let of = |seen: &Seen| bare(&seen.reference).and_then(|reference| erp.get(&reference));
+    let of = |seen: &Seen| reference(seen).and_then(|reference| erp.get(&reference));
     left.bank
         .iter()
         .flat_map(|(id, seen)| of(seen).into_iter().flatten().map(|other| (*id, *other)))
@@ -145,8 +144,7 @@ fn same_amount<'s>(left: &Left<'s>, window: u32, by: PairedBy) -> Candidates<'s>
 /// Neither reference nor party speaks against it; a pair by party has one name in both books.
 fn may_be_one(one: &Seen, other: &Seen, by: PairedBy) -> bool {
     let party = |seen: &Seen| seen.party.as_deref().map(normal).filter(|name| !name.is_empty());
-    agree(bare(&one.reference), bare(&other.reference), true)
-        && agree(party(one), party(other), by == PairedBy::Amount)
+    agree(reference(one), reference(other), true) && agree(party(one), party(other), by == PairedBy::Amount)
 }
 
 /// Whether two texts are one; `unless_known` where either is not known.

@@ -1,7 +1,7 @@
 //! Files by the API: the body is the file.
 
 use crate::files::{self, ImportError, Ledger};
-use crate::ingress::answer;
+use crate::ingress::{self, answer, come_back};
 use crate::service::Service;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -17,22 +17,8 @@ pub async fn import(State(service): State<Arc<Service>>, Path(name): Path<String
         Ok(source) => source,
         Err(fault) => return answer(StatusCode::NOT_FOUND, json!({"faults": [fault]})),
     };
-    let later = |code, zh: &str, en: &str| {
-        answer(StatusCode::SERVICE_UNAVAILABLE, json!({"faults": [Fault::new(code, zh, en)]}))
-    };
-    if service.is_draining() {
-        return later(
-            Code::TargetUnavailable,
-            "系统维护中，暂不接收",
-            "nothing is taken in during maintenance",
-        );
-    }
-    if service.engine.is_full() {
-        return later(
-            Code::BacklogFull,
-            "积压已达上限，请稍后再导入",
-            "too much is waiting to be delivered: import again later",
-        );
+    if let Some(later) = ingress::draining(&service).or_else(|| ingress::full(&service, &name)) {
+        return later;
     }
     let ledger = Ledger::Engine(&service.engine);
     match files::import(&service.intaker, &name, source, body.to_vec(), ledger, service.now_ms()).await {
@@ -42,12 +28,12 @@ pub async fn import(State(service): State<Arc<Service>>, Path(name): Path<String
         }
         Err(ImportError::Store(error)) => {
             tracing::warn!(%error, connection = name, "file not imported: the store failed");
-            let zh = "数据库暂不可用，请稍后再次导入同一文件";
-            later(
+            let fault = Fault::new(
                 Code::TargetUnavailable,
-                zh,
+                "数据库暂不可用，请稍后再次导入同一文件",
                 "the database is not available: import the same file again later",
-            )
+            );
+            come_back(fault, "5")
         }
     }
 }

@@ -7,10 +7,9 @@ use crate::output::{self, Exit};
 use crate::service;
 use crate::tables::TableCache;
 use serde_json::{Value, json};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tongbao_connect::{Files, Source};
+use tongbao_connect::Source;
 use tongbao_delivery::Holds;
 use tongbao_delivery::clock::{Clock, SystemClock};
 use tongbao_delivery::port::{Store, StoreError};
@@ -50,7 +49,7 @@ async fn import_all(
     connection: &str,
     source: &Arc<dyn Source>,
     store: &dyn Store,
-    files: &[PathBuf],
+    paths: &[PathBuf],
     as_json: bool,
 ) -> Result<Exit, StoreError> {
     if Holds::new(store.holds(i64::MAX).await?).intake().is_some() {
@@ -60,10 +59,9 @@ async fn import_all(
         return Ok(Exit::Failed);
     }
     let (mut list, mut exit) = (Vec::new(), Exit::Ok);
-    for file in files {
+    for file in paths {
         let shown = file.display().to_string();
-        let max = source.files().map_or(0, Files::bytes_max);
-        let bytes = match bounded(file, max) {
+        let bytes = match files::bounded(file, source.as_ref()).await {
             Ok(bytes) => bytes,
             Err(error) => {
                 output::note(&format!("✗ {shown}: {error}"));
@@ -99,14 +97,6 @@ async fn import_all(
         output::json(&json!({"connection": connection, "files": list}));
     }
     Ok(exit)
-}
-
-/// A file, at most a byte more than may be: the reader then says that it is too large.
-fn bounded(file: &Path, max: usize) -> std::io::Result<Vec<u8>> {
-    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)?.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn tell(file: &str, imported: &Imported) {

@@ -33,11 +33,13 @@ fn bench(payments: usize, seed: u64, as_json: bool) -> Exit {
     let scores = score(&planted, &verdicts);
     let sum = |of: fn(&Score) -> usize| scores.values().map(of).sum::<usize>();
     let (right, wrong) = (sum(|score| score.right), sum(|score| score.wrong));
+    let matched = right + wrong;
+    let precision = share(right, matched);
     if as_json {
         let classes: Vec<Value> = scores.iter().map(shown).collect();
         output::json(&json!({
             "payments": planted.payments.len(), "items": planted.items.len(), "seed": seed, "right": right, "wrong": wrong,
-            "precision": share(right, right + wrong), "milliseconds": u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "classes": classes,
+            "precision": precision, "milliseconds": u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "classes": classes,
         }));
     } else {
         let head = [
@@ -50,21 +52,10 @@ fn bench(payments: usize, seed: u64, as_json: bool) -> Exit {
         ];
         let rows: Vec<Vec<String>> = scores.iter().map(row).collect();
         output::line(output::table(&head, &rows).trim_end());
+        let (payments, items, seconds) = (planted.payments.len(), planted.items.len(), took.as_secs_f64());
         output::line(&format!(
-            "\n{} 笔收款、{} 笔应收，种子 {seed}，{:.2} 秒；自动核销 {} 笔，准确率 {}",
-            planted.payments.len(),
-            planted.items.len(),
-            took.as_secs_f64(),
-            right + wrong,
-            share(right, right + wrong),
-        ));
-        output::line(&format!(
-            "{} payments, {} items, seed {seed}, {:.2} s; {} matched without a person, precision {}",
-            planted.payments.len(),
-            planted.items.len(),
-            took.as_secs_f64(),
-            right + wrong,
-            share(right, right + wrong),
+            "\n{payments} 笔收款、{items} 笔应收，种子 {seed}，{seconds:.2} 秒；自动核销 {matched} 笔，准确率 {precision}\n\
+             {payments} payments, {items} items, seed {seed}, {seconds:.2} s; {matched} matched without a person, precision {precision}",
         ));
     }
     if wrong == 0 { Exit::Ok } else { Exit::Failed }

@@ -283,6 +283,10 @@ impl Reader<'_> {
         self.findings.error("config-value", place, zh, en);
     }
 
+    fn must_be(&mut self, place: Place, key: &str, zh: &str, en: &str) {
+        self.wrong(place, &format!("{key} 应为{zh}"), &format!("`{key}` must be {en}"));
+    }
+
     /// One value that `read` understands.
     fn said<T>(
         &mut self,
@@ -295,7 +299,7 @@ impl Reader<'_> {
         let inner = node.get(key)?;
         let found = inner.text().and_then(read);
         if found.is_none() {
-            self.wrong(inner.place, &format!("{key} 应为{zh}"), &format!("`{key}` must be {en}"));
+            self.must_be(inner.place, key, zh, en);
         }
         found
     }
@@ -312,13 +316,13 @@ impl Reader<'_> {
         let Some(inner) = node.get(key) else { return Vec::new() };
         let items = if inner.text().is_some() { std::slice::from_ref(inner) } else { inner.items() };
         if items.is_empty() {
-            self.wrong(inner.place, &format!("{key} 应为{zh}"), &format!("`{key}` must be {en}"));
+            self.must_be(inner.place, key, zh, en);
         }
         let mut found = Vec::new();
         for item in items {
             match item.text().and_then(&read) {
                 Some(value) => found.push(value),
-                None => self.wrong(item.place, &format!("{key} 应为{zh}"), &format!("`{key}` must be {en}")),
+                None => self.must_be(item.place, key, zh, en),
             }
         }
         found

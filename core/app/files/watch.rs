@@ -12,7 +12,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 use tongbao_connect::Source;
 use tongbao_delivery::engine::Engine;
@@ -106,15 +105,10 @@ impl Watcher {
 
     async fn take(&self, name: &OsString) -> io::Result<()> {
         let path = self.folder.join(name);
-        let max = self.source.files().map_or(0, tongbao_connect::Files::bytes_max);
-        let mut bytes = Vec::new();
-        let file = match tokio::fs::File::open(&path).await {
+        let bytes = match super::bounded(&path, self.source.as_ref()).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other?,
+            read => read?,
         };
-        // One byte more than may be: the reader then says that it is too large.
-        let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(limit).read_to_end(&mut bytes).await?;
         let ledger = Ledger::Engine(&self.engine);
         let done =
             import(&self.intaker, &self.connection, self.source.clone(), bytes, ledger, (self.clock)()).await;

@@ -44,6 +44,11 @@ pub fn normal(name: &str) -> String {
     name.trim_matches(['.', ',', '-', '*']).to_owned()
 }
 
+/// A number, an account, a reference, as it is compared: letters and digits only, upper case.
+pub(crate) fn bare(number: &str) -> String {
+    number.nfkc().filter(char::is_ascii_alphanumeric).map(|sign| sign.to_ascii_uppercase()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

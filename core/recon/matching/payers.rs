@@ -1,9 +1,8 @@
 //! Who pays: accounts, names, and the names that finance has confirmed for a customer.
 
-use super::names::normal;
+use super::names::{bare, normal};
 use super::policy::By;
 use std::collections::{BTreeSet, HashMap};
-use unicode_normalization::UnicodeNormalization;
 
 /// What is known of payers.
 #[derive(Debug, Clone, Default)]
@@ -49,9 +48,4 @@ fn add(map: &mut HashMap<String, BTreeSet<String>>, key: String, customer: &str)
     if !key.is_empty() {
         map.entry(key).or_default().insert(customer.to_owned());
     }
-}
-
-/// An account as it is compared: without blanks and signs.
-fn bare(account: &str) -> String {
-    account.nfkc().filter(char::is_ascii_alphanumeric).map(|sign| sign.to_ascii_uppercase()).collect()
 }

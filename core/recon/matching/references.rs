@@ -4,6 +4,7 @@
 //! `FP0001-0003` are three. What looks like one of ours and is none is told too: a payment that names an unknown number
 //! is not about something else that happens to have its amount.
 
+use super::names::bare;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use unicode_normalization::UnicodeNormalization;
 
@@ -108,11 +109,6 @@ impl<W: Clone + PartialEq> Numbers<W> {
             }
         }
     }
-}
-
-/// Letters and digits only, upper case.
-fn bare(number: &str) -> String {
-    number.nfkc().filter(char::is_ascii_alphanumeric).map(|sign| sign.to_ascii_uppercase()).collect()
 }
 
 /// What may be a number.
