@@ -3,7 +3,7 @@
 use crate::engine::Shared;
 use crate::failpoints::failpoint;
 use crate::observer::Stage;
-use crate::port::{Accepted, Binding, Cursor, Filter, Intake, Replayed, Stored};
+use crate::port::{Accepted, Binding, Cursor, Filter, Intake, NewDelivery, Replayed, Stored};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -14,7 +14,12 @@ impl Shared {
             .iter()
             .map(|intake| intake.deliveries.iter().map(|delivery| delivery.target.clone()).collect())
             .collect();
-        let rows: Vec<usize> = intakes.iter().map(|intake| intake.deliveries.len()).collect();
+        let held = self.held();
+        let counts = |delivery: &NewDelivery| held.connection(&delivery.target).is_none();
+        let rows: Vec<usize> = intakes
+            .iter()
+            .map(|intake| intake.deliveries.iter().filter(|delivery| counts(delivery)).count())
+            .collect();
         let begun = Instant::now();
         let accepted = self.store.accept(intakes, cursor, self.clock.now_ms()).await?;
         self.observer.stage(Stage::Accept, begun.elapsed());
@@ -42,9 +47,13 @@ impl Shared {
         Ok(bound)
     }
 
-    /// Counts what waits; what was known before stands where that fails.
+    /// Counts what waits to be published; what was known before stands where that fails. What waits for a paused
+    /// connection is nobody else's trouble, and turns no sender away.
     pub(crate) async fn count_backlog(&self) {
-        match self.store.outbox_count().await {
+        let held = self.held();
+        let paused: Vec<String> =
+            self.wakes.keys().filter(|target| held.connection(target).is_some()).cloned().collect();
+        match self.store.outbox_count(&paused).await {
             Ok(rows) => self.backlog.counted(rows),
             Err(error) => {
                 self.observer.store_failed();

@@ -3,7 +3,7 @@
 //! A relay reads rows, publishes them a batch at a time with several batches under way, and removes rows after
 //! the broker's confirm. A row that was published and not removed (crash in between) is published again; the
 //! worker's `begin` makes that harmless. Each target has its own relay because a full or missing queue makes
-//! `publish` wait or fail, which must not hold up the others.
+//! `publish` wait or fail, which must not hold up the others. While a target is paused, its rows stay in the outbox.
 
 use crate::broker::{BrokerError, Message};
 use crate::engine::{Shared, Stop};
@@ -59,6 +59,13 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
     let mut pause = Pause::new();
     let mut look = true;
     loop {
+        // A queue that nobody takes from only fills the broker, over a weekend with more than it has room for. What has
+        // been read and not published yet is read again afterwards: it may have gone on in another process.
+        let is_paused = shared.held().connection(&target).is_some();
+        if is_paused {
+            look = false;
+            rows.put_off();
+        }
         while batches.len() < usize::from(shared.relay.batches) {
             if look && rows.is_used_up() {
                 match rows.read(&shared, &target).await {
@@ -95,6 +102,7 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
                     break;
                 }
             }
+            () = shared.holds.when(&target, !is_paused) => look = true,
             () = wake.notified() => look = true,
             () = tokio::time::sleep(idle) => look = true,
         }
@@ -129,6 +137,13 @@ impl Rows {
 
     fn is_used_up(&self) -> bool {
         self.read.is_empty()
+    }
+
+    /// What was read and is not under way is as if it had not been.
+    fn put_off(&mut self) {
+        for row in self.read.drain(..) {
+            self.taken.remove(&row.id);
+        }
     }
 
     /// The next batch; empty when all that was read is under way.

@@ -104,8 +104,8 @@ pub struct RelaySettings {
     /// A delivery that was published so long ago and has not been taken counts as stalled. Where the broker tells how
     /// far its lines have come, the time spent waiting in line does not count.
     pub stalled_ms: u32,
-    /// Rows that may wait in the outbox. Beyond it nothing is accepted from outside: senders keep what they
-    /// have and come back. What follows from accepted events is never refused.
+    /// Rows that may wait in the outbox, not counting those for paused targets. Beyond it nothing is accepted from
+    /// outside: senders keep what they have and come back. What follows from accepted events is never refused.
     pub outbox_max: u64,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::entity::{deliveries, outbox};
 use crate::error::Fail;
+use crate::read::of_key;
 use crate::rows::{insert_all, outbox_row};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -17,7 +18,7 @@ pub async fn hasten(txn: &DatabaseTransaction, target: &str, key: &str, now_ms: 
     use deliveries::Column as D;
     let rows = deliveries::Entity::find()
         .filter(D::Target.eq(target))
-        .filter(D::BusinessKey.eq(key))
+        .filter(of_key(key))
         .filter(D::State.eq(State::Waiting.name()))
         .filter(D::DueAtMs.gt(now_ms))
         .order_by_asc(D::Seq)

@@ -13,8 +13,8 @@ use crate::error::Fail;
 use crate::rows::{among, insert_all, outbox_row};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, Statement,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tongbao_delivery::port::State;
@@ -88,6 +88,56 @@ struct Front {
     calling: Option<(i64, i64)>,
 }
 
+/// A lane, the earliest in it, and the earliest and the latest that are being called.
+type FrontRow = (String, i64, Option<i64>, Option<i64>);
+
+async fn in_groups(
+    txn: &DatabaseTransaction,
+    target: &str,
+    keys: BTreeSet<&str>,
+) -> Result<Vec<FrontRow>, Fail> {
+    use deliveries::Column as D;
+    let called =
+        || Expr::expr(CaseStatement::new().case(D::State.eq(State::Calling.name()), Expr::col(D::Seq)));
+    let rows = deliveries::Entity::find()
+        .select_only()
+        .column(D::OrderKey)
+        .column_as(D::Seq.min(), "first")
+        .column_as(called().min(), "called_first")
+        .column_as(called().max(), "called_last")
+        .filter(D::Target.eq(target))
+        .filter(among(txn, D::OrderKey, keys))
+        .filter(D::Unfinished.eq(1))
+        .group_by(D::OrderKey)
+        .into_tuple()
+        .all(txn)
+        .await?;
+    Ok(rows)
+}
+
+/// The same where a list of lanes tempts the planner: to have them in the order of the index it reads all that a target
+/// ever had instead of the lanes that are asked for. Each lane on its own leaves it no choice.
+async fn one_by_one(
+    txn: &DatabaseTransaction,
+    target: &str,
+    keys: BTreeSet<&str>,
+) -> Result<Vec<FrontRow>, Fail> {
+    let sql = r"SELECT lane, first, called_first, called_last FROM unnest($1) AS lanes (lane) CROSS JOIN LATERAL (
+        SELECT MIN(seq) AS first, MIN(CASE WHEN state = $2 THEN seq END) AS called_first,
+            MAX(CASE WHEN state = $2 THEN seq END) AS called_last
+        FROM deliveries WHERE target = $3 AND order_key = lane AND unfinished = $4) AS front
+        WHERE first IS NOT NULL";
+    let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
+    // Not written out: an index over what is unfinished would look like a way to it.
+    let values = [keys.into(), State::Calling.name().into(), target.into(), 1_i16.into()];
+    let rows = txn.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+    let read = |row: QueryResult| -> Result<FrontRow, DbErr> {
+        let at = |column| row.try_get("", column);
+        Ok((row.try_get("", "lane")?, row.try_get("", "first")?, at("called_first")?, at("called_last")?))
+    };
+    Ok(rows.into_iter().map(read).collect::<Result<_, _>>()?)
+}
+
 /// The fronts of some lanes, by a plain read.
 #[derive(Debug, Default)]
 pub struct Fronts(HashMap<(String, String), Front>);
@@ -95,35 +145,16 @@ pub struct Fronts(HashMap<(String, String), Front>);
 impl Fronts {
     /// Of the lanes that these places are in.
     pub async fn of(txn: &DatabaseTransaction, places: &[Place]) -> Result<Fronts, Fail> {
-        use deliveries::Column as D;
         let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for place in places {
             keys.entry(&place.target).or_default().insert(&place.order_key);
         }
-        // Not by the bare column on PostgreSQL: to have the lanes in the order of the index it would read all that is
-        // unfinished instead of those that are asked for, as long as it knows little of the table.
-        let lane = || match txn.get_database_backend() {
-            DbBackend::Postgres => Expr::cust(r#""deliveries"."order_key" || ''"#),
-            _ => Expr::col((deliveries::Entity, D::OrderKey)),
-        };
         let mut fronts = HashMap::new();
         for (target, keys) in keys {
-            let called = || {
-                Expr::expr(CaseStatement::new().case(D::State.eq(State::Calling.name()), Expr::col(D::Seq)))
+            let rows = match txn.get_database_backend() {
+                DbBackend::Postgres => one_by_one(txn, target, keys).await?,
+                _ => in_groups(txn, target, keys).await?,
             };
-            let rows: Vec<(String, i64, Option<i64>, Option<i64>)> = deliveries::Entity::find()
-                .select_only()
-                .column_as(lane(), "lane")
-                .column_as(D::Seq.min(), "first")
-                .column_as(called().min(), "called_first")
-                .column_as(called().max(), "called_last")
-                .filter(D::Target.eq(target))
-                .filter(among(txn, D::OrderKey, keys))
-                .filter(D::Unfinished.eq(1))
-                .group_by(lane())
-                .into_tuple()
-                .all(txn)
-                .await?;
             for (key, first, called_first, called_last) in rows {
                 let front = Front { first, calling: called_first.zip(called_last) };
                 fronts.insert((target.to_owned(), key), front);

@@ -88,8 +88,9 @@ impl Store for Sql {
         self.db.ask(|db| async move { queue::rows(&db, Some((&target, due_before_ms)), limit).await }).await
     }
 
-    async fn outbox_count(&self) -> Stored<u64> {
-        self.db.ask(|db| async move { queue::count(&db).await }).await
+    async fn outbox_count(&self, but: &[String]) -> Stored<u64> {
+        let but = but.to_vec();
+        self.db.ask(|db| async move { queue::count(&db, &but).await }).await
     }
 
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>> {

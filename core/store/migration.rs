@@ -1,5 +1,6 @@
 //! The schema, once for all databases.
 
+mod lighter;
 mod versions;
 
 use crate::entity::lane_locks::SLOTS;
@@ -8,6 +9,7 @@ use crate::entity::{
     ledger, outbox, processes,
 };
 use crate::limits::{CODE, ID, KEY, NAME};
+use lighter::Lighter;
 use sea_orm::sea_query::{ColumnDef, Index, IntoIden, Table, TableCreateStatement};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, DbErr, EntityTrait, Statement};
 use sea_orm_migration::schema::{
@@ -23,7 +25,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Versions)]
+        vec![Box::new(First), Box::new(Versions), Box::new(Lighter)]
     }
 }
 

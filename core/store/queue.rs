@@ -38,9 +38,11 @@ pub async fn rows(
     Ok(rows.into_iter().map(shown).collect())
 }
 
-/// How many rows there are.
-pub async fn count(db: &DatabaseConnection) -> Result<u64, Fail> {
-    Ok(outbox::Entity::find().count(db).await?)
+/// How many rows there are, but those of some targets.
+pub async fn count(db: &DatabaseConnection, but: &[String]) -> Result<u64, Fail> {
+    let all = outbox::Entity::find();
+    let counted = if but.is_empty() { all } else { all.filter(outbox::Column::Target.is_not_in(but)) };
+    Ok(counted.count(db).await?)
 }
 
 /// Removes published rows and notes when on their deliveries; answers those of deliveries that somebody has locked at

@@ -218,7 +218,7 @@ async fn out_of_memory_under_load() {
     scene.not_ready().await;
     assert!(scene.rabbit.health().detail.contains("alarm"), "{}", scene.rabbit.health().detail);
     scene.accept(50).await;
-    assert!(scene.world.store.outbox_count().await.unwrap() >= 50);
+    assert!(scene.world.store.outbox_count(&[]).await.unwrap() >= 50);
     ctl(&["set_vm_memory_high_watermark", "0.4"]).await;
     scene.end().await;
 }

@@ -120,8 +120,8 @@ impl Store for StoreDoor {
         self.read(self.memory().outbox_of(target, due_before_ms, limit)).await
     }
 
-    async fn outbox_count(&self) -> Stored<u64> {
-        self.read(self.memory().outbox_count()).await
+    async fn outbox_count(&self, but: &[String]) -> Stored<u64> {
+        self.read(self.memory().outbox_count(but)).await
     }
 
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>> {

@@ -265,8 +265,10 @@ impl Store for MemoryStore {
         Ok(rows)
     }
 
-    async fn outbox_count(&self) -> Stored<u64> {
-        Ok(u64::try_from(self.tables().outbox.len()).unwrap_or(u64::MAX))
+    async fn outbox_count(&self, but: &[String]) -> Stored<u64> {
+        let tables = self.tables();
+        let counted = tables.outbox.values().filter(|row| !but.contains(&row.target)).count();
+        Ok(u64::try_from(counted).unwrap_or(u64::MAX))
     }
 
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>> {

@@ -1,16 +1,19 @@
 //! From the outbox to confirmed publishes: the relay alone.
 
 use crate::commands::bench::filling::{Nothing, Progress, fill};
-use std::sync::Arc;
+use async_trait::async_trait;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tongbao_delivery::port::{StoreError, Subject};
+use tokio::sync::mpsc;
+use tongbao_delivery::broker::{Health, Line, Received, Subscription};
+use tongbao_delivery::port::StoreError;
 use tongbao_delivery::{
-    Broker, Clock, Engine, EngineParts, Observer, QueueSpec, Rabbit, RabbitSettings, RelaySettings,
-    SystemClock, TargetSettings,
+    Broker, BrokerError, Clock, Engine, EngineParts, Message, Observer, QueueSpec, Rabbit, RabbitSettings,
+    RelaySettings, Sharing, SystemClock, TargetSettings,
 };
 use tongbao_store::StoreOptions;
 
-/// The connection that the rows are for; it is paused, so that nobody takes them.
+/// The connection that the rows are for.
 const TARGET: &str = "bench-publish";
 /// Longest wait.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -20,9 +23,8 @@ pub async fn per_second(store: &str, settings: &RabbitSettings, rows: u64) -> Re
     let text = |error: StoreError| error.to_string();
     let store = tongbao_store::open(store, StoreOptions::default()).await.map_err(text)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    store.hold(Subject::Connection(TARGET.into()), "bench", "", clock.now_ms()).await.map_err(text)?;
     fill(&store, TARGET, rows).await?;
-    let broker = Arc::new(connect(settings, &clock).await?);
+    let broker = Arc::new(Untaken { rabbit: connect(settings, &clock).await?, open: Mutex::default() });
     let published = Arc::new(Published::default());
     let begun = Instant::now();
     let engine = Engine::start(EngineParts {
@@ -39,7 +41,7 @@ pub async fn per_second(store: &str, settings: &RabbitSettings, rows: u64) -> Re
     .map_err(|error| error.to_string())?;
     let all = tokio::time::timeout(LIMIT, published.0.reached(rows)).await;
     let took = begun.elapsed();
-    broker.delete_queues().await.map_err(|error| error.to_string())?;
+    broker.rabbit.delete_queues().await.map_err(|error| error.to_string())?;
     engine.stop(Duration::from_secs(10)).await;
     store.close().await;
     all.map_err(|_| "the outbox was not emptied".to_owned())?;
@@ -78,5 +80,58 @@ struct Published(Progress);
 impl Observer for Published {
     fn published(&self, _target: &str, count: usize) {
         self.0.add(count);
+    }
+}
+
+/// RabbitMQ whose queues nobody takes from.
+struct Untaken {
+    rabbit: Rabbit,
+    /// Kept, or those who wait would take the broker for closed.
+    open: Mutex<Vec<mpsc::Sender<Received>>>,
+}
+
+#[async_trait]
+impl Broker for Untaken {
+    async fn declare(&self, queues: &[QueueSpec]) -> Result<(), BrokerError> {
+        self.rabbit.declare(queues).await
+    }
+
+    async fn publish(&self, messages: Vec<Message>) -> Vec<Result<(), BrokerError>> {
+        self.rabbit.publish(messages).await
+    }
+
+    async fn subscribe(&self, _target: &str) -> Result<Subscription, BrokerError> {
+        let (open, messages) = mpsc::channel(1);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).push(open);
+        Ok(Subscription::new(messages))
+    }
+
+    fn health(&self) -> Health {
+        self.rabbit.health()
+    }
+
+    fn horizon_ms(&self) -> Option<i64> {
+        self.rabbit.horizon_ms()
+    }
+
+    async fn line(&self, target: &str) -> Line {
+        self.rabbit.line(target).await
+    }
+
+    fn durable(&self) -> bool {
+        self.rabbit.durable()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.rabbit.is_shared()
+    }
+
+    fn share(&self, sharing: &Sharing) {
+        self.rabbit.share(sharing);
+    }
+
+    async fn close(&self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.rabbit.close().await;
     }
 }
