@@ -78,13 +78,16 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
     };
     let post =
         letter::post(&checked.from, &checked.to, checked.subject_prefix.as_deref().unwrap_or(""), &mut wrong);
-    if checked.username.is_some() != checked.password.is_some() {
+    let is_whole = checked.username.is_some() == checked.password.is_some();
+    if !is_whole {
         wrong("username", "username 与 password 须同时设置", "`username` and `password` go together");
-        return None;
     }
     let hello = checked.hello.clone().or_else(|| Some(post.as_ref()?.domain().to_owned()));
-    if hello.as_ref().is_some_and(|name| !letter::is_host(name)) {
+    let hello = hello.filter(|name| letter::is_host(name));
+    if hello.is_none() && checked.hello.is_some() {
         wrong("hello", "应为主机名", "expected a host name");
+    }
+    if !is_whole {
         return None;
     }
     let login = checked.username.zip(checked.password);
@@ -146,12 +149,11 @@ impl Mail {
     }
 
     /// Hands a letter in. `dotted` says that its last line may be over there.
-    async fn hand_in(&self, letter: &Letter, dotted: &AtomicBool) -> Result<Handed, Failure> {
+    async fn hand_in(&self, letter: &Letter, dotted: &AtomicBool) -> Result<(Handed, Talk), Failure> {
         let message = self.post.message(letter, self.context.now_ms())?;
         let mut talk = self.open().await?;
         let handed = talk.hand_in(&self.post.envelope(), &message, dotted).await?;
-        talk.quit().await;
-        Ok(handed)
+        Ok((handed, talk))
     }
 
     /// The letter that a task's document is.
@@ -166,7 +168,12 @@ impl Mail {
         let dotted = AtomicBool::new(false);
         let late = || "no answer in time".to_owned();
         match timeout(self.timeout, self.hand_in(&letter, &dotted)).await {
-            Ok(handed) => handed,
+            Ok(handed) => {
+                let (handed, talk) = handed?;
+                // It is handed in: how the goodbye goes changes nothing, so it has a time of its own.
+                talk.quit().await;
+                Ok(handed)
+            }
             Err(_) if dotted.load(Ordering::SeqCst) => {
                 Err(Failure::new(TransportError::Ambiguous(late()).fault()))
             }

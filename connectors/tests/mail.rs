@@ -103,6 +103,22 @@ async fn the_date_is_the_clocks_and_a_repeat_is_the_same_mail() {
     assert!(!parked.repeats());
 }
 
+/// The word on the message has come: a goodbye that never ends makes nothing of it uncertain.
+#[tokio::test]
+async fn a_goodbye_without_an_end_changes_nothing() {
+    for trouble in
+        [Fault::Slow { ms: 60_000, after_commit: false }, Fault::LostAnswerAfterCommit, Fault::Garbage]
+    {
+        let (sandbox, connection) = mail("timeout_ms: 1500\n", |_| ()).await;
+        sandbox.fault(Rule::new(trouble.clone()).on(System::Mail, "QUIT"));
+        let begun = std::time::Instant::now();
+        sent(&connection, &notice("ops-1", 1)).await;
+        assert_eq!(sandbox.mail_messages().len(), 1, "{trouble:?}");
+        assert_eq!(sandbox.faults_injected().values().sum::<u64>(), 1, "{trouble:?}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{trouble:?}: {:?}", begun.elapsed());
+    }
+}
+
 /// Nothing is over there before the dot: whatever fails until then is said to have done nothing, and has.
 #[tokio::test]
 async fn before_the_dot_nothing_is_in_doubt() {
