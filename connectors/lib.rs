@@ -33,6 +33,7 @@ connectors! {
     fadada with kit,
     jiandaoyun with kit,
     kingdee_cloud with kit,
+    mail with kit,
     nuonuo with kit,
     webhook with kit,
     wecom with kit,

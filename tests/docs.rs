@@ -60,7 +60,7 @@ impl Page {
                 Command::new("cp").arg("-r").arg(root().join(part)).arg(folder.path()).status().unwrap();
             assert!(status.success());
         }
-        let ports = ["8480", "8490", "8491"].map(|known| (known.to_owned(), free_port())).into();
+        let ports = ["8480", "8490", "8491", "8492"].map(|known| (known.to_owned(), free_port())).into();
         let mut page = Page { folder, ports, exports: Vec::new(), running: Vec::new() };
         let example = page.folder.path().join("deploy/tongbao.yaml");
         let text = page.exchanged(&std::fs::read_to_string(&example).unwrap());
@@ -98,7 +98,8 @@ impl Page {
         };
         let (line, port) = if line.ends_with("sandbox") {
             let (port, control) = (self.port("8490"), self.port("8491"));
-            (format!("{line} --port {port} --control-port {control}"), port)
+            let mail = self.port("8492");
+            (format!("{line} --port {port} --control-port {control} --mail-port {mail}"), port)
         } else {
             (line.to_owned(), self.port("8480"))
         };

@@ -26,11 +26,14 @@ struct World {
     stage: Stage,
 }
 
-/// The example with both robots, rules in place of the shipped ones, and a CRM at another address.
-fn with_notices(text: &str, sandbox_url: &str, rules: &str, crm: Option<&str>) -> String {
+/// The example with both robots and mail, rules in place of the shipped ones, and a CRM at another address.
+fn with_notices(text: &str, sandbox: &Sandbox, rules: &str, crm: Option<&str>) -> String {
+    let sandbox_url = sandbox.url();
     let (_, more) = NOTICES.split_once("\nconnections:\n").unwrap();
     let (connections, _) = more.split_once("\nnotices:\n").unwrap();
-    let connections = connections.replace("http://127.0.0.1:8490", sandbox_url);
+    let connections = connections.replace("http://127.0.0.1:8490", &sandbox_url);
+    assert!(connections.contains("127.0.0.1:8492"), "{connections}");
+    let connections = connections.replace("127.0.0.1:8492", &sandbox.mail_address());
     let crm_url = format!("{sandbox_url}/crm");
     assert!(text.contains(&crm_url), "{text}");
     let text = text.replace(&crm_url, &crm.map_or(crm_url.clone(), |url| format!("{url}/crm")));
@@ -43,7 +46,7 @@ fn with_notices(text: &str, sandbox_url: &str, rules: &str, crm: Option<&str>) -
 
 async fn world(rules: &str, crm: Option<&str>) -> World {
     let folder = tempfile::tempdir().unwrap();
-    let stage = started(folder.path(), |text, url| with_notices(text, url, rules, crm)).await;
+    let stage = started(folder.path(), |text, sandbox| with_notices(text, sandbox, rules, crm)).await;
     World { _folder: folder, stage }
 }
 
@@ -79,8 +82,7 @@ impl World {
 /// document, which makes the second message and not a third.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_parked_documents_are_one_message_each() {
-    let rule =
-        "  - { name: ops, on: [parked], connections: [erp], to: [wecom, dingtalk], every: 30s, examples: 3 }";
+    let rule = "  - { name: ops, on: [parked], connections: [erp], to: [wecom, dingtalk, mail], every: 30s, examples: 3 }";
     let world = world(rule, None).await;
     let many: Vec<Value> = (0..500).map(|n| contract(&format!("HT-{n:04}"), "C-UNKNOWN")).collect();
     world.send(&many).await;
@@ -104,11 +106,19 @@ async fn five_hundred_parked_documents_are_one_message_each() {
         assert_eq!(text.matches("HT-").count(), 3, "{text}");
         assert!(!text.contains("0574"), "{text}");
     }
+    world.until("one mail", async || world.stage.sandbox.mail_messages().len() == 1).await;
+    let mail = world.stage.sandbox.mail_messages().remove(0);
+    assert_eq!(mail.header("subject").as_deref(), Some("[通宝] 通宝：500 张单据挂起"));
+    assert_eq!(
+        (mail.text().trim_end(), mail.to.as_slice()),
+        (wecom[0].as_str(), &["finance@example.com".to_owned()][..])
+    );
     world.send(&[contract("HT-LATER", "C-UNKNOWN")]).await;
     world.until("two messages each", async || world.said().0.len() == 2 && world.said().1.len() == 2).await;
     let (wecom, _) = world.said();
     assert!(wecom[1].starts_with("通宝：1 张单据挂起\n") && wecom[1].contains("HT-LATER"), "{}", wecom[1]);
-    assert_eq!(world.notices().await.len(), 4, "two notices, two robots");
+    world.until("two mails", async || world.stage.sandbox.mail_messages().len() == 2).await;
+    assert_eq!(world.notices().await.len(), 6, "two notices, two robots and mail");
     world.stage.stop().await;
 }
 
@@ -142,6 +152,26 @@ async fn a_connection_that_breaks_and_recovers_is_told_of_twice() {
         .await;
     assert_eq!(world.said().0.len(), 2);
     back.shutdown().await;
+    world.stage.stop().await;
+}
+
+/// The ERP's receipts cannot be read, and later can: told by mail, once each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_whose_polls_fail_is_told_of_and_so_is_its_end() {
+    let rule = "  - { name: net, on: [broken], to: mail, every: 1s, for: 2s }";
+    let world = world(rule, None).await;
+    let subjects = || -> Vec<String> {
+        let mails = world.stage.sandbox.mail_messages();
+        mails.iter().map(|mail| mail.header("subject").unwrap_or_default()).collect()
+    };
+    let page = Fault::Http { status: 502, retry_after: None, after_commit: false };
+    world.stage.sandbox.fault(Rule::new(page).on(System::Kingdee, "ExecuteBillQuery"));
+    world.until("told that it cannot be read", async || !subjects().is_empty()).await;
+    world.stage.sandbox.clear_faults();
+    world.until("told that it can", async || subjects().len() == 2).await;
+    assert_eq!(subjects(), ["[通宝] 通宝：erp 读取不到", "[通宝] 通宝：erp 恢复读取"]);
+    let first = world.stage.sandbox.mail_messages().remove(0).text();
+    assert!(first.contains("起读取不到，新单据暂不能取回（运维处理）"), "{first}");
     world.stage.stop().await;
 }
 
@@ -185,14 +215,14 @@ async fn shipped_rules_are_taken_and_wrong_ones_are_told_of() {
     let config = stage::write_files(&options, &sandbox.url(), "127.0.0.1:0").unwrap();
     let text = std::fs::read_to_string(&config).unwrap();
     let (_, shipped) = NOTICES.split_once("\nnotices:\n").unwrap();
-    std::fs::write(&config, with_notices(&text, &sandbox.url(), shipped, None)).unwrap();
+    std::fs::write(&config, with_notices(&text, &sandbox, shipped, None)).unwrap();
     let loaded = stage::load(&config, &options, &sandbox).unwrap();
     let rules: Vec<&str> = loaded.config.notices.iter().map(|rule| rule.name.as_str()).collect();
     assert_eq!(rules, ["finance", "operations"]);
     let carried = loaded.config.flows.iter().filter(|flow| flow.on == kinds::NOTICE_DUE);
     let carried: Vec<_> = carried.map(|flow| (flow.to.as_str(), flow.mapping.as_deref().unwrap())).collect();
     let wecom = ("wecom", "notice-to-wecom");
-    assert_eq!(carried, [wecom, ("dingtalk", "notice-to-dingtalk"), wecom]);
+    assert_eq!(carried, [wecom, ("mail", "notice-to-mail"), ("dingtalk", "notice-to-dingtalk"), wecom]);
     let wrong = [
         ("{ name: a, on: [parkd], to: wecom }", "`on` must be parked, drift or broken"),
         ("{ name: b, on: parked, to: wecon }", "did you mean `wecom`?"),
@@ -212,7 +242,7 @@ async fn shipped_rules_are_taken_and_wrong_ones_are_told_of() {
         ("{ name: l, on: parked, to: erp }", "notice-to-kingdee-cloud"),
     ];
     let rules: Vec<String> = wrong.iter().map(|(rule, _)| format!("  - {rule}")).collect();
-    let text = with_notices(&text, &sandbox.url(), &rules.join("\n"), None);
+    let text = with_notices(&text, &sandbox, &rules.join("\n"), None);
     std::fs::write(&config, &text).unwrap();
     let Err(told) = stage::load(&config, &options, &sandbox) else { panic!("these rules are taken") };
     for (rule, expected) in wrong {
@@ -269,7 +299,7 @@ async fn a_crash_in_between_neither_loses_nor_repeats_a_notice() {
     let config = stage::write_files(&options, &sandbox.url(), &listen).unwrap();
     let rule = "  - { name: ops, on: [parked], connections: [erp], to: wecom, every: 1s }";
     let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, with_notices(&text, &sandbox.url(), rule, None)).unwrap();
+    std::fs::write(&config, with_notices(&text, &sandbox, rule, None)).unwrap();
     let sender = WebhookSender::new(&format!("http://{listen}/in/crm/contract"), CRM_SECRET).unwrap();
     let send = async |number: &str| {
         let body = json!([contract(number, "C-UNKNOWN")]).to_string();

@@ -61,7 +61,7 @@ fn with_signing(text: &str, sandbox_url: &str) -> String {
 impl World {
     async fn new(provider: Provider) -> World {
         let folder = tempfile::tempdir().unwrap();
-        let stage = started(folder.path(), with_signing).await;
+        let stage = started(folder.path(), |text, sandbox| with_signing(text, &sandbox.url())).await;
         let name = if provider == Provider::Esign { "esign" } else { "fadada" };
         let url = format!("http://{}/in/{name}", stage.running.address);
         let known = stage.sandbox.config();

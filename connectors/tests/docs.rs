@@ -25,6 +25,7 @@ fn kind(kind: ValueKind) -> &'static str {
     match kind {
         ValueKind::Text => "text",
         ValueKind::Url => "http(s) address",
+        ValueKind::Host => "host or host:port",
         ValueKind::Integer => "whole number",
         ValueKind::Bool => "`true` or `false`",
         ValueKind::Secret => "secret: `{ env: NAME }` or `{ file: path }`",

@@ -38,6 +38,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("WECOM_KEY", "wecom-sandbox-key"),
     ("DINGTALK_TOKEN", "dingtalk-sandbox-token"),
     ("DINGTALK_SECRET", "SECdingtalk-sandbox"),
+    ("MAIL_PASSWORD", "mail-sandbox-password"),
 ];
 
 /// The secret of a name.
@@ -77,13 +78,13 @@ fn wall_ms() -> i64 {
 
 /// The findings of settings that must be wrong.
 pub fn wrong(connector: &str, settings: &str) -> Vec<String> {
-    match build(connector, settings) {
+    match build(connector, settings, EgressRules::default()) {
         Ok(_) => panic!("these settings are taken:\n{settings}"),
         Err(codes) => codes,
     }
 }
 
-fn build(connector: &str, settings: &str) -> Result<Connection, Vec<String>> {
+fn build(connector: &str, settings: &str, rules: EgressRules) -> Result<Connection, Vec<String>> {
     install();
     let mut findings = Findings::new("test.yaml");
     let node = yaml::parse(settings, &mut findings).unwrap();
@@ -97,7 +98,7 @@ fn build(connector: &str, settings: &str) -> Result<Connection, Vec<String>> {
     };
     let settings = Settings { node: &node, secrets: &Env };
     let connector = tongbao_connectors::find(connector).unwrap();
-    let built = connector.connect(&settings, EgressRules::default(), context, &mut findings);
+    let built = connector.connect(&settings, rules, context, &mut findings);
     match built {
         Some(built) if !findings.has_errors() => Ok(Connection { built, offset_ms }),
         _ => Err(findings.into_sorted().iter().map(|found| found.code.to_owned()).collect()),
@@ -106,7 +107,12 @@ fn build(connector: &str, settings: &str) -> Result<Connection, Vec<String>> {
 
 /// A connection of settings that must be right.
 pub fn connect(connector: &str, settings: &str) -> Connection {
-    build(connector, settings).unwrap_or_else(|codes| panic!("{codes:?}\n{settings}"))
+    connect_by(connector, settings, EgressRules::default())
+}
+
+/// The same with rules about where it may lead and whom it trusts.
+pub fn connect_by(connector: &str, settings: &str, rules: EgressRules) -> Connection {
+    build(connector, settings, rules).unwrap_or_else(|codes| panic!("{codes:?}\n{settings}"))
 }
 
 impl Connection {

@@ -20,6 +20,8 @@ mod kingdee_polls;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod nuonuo;

@@ -104,6 +104,9 @@ pub struct SandboxArgs {
     /// 控制端口 / port of the controls
     #[arg(long, default_value_t = 8491)]
     pub control_port: u16,
+    /// 邮件端口 / port of the mail server
+    #[arg(long, default_value_t = 8492)]
+    pub mail_port: u16,
     /// 随机种子 / seed
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

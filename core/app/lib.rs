@@ -14,6 +14,7 @@ pub mod commands;
 pub mod config;
 pub mod emit;
 pub mod files;
+mod hearing;
 pub mod ingress;
 pub mod intake;
 pub mod ledger;

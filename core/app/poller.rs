@@ -1,6 +1,7 @@
 //! Fetching what sources do not push: one loop per stream; cursor and events are stored in one transaction.
 
 use crate::config::Polls;
+use crate::hearing;
 use crate::intake::Intaker;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,15 @@ use tongbao_delivery::port::{Accepted, Cursor, Intake, Store};
 
 /// How many newer revisions are tried for a document that changed within one tick of its source's clock.
 const REVISION_STEPS_MAX: i64 = 100;
+
+/// A poll that brought nothing.
+#[derive(Debug)]
+pub enum Missed {
+    /// The far side could not be read.
+    Far(String),
+    /// It could, or was not even asked: the trouble is on this side.
+    Ours(String),
+}
 
 /// One polled stream.
 pub struct Poller {
@@ -40,7 +50,7 @@ impl Poller {
                 // Nothing is taken in; the far side keeps it.
                 None => false,
                 Some(Ok(more)) => more,
-                Some(Err(why)) => {
+                Some(Err(Missed::Far(why) | Missed::Ours(why))) => {
                     tracing::warn!(
                         connection = self.connection,
                         stream = self.polls.receives.kind,
@@ -64,14 +74,17 @@ impl Poller {
 
     /// One poll; answers whether more is waiting. None while too much waits to be delivered: what is not
     /// fetched stays where it is.
-    pub async fn once(&self) -> Result<bool, String> {
+    pub async fn once(&self) -> Result<bool, Missed> {
         if self.engine.is_full() {
-            return Err("too much is waiting to be delivered".to_owned());
+            return Err(Missed::Ours("too much is waiting to be delivered".to_owned()));
         }
         let stream = &self.polls.receives.kind;
-        let cursor = self.store.cursor(&self.connection, stream).await.map_err(|error| error.to_string())?;
+        let cursor = self.store.cursor(&self.connection, stream).await;
+        let cursor = cursor.map_err(|error| Missed::Ours(error.to_string()))?;
+        let polled = self.source.poll(stream, cursor.as_deref()).await;
+        self.note(polled.is_ok()).await;
         let Polled { documents, cursor: position, more } =
-            self.source.poll(stream, cursor.as_deref()).await.map_err(|failure| failure.fault.to_string())?;
+            polled.map_err(|failure| Missed::Far(failure.fault.to_string()))?;
         // A poll may take longer than anybody who drains waits for it. What it brought comes with the next one.
         if self.engine.holds().intake().is_some() {
             return Ok(false);
@@ -89,8 +102,17 @@ impl Poller {
         if intakes.is_empty() && !moved {
             return Ok(more);
         }
-        self.accept(intakes, position).await?;
+        self.accept(intakes, position).await.map_err(Missed::Ours)?;
         Ok(more && moved)
+    }
+
+    /// Keeps whether the far side could be read. That it cannot be kept stops no poll.
+    async fn note(&self, gets_through: bool) {
+        let (connection, stream) = (&self.connection, &self.polls.receives.kind);
+        let kept = hearing::note(self.store.as_ref(), connection, stream, gets_through, (self.clock)()).await;
+        if let Err(error) = kept {
+            tracing::warn!(%error, connection, stream, "whether polls get through could not be stored");
+        }
     }
 
     /// Accepts with the cursor. A document that changed twice within one tick of its source's clock comes with the

@@ -352,9 +352,13 @@ pub fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
 
 fn notifier(service: &Arc<Service>, config: &Config) -> Notifier {
     let (clock, engine) = (service.clock.clone(), service.engine.clone());
+    let polled = config.connections.iter().flat_map(|connection| {
+        connection.polls.iter().map(|polls| (connection.name.clone(), polls.receives.kind.clone()))
+    });
     Notifier {
         rules: config.notices.clone(),
         store: service.store.clone(),
+        polled: polled.collect(),
         routes: service.intaker.routes.clone(),
         link: config.server.public_url.clone(),
         wake: Arc::new(move || engine.wake()),

@@ -186,6 +186,7 @@ pub fn secrets(options: &StageOptions, sandbox: &Sandbox) -> Vec<(String, String
         ("TONGBAO_WECOM_KEY", &known.wecom.key),
         ("TONGBAO_DINGTALK_TOKEN", &known.dingtalk.token),
         ("TONGBAO_DINGTALK_SECRET", known.dingtalk.secret.as_deref().unwrap_or_default()),
+        ("TONGBAO_MAIL_PASSWORD", &known.mail.password),
         ("TONGBAO_DATABASE_URL", options.store.as_deref().unwrap_or_default()),
         ("TONGBAO_AMQP_URL", rabbit),
     ]

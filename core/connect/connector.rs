@@ -1,7 +1,7 @@
 //! The connector value.
 
 use crate::document::DocumentKind;
-use crate::http::{Client, Egress, EgressRules};
+use crate::http::{Client, Egress, EgressRules, HostPort};
 use crate::settings::{Settings, Spec, ValueKind};
 use crate::source::Source;
 use crate::target::Target;
@@ -34,12 +34,14 @@ impl Connector {
         findings: &mut Findings,
     ) -> Option<Built> {
         let fields = (self.spec)().fields;
-        let addresses: Vec<url::Url> = fields
-            .iter()
-            .filter(|field| field.kind == ValueKind::Url)
-            .filter_map(|field| settings.node.get(field.name)?.text()?.parse().ok())
-            .collect();
-        let context = Context { http: Client::to(Egress::new(&addresses, rules)), ..context };
+        let texts = |kind| {
+            let of_kind = fields.iter().filter(move |field| field.kind == kind);
+            of_kind.filter_map(|field| settings.node.get(field.name)?.text())
+        };
+        let addresses: Vec<url::Url> = texts(ValueKind::Url).filter_map(|text| text.parse().ok()).collect();
+        let hosts = texts(ValueKind::Host).filter_map(HostPort::parse);
+        let egress = Egress::new(&addresses, rules).and(hosts);
+        let context = Context { http: Client::to(egress), ..context };
         (self.build)(settings, context, findings)
     }
 }

@@ -19,13 +19,15 @@ pub mod settings;
 pub mod signing;
 pub mod source;
 pub mod target;
+pub mod wire;
 pub mod xml;
 
 pub use connector::{Built, Connector, Context};
 pub use document::DocumentKind;
 pub use files::{Contents, Files, Watch};
-pub use http::{Client, EgressRules, Reply, Sent, TransportError};
+pub use http::{Client, EgressRules, HostPort, Reply, Sent, TransportError};
 pub use outcome::{Failure, Lookup, Outcome, Receipt, Remote};
 pub use settings::{Field, Settings, Spec, ValueKind};
 pub use source::{Decoded, Inbound, Incoming, Polled, Source};
 pub use target::{Expected, Target, Task};
+pub use wire::Wire;

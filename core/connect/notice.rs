@@ -245,6 +245,14 @@ fn sentence(line: &NoticeLine) -> Text {
             format!("{connection}：{since} 起已恢复"),
             format!("{connection}: works again since {since}"),
         ),
+        "unreadable" => Text::new(
+            format!("{connection}：{since} 起读取不到，新单据暂不能取回{zh}"),
+            format!("{connection}: cannot be read since {since}, nothing new comes in{en}"),
+        ),
+        "readable" => Text::new(
+            format!("{connection}：{since} 起恢复读取"),
+            format!("{connection}: can be read again since {since}"),
+        ),
         "drift" => Text::new(
             format!("{connection}：{count} 张单据金额有差异{zh}{}", examples("：")),
             format!("{connection}: {count} documents differ in their amounts{en}{}", examples(": ")),
@@ -299,7 +307,7 @@ mod tests {
         NoticeLine {
             what: what.into(),
             connection: connection.into(),
-            code: (what != "broken" && what != "recovered").then(|| "code-table-miss".into()),
+            code: matches!(what, "parked" | "drift").then(|| "code-table-miss".into()),
             owner: Some("finance".into()),
             count,
             examples: Some(examples.to_owned()).filter(|list| !list.is_empty()),
@@ -331,6 +339,8 @@ mod tests {
             line("drift", "erp", 2, "HT-3"),
             line("broken", "tax", 12, ""),
             line("recovered", "crm", 0, ""),
+            line("unreadable", "bank", 0, ""),
+            line("readable", "bank", 0, ""),
         ];
         let zh = Words::of(&notice(all.clone(), 0), Language::Zh).fitted(4_096);
         assert_eq!(
@@ -340,11 +350,14 @@ mod tests {
              erp：2 张单据金额有差异（code-table-miss，财务处理）：HT-3\n\
              tax：11-22 15:03 起连接不通，12 张单据在等待（财务处理）\n\
              crm：11-22 15:03 起已恢复\n\
+             bank：11-22 15:03 起读取不到，新单据暂不能取回（财务处理）\n\
+             bank：11-22 15:03 起恢复读取\n\
              时间 11-22 15:00 至 11-22 15:05\n编号 ops-7\nhttps://tongbao.example.com/"
         );
         let en = Words::of(&notice(all, 0), Language::En);
         assert_eq!(en.lines[0], "erp: 488 documents are parked (code-table-miss, for finance): HT-1, HT-2");
         assert_eq!(en.lines[2], "tax: no connection since 11-22 15:03, 12 documents wait (for finance)");
+        assert_eq!(en.lines[4], "bank: cannot be read since 11-22 15:03, nothing new comes in (for finance)");
         let odd = Words::of(&notice(vec![line("parked", "erp", 1, "HT\n1\u{1b}[2J")], 0), Language::Both);
         assert!(!odd.lines[0].chars().any(char::is_control), "{:?}", odd.lines[0]);
     }

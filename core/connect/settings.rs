@@ -1,5 +1,6 @@
 //! Typed settings: one declaration gives the struct, the reference page, the lint and the parser.
 
+use crate::http::HostPort;
 use std::collections::BTreeMap;
 use tongbao_model::Text;
 use tongbao_model::diagnostic::{Findings, nearest};
@@ -14,6 +15,8 @@ pub enum ValueKind {
     Text,
     /// Absolute http or https address.
     Url,
+    /// Host, or host and port.
+    Host,
     /// Whole number.
     Integer,
     /// `true` or `false`.
@@ -99,6 +102,14 @@ impl Setting for url::Url {
             ));
         }
         Ok(url)
+    }
+}
+
+impl Setting for HostPort {
+    const KIND: ValueKind = ValueKind::Host;
+    fn read(node: &Node, _: &dyn Secrets) -> Result<Self, Text> {
+        let wrong = || expected("主机或主机:端口", "a host or host:port");
+        node.text().and_then(HostPort::parse).ok_or_else(wrong)
     }
 }
 

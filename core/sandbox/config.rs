@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::mail::MailConfig;
 pub use crate::robots::{DingtalkConfig, WecomConfig};
 pub use crate::signing::config::{EsignConfig, FadadaConfig};
 use crate::u8::U8OpenApiConfig;
@@ -15,6 +16,8 @@ pub struct SandboxConfig {
     pub protocol_port: u16,
     /// Port of the control listener on 127.0.0.1; 0 takes a free one.
     pub control_port: u16,
+    /// Port of the mail listener on 127.0.0.1; 0 takes a free one.
+    pub mail_port: u16,
     /// Seed of everything random-looking: session ids, tokens, fault rates.
     pub seed: u64,
     /// Start of the virtual clock in Unix milliseconds; `None` follows the machine's clock.
@@ -45,6 +48,8 @@ pub struct SandboxConfig {
     pub wecom: WecomConfig,
     /// DingTalk robot settings.
     pub dingtalk: DingtalkConfig,
+    /// Mail server settings.
+    pub mail: MailConfig,
 }
 
 impl Default for SandboxConfig {
@@ -52,6 +57,7 @@ impl Default for SandboxConfig {
         Self {
             protocol_port: 0,
             control_port: 0,
+            mail_port: 0,
             seed: 1,
             fixed_clock_ms: None,
             max_body: 16 * 1024 * 1024,
@@ -67,6 +73,7 @@ impl Default for SandboxConfig {
             fadada: FadadaConfig::default(),
             wecom: WecomConfig::default(),
             dingtalk: DingtalkConfig::default(),
+            mail: MailConfig::default(),
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum System {
     Wecom,
     /// DingTalk group robot.
     Dingtalk,
+    /// Mail server.
+    Mail,
 }
 
 /// What goes wrong with one call.

@@ -18,7 +18,7 @@ use crate::{
     control,
     faults::{Faults, Rule},
     kingdee::{self, Kingdee, ReceiptSpec, receipts},
-    nuonuo,
+    mail, nuonuo,
     state::{self, CrmWrite, InvoiceState, OrderState, ReceiptState},
     u8::{self, U8Change},
     wire::{
@@ -40,6 +40,7 @@ pub struct Sandbox {
     pub(crate) world: Arc<World>,
     protocol: SocketAddr,
     control: SocketAddr,
+    pub(crate) mail: SocketAddr,
     stop: watch::Sender<bool>,
     live: Live,
     tasks: Vec<JoinHandle<()>>,
@@ -52,13 +53,14 @@ impl std::fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// Binds both listeners and starts serving.
+    /// Binds all listeners and starts serving.
     ///
     /// # Errors
     /// When a port cannot be bound.
     pub async fn start(config: SandboxConfig) -> io::Result<Self> {
         let protocol = TcpListener::bind(("127.0.0.1", config.protocol_port)).await?;
         let control_listener = TcpListener::bind(("127.0.0.1", config.control_port)).await?;
+        let (mail_listener, mail) = mail::bind(config.mail_port).await?;
         let (stop, stopped) = watch::channel(false);
         let (callbacks, queue) = mpsc::channel(config.nuonuo.callback_queue.max(1));
         let kingdee = Kingdee::new(&config.kingdee);
@@ -78,6 +80,7 @@ impl Sandbox {
             fadada: Mutex::default(),
             wecom: Mutex::default(),
             dingtalk: Mutex::default(),
+            mail: Mutex::default(),
             callbacks,
             stop: stopped.clone(),
             config,
@@ -87,12 +90,13 @@ impl Sandbox {
         let mut tasks = vec![
             serve_protocol(protocol, live.clone(), Arc::clone(&world), stopped.clone()),
             serve_control(control_listener, live.clone(), Arc::clone(&world), stopped.clone()),
+            mail::serve(mail_listener, Arc::clone(&world), stopped.clone()),
             tokio::spawn(nuonuo::run_callbacks(Arc::clone(&world), queue, stopped.clone())),
         ];
         if let Lifecycle::Clock(..) = world.config.nuonuo.lifecycle {
             tasks.push(tokio::spawn(tick(Arc::clone(&world), stopped)));
         }
-        Ok(Self { world, protocol: addresses.0, control: addresses.1, stop, live, tasks })
+        Ok(Self { world, protocol: addresses.0, control: addresses.1, mail, stop, live, tasks })
     }
 
     /// Base of the protocol listener, `http://127.0.0.1:<port>`. The Kingdee base is this plus `/k3cloud/`.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Lends a sandbox for every stand-in asked for, each on free ports: `kingdee`, `nuonuo`, `u8`, `u8-openapi`, `crm`, `jdy`,
-/// `esign`, `fadada`, `wecom` and `dingtalk`.
+/// `esign`, `fadada`, `wecom`, `dingtalk` and `mail`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sandboxes;
 
@@ -44,6 +44,7 @@ impl StandIns for Sandboxes {
             "fadada" => System::Fadada,
             "wecom" => System::Wecom,
             "dingtalk" => System::Dingtalk,
+            "mail" => System::Mail,
             other => return Err(format!("there is no stand-in named {other}")),
         };
         let sandbox = Sandbox::start(config).await.map_err(|error| error.to_string())?;
@@ -89,7 +90,10 @@ pub(crate) fn kit_key(text: &str) -> Option<String> {
 
 impl StandIn for Lent {
     fn url(&self) -> String {
-        self.sandbox.url()
+        match self.system {
+            System::Mail => format!("smtp://{}", self.sandbox.mail_address()),
+            _ => self.sandbox.url(),
+        }
     }
 
     fn script(&self, operation: &str, times: u64, trouble: Trouble) -> Result<(), String> {
@@ -128,7 +132,8 @@ impl StandIn for Lent {
             | System::Esign
             | System::Fadada
             | System::Wecom
-            | System::Dingtalk => {
+            | System::Dingtalk
+            | System::Mail => {
                 return Err("it has nothing that is polled".to_owned());
             }
         };
@@ -170,6 +175,10 @@ impl StandIn for Lent {
             // One for each time that a message came.
             System::Wecom => said(self.sandbox.wecom_messages()).map(record).collect(),
             System::Dingtalk => said(self.sandbox.dingtalk_messages()).map(record).collect(),
+            System::Mail => {
+                let messages = self.sandbox.mail_messages().into_iter();
+                messages.filter_map(|message| kit_key(&message.text())).map(record).collect()
+            }
             // A record has one state, however often it is written.
             System::Crm | System::Jdy => {
                 let (crm, jdy) = (self.sandbox.crm_writes(), self.sandbox.jdy_writes());

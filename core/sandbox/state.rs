@@ -326,6 +326,7 @@ pub(crate) fn call_name(system: System, operation: &str) -> String {
         System::Fadada => "fadada",
         System::Wecom => "wecom",
         System::Dingtalk => "dingtalk",
+        System::Mail => "mail",
     };
     format!("{system} {operation}")
 }

@@ -12,7 +12,7 @@ use crate::{
     config::SandboxConfig,
     crm, faults,
     faults::{Faults, System},
-    jdy, kingdee, nuonuo, robots, signing,
+    jdy, kingdee, mail, nuonuo, robots, signing,
 };
 
 /// Takes a lock; a poisoned one is used as it is, since every critical section leaves the state consistent.
@@ -35,6 +35,7 @@ pub(crate) struct World {
     pub fadada: Mutex<signing::fadada::State>,
     pub wecom: Mutex<robots::State>,
     pub dingtalk: Mutex<robots::State>,
+    pub mail: Mutex<mail::State>,
     pub callbacks: mpsc::Sender<nuonuo::CallbackJob>,
     pub stop: watch::Receiver<bool>,
 }

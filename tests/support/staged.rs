@@ -8,15 +8,15 @@ use tongbao_app::stage::{self, CRM_SECRET, Erp, Stage, StageOptions};
 use tongbao_sandbox::crm::WebhookSender;
 use tongbao_sandbox::{Sandbox, SandboxConfig};
 
-/// Starts it; `change` is given the configuration and the address of the stand-ins.
-pub async fn started(folder: &Path, change: impl FnOnce(&str, &str) -> String) -> Stage {
+/// Starts it; `change` is given the configuration and the stand-ins.
+pub async fn started(folder: &Path, change: impl FnOnce(&str, &Sandbox) -> String) -> Stage {
     service::install_crypto();
     let options = StageOptions { retry_ms: 50, ..StageOptions::quick(folder) };
     let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let config = stage::write_files(&options, &sandbox.url(), &listen).unwrap();
     let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, change(&text, &sandbox.url())).unwrap();
+    std::fs::write(&config, change(&text, &sandbox)).unwrap();
     let running = Running::start(stage::load(&config, &options, &sandbox).unwrap()).await.unwrap();
     let stage = Stage { sandbox, running, config, erp: Erp::Kingdee };
     stage.sandbox.seed_customers([("CUST-1".to_owned(), "宁波样例贸易有限公司".to_owned())]);

@@ -10,6 +10,7 @@ pub async fn run(args: SandboxArgs, as_json: bool) -> Exit {
     let config = SandboxConfig {
         protocol_port: args.port,
         control_port: args.control_port,
+        mail_port: args.mail_port,
         seed: args.seed,
         ..SandboxConfig::default()
     };
@@ -20,12 +21,12 @@ pub async fn run(args: SandboxArgs, as_json: bool) -> Exit {
             return Exit::Unavailable;
         }
     };
-    let (url, control) = (sandbox.url(), sandbox.control_url());
+    let (url, control, mail) = (sandbox.url(), sandbox.control_url(), sandbox.mail_address());
     if as_json {
-        output::json(&json!({"url": url, "control_url": control}));
+        output::json(&json!({"url": url, "control_url": control, "mail_address": mail}));
     } else {
         output::line(&format!(
-            "金蝶 Kingdee     {url}/k3cloud/\n诺诺 Nuonuo      {url}/open/v1/services · {url}/accessToken\n用友 U8 EAI      {url}/U8EAI/import.asp\n用友 U8 OpenAPI  {url}/u8open/\nCRM              {url}/crm/\n简道云 Jiandaoyun {url}/jdy/\ne签宝 esign       {url}/v3/sign-flow/\n法大大 fadada     {url}/api/v5/\n企业微信 wecom    {url}/cgi-bin/webhook/send\n钉钉 dingtalk     {url}/robot/send\n控制 controls    {control}\nCtrl-C 结束 / ends it"
+            "金蝶 Kingdee     {url}/k3cloud/\n诺诺 Nuonuo      {url}/open/v1/services · {url}/accessToken\n用友 U8 EAI      {url}/U8EAI/import.asp\n用友 U8 OpenAPI  {url}/u8open/\nCRM              {url}/crm/\n简道云 Jiandaoyun {url}/jdy/\ne签宝 esign       {url}/v3/sign-flow/\n法大大 fadada     {url}/api/v5/\n企业微信 wecom    {url}/cgi-bin/webhook/send\n钉钉 dingtalk     {url}/robot/send\n邮件 mail         {mail}\n控制 controls    {control}\nCtrl-C 结束 / ends it"
         ));
     }
     super::serve::stop_signal().await;

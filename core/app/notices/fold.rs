@@ -5,6 +5,7 @@
 //! since, and what is over by then is not told at all.
 
 use crate::config::{Matter, NoticeRule};
+use crate::hearing::Hearing;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ pub struct Told {
     pub made_ms: Vec<i64>,
     /// Connections that were told to be broken, and since when they are.
     pub broken: BTreeMap<String, i64>,
+    /// Connections that were told to be unreadable, and since when they are.
+    #[serde(default)]
+    pub unread: BTreeMap<String, i64>,
 }
 
 /// What the store counted.
@@ -39,12 +43,23 @@ pub struct Seen {
     pub until_ms: i64,
     /// Connections that fail, and those that were told to be broken.
     pub health: Vec<Health>,
+    /// Streams that are polled.
+    pub reads: Vec<Read>,
+}
+
+/// How one stream of a connection is doing.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// Connection.
+    pub connection: String,
+    /// How it is doing.
+    pub hearing: Hearing,
 }
 
 /// A line, not yet with its examples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// `parked`, `drift`, `broken` or `recovered`.
+    /// `parked`, `drift`, `broken`, `recovered`, `unreadable` or `readable`.
     pub what: &'static str,
     /// Connection.
     pub connection: String,
@@ -80,9 +95,10 @@ pub struct Due {
 /// The notice that is due now, if one is.
 pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<Due> {
     let mut lines = parked(rule, seen);
-    let mut broken = told.broken.clone();
+    let (mut broken, mut unread) = (told.broken.clone(), told.unread.clone());
     if rule.on.contains(&Matter::Broken) {
         lines.extend(connections(rule, &mut broken, &seen.health, now_ms));
+        lines.extend(streams(rule, &mut unread, &seen.reads, now_ms));
     }
     let from_ms = lines.iter().map(|line| line.since_ms).min()?;
     if !may(rule, told, from_ms, now_ms) {
@@ -98,7 +114,8 @@ pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<D
     let mut made_ms = told.made_ms.clone();
     made_ms.push(now_ms);
     made_ms.drain(..made_ms.len().saturating_sub(kept));
-    let told = Told { count: told.count + 1, until_ms: seen.until_ms.max(told.until_ms), made_ms, broken };
+    let until_ms = seen.until_ms.max(told.until_ms);
+    let told = Told { count: told.count + 1, until_ms, made_ms, broken, unread };
     Some(Due { lines, more, total, parked, drift, from_ms, told })
 }
 
@@ -106,9 +123,11 @@ pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<D
 fn rank(what: &str) -> u8 {
     match what {
         "broken" => 0,
-        "recovered" => 1,
-        "drift" => 2,
-        _ => 3,
+        "unreadable" => 1,
+        "recovered" => 2,
+        "readable" => 3,
+        "drift" => 4,
+        _ => 5,
     }
 }
 
@@ -211,6 +230,44 @@ fn connections(
     lines
 }
 
+/// Connections that nobody could read, or can again, since that was told; `unread` becomes what will have been told. A
+/// connection with several streams is readable when all of them are.
+fn streams(rule: &NoticeRule, unread: &mut BTreeMap<String, i64>, reads: &[Read], now_ms: i64) -> Vec<Line> {
+    let mut all: BTreeMap<&str, Vec<Hearing>> = BTreeMap::new();
+    for read in reads {
+        all.entry(&read.connection).or_default().push(read.hearing);
+    }
+    let owner = Some(Owner::Operations);
+    let mut lines = Vec::new();
+    for (connection, hearings) in all {
+        if !is_wanted(rule, connection, owner) {
+            continue;
+        }
+        let line = |what, since_ms| Line {
+            what,
+            connection: connection.to_owned(),
+            code: None,
+            owner,
+            count: 0,
+            since_ms,
+        };
+        let deaf_ms = hearings.iter().filter_map(|one| one.deaf_since_ms).min();
+        let heard_ms = hearings.iter().filter_map(|one| one.heard_ms).max();
+        match (unread.contains_key(connection), deaf_ms) {
+            (false, Some(since_ms)) if now_ms.saturating_sub(since_ms) >= rule.for_ms => {
+                unread.insert(connection.to_owned(), since_ms);
+                lines.push(line("unreadable", since_ms));
+            }
+            (true, None) => {
+                unread.remove(connection);
+                lines.push(line("readable", heard_ms.unwrap_or(now_ms)));
+            }
+            (false, Some(_) | None) | (true, Some(_)) => {}
+        }
+    }
+    lines
+}
+
 impl Due {
     /// The record; `examples` are those of the lines, in their order.
     pub fn notice(
@@ -257,8 +314,8 @@ impl Due {
 
     fn severity(&self) -> &'static str {
         match self.lines.first().map(|line| line.what) {
-            Some("broken") => "error",
-            Some("recovered") if self.lines.iter().all(|line| line.what == "recovered") => "info",
+            Some("broken" | "unreadable") => "error",
+            Some(_) if self.lines.iter().all(|line| matches!(line.what, "recovered" | "readable")) => "info",
             _ => "warning",
         }
     }
@@ -281,13 +338,17 @@ impl Due {
         let counted = |count: u64| (count > 0).then(|| count.to_string());
         let zh = [
             named("broken", "、", true).map(|all| format!("{all} 连接不通")),
+            named("unreadable", "、", true).map(|all| format!("{all} 读取不到")),
             named("recovered", "、", true).map(|all| format!("{all} 已恢复")),
+            named("readable", "、", true).map(|all| format!("{all} 恢复读取")),
             counted(self.drift).map(|count| format!("{count} 张单据金额有差异")),
             counted(self.parked).map(|count| format!("{count} 张单据挂起")),
         ];
         let en = [
             named("broken", ", ", false).map(|all| format!("no connection to {all}")),
+            named("unreadable", ", ", false).map(|all| format!("{all} cannot be read")),
             named("recovered", ", ", false).map(|all| format!("connected again to {all}")),
+            named("readable", ", ", false).map(|all| format!("{all} can be read again")),
             counted(self.drift).map(|count| format!("{count} documents differ in their amounts")),
             counted(self.parked).map(|count| format!("{count} documents are parked")),
         ];

@@ -11,6 +11,7 @@ mod tests;
 
 use crate::config::{NoticeRule, source};
 use crate::emit;
+use crate::hearing::{self, CURSORS};
 use crate::routes::Routes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +21,8 @@ use tongbao_model::event::kinds;
 use tongbao_model::record::Notice;
 use tongbao_model::{Event, Tree, digest};
 
-use fold::{Due, Line, Seen, Told};
+use fold::{Due, Line, Read, Seen, Told};
 
-/// Stands where a connection does in the cursors of rules; no connection can have this name.
-const CURSORS: &str = "tongbao";
 /// What was parked so lately may not be visible yet, or stamped by a machine whose clock is a little behind: it is told of
 /// the next time. Milliseconds.
 const SETTLED_MS: i64 = 3_000;
@@ -36,6 +35,8 @@ pub struct Notifier {
     pub rules: Vec<NoticeRule>,
     /// Where everything is read and stored.
     pub store: Arc<dyn Store>,
+    /// Streams that are polled, each with its connection.
+    pub polled: Vec<(String, String)>,
     /// Flows.
     pub routes: Routes,
     /// Address of the service as people reach it.
@@ -89,10 +90,16 @@ impl Notifier {
     async fn seen(&self, told: &Told, now_ms: i64) -> Stored<Seen> {
         let until_ms = now_ms.saturating_sub(SETTLED_MS);
         let known = told.broken.keys().cloned().collect();
+        let mut reads = Vec::with_capacity(self.polled.len());
+        for (connection, stream) in &self.polled {
+            let hearing = hearing::of(self.store.as_ref(), connection, stream).await?;
+            reads.push(Read { connection: connection.clone(), hearing });
+        }
         Ok(Seen {
             parked: self.store.parked(told.until_ms, until_ms, kinds::NOTICE_DUE).await?,
             until_ms,
             health: self.store.health(known, kinds::NOTICE_DUE).await?,
+            reads,
         })
     }
 

@@ -1,8 +1,9 @@
 //! Rules at chosen times, and two notifiers on one database.
 
 use super::Notifier;
-use super::fold::{Due, Seen, Told, due};
+use super::fold::{Due, Read, Seen, Told, due};
 use crate::config::{AtMost, Flow, Matter, NoticeRule, source};
+use crate::hearing::{self, Hearing};
 use crate::routes::{Ids, Routes};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ fn parked(target: &str, code: Code, count: u64, first_ms: i64) -> Parked {
 }
 
 fn seen(parked: Vec<Parked>, health: Vec<Health>, now_ms: i64) -> Seen {
-    Seen { parked, until_ms: now_ms, health }
+    Seen { parked, until_ms: now_ms, health, reads: Vec::new() }
 }
 
 fn failing(target: &str, failing: u64, since_ms: i64, posted_at_ms: Option<i64>) -> Health {
@@ -162,6 +163,49 @@ fn a_connection_breaks_once_and_recovers_once() {
         look(&Told::default(), failing("erp", 1, NOON, Some(NOON + 4 * MINUTE)), NOON + 6 * MINUTE),
         None
     );
+}
+
+fn read(connection: &str, deaf_since_ms: Option<i64>, heard_ms: Option<i64>) -> Read {
+    Read { connection: connection.into(), hearing: Hearing { deaf_since_ms, heard_ms } }
+}
+
+/// One stream that cannot be read is enough, all must be readable again, and nobody is told in between.
+#[test]
+fn a_source_that_nobody_can_read_is_told_of_once_and_so_is_its_end() {
+    let rule = rule(&[Matter::Broken]);
+    let look = |told: &Told, reads: Vec<Read>, now_ms| {
+        due(&rule, told, &Seen { reads, until_ms: now_ms, ..Seen::default() }, now_ms)
+    };
+    let told = Told::default();
+    let one_deaf =
+        || vec![read("erp", Some(NOON), None), read("erp", None, Some(NOON + 9)), read("crm", None, None)];
+    assert_eq!(look(&told, one_deaf(), NOON + 5 * MINUTE - 1), None, "too early");
+    let first = look(&told, one_deaf(), NOON + 5 * MINUTE).unwrap();
+    assert_eq!(shown(&first), ["unreadable erp 0"]);
+    let (zh, en, severity) = title(&rule, &first);
+    assert_eq!((zh.as_str(), severity.as_str()), ("通宝：erp 读取不到", "error"));
+    assert_eq!(en, "Tongbao: erp cannot be read");
+    let told = first.told;
+    assert_eq!(look(&told, one_deaf(), NOON + 60 * MINUTE), None, "told already");
+    let heard_ms = NOON + 70 * MINUTE;
+    let half = vec![read("erp", None, Some(heard_ms)), read("erp", Some(NOON + MINUTE), None)];
+    assert_eq!(look(&told, half, heard_ms + 10 * MINUTE), None, "one of two");
+    let whole = || vec![read("erp", None, Some(heard_ms)), read("erp", None, None)];
+    assert_eq!(look(&told, whole(), heard_ms + 5 * MINUTE - 1), None, "it may fail again at once");
+    let second = look(&told, whole(), heard_ms + 5 * MINUTE).unwrap();
+    assert_eq!(shown(&second), ["readable erp 0"]);
+    assert_eq!(title(&rule, &second).2, "info");
+    assert_eq!(look(&second.told, whole(), heard_ms + 60 * MINUTE), None);
+    // A rule that does not tell of broken connections tells nothing, and another connection is not meant.
+    let mut other = NoticeRule { on: vec![Matter::Parked], ..rule.clone() };
+    for (on, connections) in [(Matter::Parked, vec![]), (Matter::Broken, vec!["crm".to_owned()])] {
+        (other.on, other.connections) = (vec![on], connections);
+        let seen = Seen { reads: one_deaf(), until_ms: NOON, ..Seen::default() };
+        assert_eq!(due(&other, &Told::default(), &seen, NOON + 9 * MINUTE), None);
+    }
+    // What an earlier version stored knows nothing of reading.
+    let stored = r#"{"count":1,"until_ms":0,"made_ms":[],"broken":{}}"#;
+    assert_eq!(serde_json::from_str::<Told>(stored).unwrap(), Told { count: 1, ..Told::default() });
 }
 
 #[test]
@@ -289,6 +333,7 @@ async fn two_processes_tell_each_thing_once() {
         Notifier {
             rules,
             store: store.clone(),
+            polled: vec![("bank".into(), "entries".into())],
             routes: Routes::new(vec![flow], Ids::Uuid),
             link: None,
             wake: Arc::new(|| ()),
@@ -331,5 +376,12 @@ async fn two_processes_tell_each_thing_once() {
     let second = notices().await;
     assert_eq!(second.iter().map(|one| one.key.as_str()).collect::<Vec<_>>(), ["ops-1", "ops-2"]);
     assert_eq!(second[1].state, State::Pending);
+    // Polls fail, and one process after the other looks: the rule is about parked documents and says nothing of it.
+    hearing::note(store.as_ref(), "bank", "entries", false, NOON + 41 * MINUTE).await.unwrap();
+    now_ms.store(NOON + 60 * MINUTE, Ordering::SeqCst);
+    assert!(!both[0].look(&both[0].rules[0]).await.unwrap());
+    let broken = rule(&[Matter::Broken]);
+    assert!(both[0].look(&broken).await.unwrap());
+    assert!(!both[1].look(&broken).await.unwrap());
     store.close().await;
 }

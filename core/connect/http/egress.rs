@@ -14,6 +14,8 @@
 use super::address::{Reach, reach, unwrapped};
 use crate::settings::{ExposeSecret, SecretString, Secrets, Setting, refuse_unknown};
 use ipnet::IpNet;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -27,18 +29,19 @@ use url::{Host, Url};
 /// What a connection's `egress` says besides its addresses. The default allows nothing more than these.
 #[derive(Clone, Default)]
 pub struct EgressRules {
-    hosts: Vec<Allowed>,
+    hosts: Vec<HostPort>,
     all_private: bool,
     networks: Vec<IpNet>,
-    authorities: Vec<reqwest::Certificate>,
+    authorities: Vec<CertificateDer<'static>>,
 }
 
+/// A host, with a port or without.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Allowed {
+pub struct HostPort {
     /// As the URL standard writes it: lower case, punycode, IPv6 without brackets.
-    host: String,
-    /// `None` for any.
-    port: Option<u16>,
+    pub host: String,
+    /// As a rule, `None` means any; as a setting, the one that the protocol has.
+    pub port: Option<u16>,
 }
 
 /// A call that leads where the connection may not go.
@@ -56,7 +59,7 @@ impl EgressRules {
             findings.error("config-value", node.place, format!("egress：{zh}"), format!("egress: {en}"));
         };
         for item in node.get("hosts").map(Node::items).unwrap_or_default() {
-            match item.text().and_then(allowed) {
+            match item.text().and_then(HostPort::parse) {
                 Some(host) => rules.hosts.push(host),
                 None => wrong(
                     item,
@@ -89,11 +92,9 @@ impl EgressRules {
         }
         if let Some(ca) = node.get("ca") {
             match SecretString::read(ca, secrets) {
-                Ok(pem) => match reqwest::Certificate::from_pem_bundle(pem.expose_secret().as_bytes()) {
-                    Ok(found) if !found.is_empty() => rules.authorities = found,
-                    Ok(_) | Err(_) => {
-                        wrong(ca, "ca 中没有 PEM 证书".into(), "`ca` holds no PEM certificate".into());
-                    }
+                Ok(pem) => match certificates(pem.expose_secret()) {
+                    Some(found) => rules.authorities = found,
+                    None => wrong(ca, "ca 中没有 PEM 证书".into(), "`ca` holds no PEM certificate".into()),
                 },
                 Err(text) => wrong(ca, text.zh, text.en),
             }
@@ -106,14 +107,22 @@ fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// `host` or `host:port`, written as the URL standard writes it.
-fn allowed(text: &str) -> Option<Allowed> {
-    let bare = text.parse::<std::net::Ipv6Addr>().map(|v6| format!("[{v6}]")).unwrap_or(text.to_owned());
-    let url = Url::parse(&format!("http://{bare}/")).ok()?;
-    let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
-    let (_, port) = bare.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unzip();
-    let port = port.map(str::parse).transpose().ok()?;
-    plain.then(|| host_of(&url).map(|host| Allowed { host, port }))?
+/// At least one, and nothing that is none.
+fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().ok()?;
+    (!found.is_empty()).then_some(found)
+}
+
+impl HostPort {
+    /// Of `host` or `host:port`; an IPv6 address with a port stands in brackets.
+    pub fn parse(text: &str) -> Option<HostPort> {
+        let bare = text.parse::<std::net::Ipv6Addr>().map(|v6| format!("[{v6}]")).unwrap_or(text.to_owned());
+        let url = Url::parse(&format!("http://{bare}/")).ok()?;
+        let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+        let (_, port) = bare.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unzip();
+        let port = port.map(str::parse).transpose().ok()?;
+        plain.then(|| host_of(&url).map(|host| HostPort { host, port }))?
+    }
 }
 
 fn host_of(url: &Url) -> Option<String> {
@@ -127,7 +136,7 @@ fn host_of(url: &Url) -> Option<String> {
 /// Everything a connection may reach.
 #[derive(Clone, Default)]
 pub struct Egress {
-    hosts: Vec<Allowed>,
+    hosts: Vec<HostPort>,
     rules: EgressRules,
 }
 
@@ -135,27 +144,37 @@ impl Egress {
     /// Of the addresses in a connection's settings, and its rules.
     pub fn new(addresses: &[Url], rules: EgressRules) -> Egress {
         let named = addresses.iter().filter_map(|url| {
-            Some(Allowed { host: host_of(url)?, port: Some(url.port_or_known_default()?) })
+            Some(HostPort { host: host_of(url)?, port: Some(url.port_or_known_default()?) })
         });
         Egress { hosts: named.chain(rules.hosts.iter().cloned()).collect(), rules }
     }
 
+    /// And of hosts that settings name without a URL.
+    pub fn and(mut self, named: impl IntoIterator<Item = HostPort>) -> Egress {
+        self.hosts.extend(named);
+        self
+    }
+
     /// Certificates trusted besides the system's.
-    pub(super) fn authorities(&self) -> &[reqwest::Certificate] {
+    pub(crate) fn authorities(&self) -> &[CertificateDer<'static>] {
         &self.rules.authorities
     }
 
     /// Whether a call may go to this address at all. For a name, where it leads is checked when it is known.
     pub fn admit(&self, url: &Url) -> Result<(), Blocked> {
         let host = host_of(url).unwrap_or_default();
-        let port = url.port_or_known_default();
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(unnamed(&host));
+        }
+        self.admit_host(&host, url.port_or_known_default())
+    }
+
+    /// The same of a host that no URL names, written as [`HostPort`] has it.
+    pub(crate) fn admit_host(&self, host: &str, port: Option<u16>) -> Result<(), Blocked> {
         let is_named =
             self.hosts.iter().any(|known| known.host == host && (known.port.is_none() || known.port == port));
-        if !is_named || !matches!(url.scheme(), "http" | "https") {
-            return Err(Blocked(Text::new(
-                format!("连接未列出主机 {host}：请加入 egress.hosts"),
-                format!("the connection does not name the host {host}: add it to `egress.hosts`"),
-            )));
+        if !is_named {
+            return Err(unnamed(host));
         }
         match host.parse() {
             Ok(address) => self.admit_address(address, true),
@@ -163,8 +182,24 @@ impl Egress {
         }
     }
 
+    /// Those of a name's addresses to which a socket may be opened; why not, where that is none of them.
+    pub(crate) fn open(&self, found: Vec<IpAddr>) -> Result<Vec<IpAddr>, Blocked> {
+        let mut blocked = None;
+        let mut open = Vec::new();
+        for address in found {
+            match self.admit_address(address, false) {
+                Ok(()) => open.push(address),
+                Err(why) => blocked = Some(why),
+            }
+        }
+        match blocked {
+            Some(why) if open.is_empty() => Err(why),
+            _ => Ok(open),
+        }
+    }
+
     /// Whether a socket may be opened to this address. `literal`: the settings hold it as it is.
-    pub(super) fn admit_address(&self, address: IpAddr, literal: bool) -> Result<(), Blocked> {
+    fn admit_address(&self, address: IpAddr, literal: bool) -> Result<(), Blocked> {
         let reached = reach(address);
         let inner = unwrapped(address);
         let is_named =
@@ -193,8 +228,15 @@ impl Egress {
     }
 }
 
+fn unnamed(host: &str) -> Blocked {
+    Blocked(Text::new(
+        format!("连接未列出主机 {host}：请加入 egress.hosts"),
+        format!("the connection does not name the host {host}: add it to `egress.hosts`"),
+    ))
+}
+
 /// Answers for names; the system's resolver, or a test's.
-pub(super) trait Lookup: Send + Sync {
+pub(crate) trait Lookup: Send + Sync {
     fn lookup(&self, name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 }
 
@@ -220,21 +262,10 @@ impl reqwest::dns::Resolve for Checked {
         let found = self.lookup.lookup(name.as_str().to_owned());
         let egress = Arc::clone(&self.egress);
         Box::pin(async move {
-            let mut blocked = None;
-            let mut open = Vec::new();
-            for address in found.await? {
-                match egress.admit_address(address, false) {
-                    Ok(()) => open.push(SocketAddr::new(address, 0)),
-                    Err(why) => blocked = Some(why),
-                }
-            }
-            match blocked {
-                Some(why) if open.is_empty() => Err(why.into()),
-                _ => {
-                    let addresses: reqwest::dns::Addrs = Box::new(open.into_iter());
-                    Ok(addresses)
-                }
-            }
+            let open = egress.open(found.await?)?;
+            let addresses: reqwest::dns::Addrs =
+                Box::new(open.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(addresses)
         })
     }
 }

@@ -1,14 +1,15 @@
 //! The one HTTP client. Reaches only what the connection's settings name, bounded in time and size, follows no redirect
 //! by itself, shows no secret, and says of every failure whether the far side can have acted.
 
-mod address;
-mod egress;
+pub(crate) mod address;
+pub(crate) mod egress;
 mod follow;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use egress::{Blocked, Egress, EgressRules};
+pub use egress::{Blocked, Egress, EgressRules, HostPort};
 
+use crate::wire::Wire;
 use bytes::Bytes;
 use egress::{Checked, Lookup, System};
 use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -21,7 +22,7 @@ use tongbao_model::{Class, Code, Fault, Text};
 pub const REPLY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Time for a connection to come about, TLS included.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
 /// A connection's client; cheap to clone.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ struct Inner {
     lookup: Arc<dyn Lookup>,
     /// Made by the first call: a configuration is checked without one.
     made: OnceCell<reqwest::Client>,
+    /// TLS of connections that are not HTTP, made by the first of them.
+    tls: OnceLock<Arc<rustls::ClientConfig>>,
 }
 
 /// A request. The body is sent exactly as given, for signatures are made over it.
@@ -85,12 +88,32 @@ impl Client {
         Client::with(egress, Arc::new(System))
     }
 
-    fn with(egress: Egress, lookup: Arc<dyn Lookup>) -> Client {
-        Client { inner: Arc::new(Inner { egress: Arc::new(egress), lookup, made: OnceCell::new() }) }
+    pub(crate) fn with(egress: Egress, lookup: Arc<dyn Lookup>) -> Client {
+        let (made, tls) = (OnceCell::new(), OnceLock::new());
+        Client { inner: Arc::new(Inner { egress: Arc::new(egress), lookup, made, tls }) }
+    }
+
+    /// Opens a connection of another protocol, by the same rules and in the clear, within ten seconds.
+    pub async fn dial(&self, to: &HostPort, port: u16) -> Result<Wire, TransportError> {
+        let Inner { egress, lookup, .. } = &*self.inner;
+        Wire::dial(egress, lookup.as_ref(), &to.host, to.port.unwrap_or(port)).await
+    }
+
+    /// Puts TLS on such a connection; the certificate must be the host's.
+    pub async fn secure(&self, wire: Wire) -> Result<Wire, TransportError> {
+        let Inner { egress, tls, .. } = &*self.inner;
+        let config = match tls.get() {
+            Some(config) => Arc::clone(config),
+            None => {
+                let made = crate::wire::tls(egress.authorities())?;
+                Arc::clone(tls.get_or_init(|| made))
+            }
+        };
+        wire.secure(config, CONNECT).await
     }
 
     async fn made(&self) -> Result<&reqwest::Client, TransportError> {
-        let Inner { egress, lookup, made } = &*self.inner;
+        let Inner { egress, lookup, made, .. } = &*self.inner;
         let make = || async {
             let checked = Checked { egress: Arc::clone(egress), lookup: Arc::clone(lookup) };
             let builder = reqwest::Client::builder()
@@ -101,10 +124,13 @@ impl Client {
                 .no_proxy()
                 .dns_resolver(Arc::new(checked))
                 .user_agent(concat!("tongbao/", env!("CARGO_PKG_VERSION")));
-            let builder = match (egress.authorities(), system_roots()) {
+            let authorities = egress.authorities().iter();
+            let authorities: Vec<_> =
+                authorities.map(|one| reqwest::Certificate::from_der(one)).collect::<Result<_, _>>()?;
+            let builder = match (authorities.as_slice(), system_roots()) {
                 ([], Some(tls)) => builder.tls_backend_preconfigured(tls),
                 // Without the system's roots nothing would be trusted: reqwest says so in its own words.
-                (authorities, _) => builder.tls_certs_merge(authorities.iter().cloned()),
+                _ => builder.tls_certs_merge(authorities),
             };
             builder.build()
         };

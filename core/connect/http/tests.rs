@@ -67,7 +67,7 @@ async fn answer_one(
     let _ = stream.shutdown().await;
 }
 
-fn install() {
+pub(crate) fn install() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -91,7 +91,7 @@ impl crate::settings::Secrets for Files {
     }
 }
 
-fn rules(text: &str, file: &str) -> EgressRules {
+pub(crate) fn rules(text: &str, file: &str) -> EgressRules {
     let mut findings = Findings::new("x");
     let node = yaml::parse(text, &mut findings).unwrap();
     let rules = EgressRules::read(&node, &Files(file.to_owned()), &mut findings);
@@ -125,13 +125,13 @@ fn blocked<T: std::fmt::Debug>(result: Result<T, TransportError>) -> Text {
 
 /// Names that answer what the test says, one look-up after the other; the last answer stays.
 #[derive(Default)]
-struct Names {
+pub(crate) struct Names {
     answers: HashMap<String, Vec<Vec<IpAddr>>>,
-    asked: AtomicUsize,
+    pub(crate) asked: AtomicUsize,
 }
 
 impl Names {
-    fn of(name: &str, answers: &[&[&str]]) -> Arc<Names> {
+    pub(crate) fn of(name: &str, answers: &[&[&str]]) -> Arc<Names> {
         let answers =
             answers.iter().map(|all| all.iter().map(|one| one.parse().unwrap()).collect()).collect();
         Arc::new(Names { answers: HashMap::from([(name.to_owned(), answers)]), asked: AtomicUsize::new(0) })

@@ -155,7 +155,10 @@ impl<'a> Bench<'a> {
     pub fn connect(&self, url: &str, variant: Variant) -> Result<Connection, String> {
         let timeout_ms = variant.timeout_ms.unwrap_or(PATIENT_MS).to_string();
         let text = variant.settings.unwrap_or(self.profile.settings);
-        let text = text.replace("{url}", url).replace("{timeout_ms}", &timeout_ms);
+        let (_, authority) = url.split_once("://").unwrap_or(("", url));
+        let address = authority.split('/').next().unwrap_or_default();
+        let text = text.replace("{url}", url).replace("{address}", address);
+        let text = text.replace("{timeout_ms}", &timeout_ms);
         let mut findings = Findings::new("kit");
         let node = yaml::parse(&text, &mut findings);
         let secrets = Given { usual: self.profile.secrets, instead: variant.secrets };

@@ -86,7 +86,7 @@ pub struct Standing {
 
 /// A running stand-in of one far system, this test's own; it ends when it is dropped.
 pub trait StandIn: Send + Sync {
-    /// Base address of its protocol.
+    /// Base address of its protocol; where that is not HTTP, with the protocol's own scheme.
     fn url(&self) -> String;
 
     /// Scripts trouble for the next `times` calls of an operation, as the far system names it. `Err` when the stand-in

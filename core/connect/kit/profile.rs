@@ -31,7 +31,8 @@ impl<T> Part<T> {
 pub struct Profile {
     /// Name of the stand-in.
     pub system: &'static str,
-    /// Settings as in `tongbao.yaml`, with `{url}` for the stand-in's address and `{timeout_ms}` for the time of one call.
+    /// Settings as in `tongbao.yaml`, with `{url}` for the stand-in's address, `{address}` for its host and port, and
+    /// `{timeout_ms}` for the time of one call.
     pub settings: &'static str,
     /// Values that `{ env: NAME }` in the settings stands for. None of them may show anywhere.
     pub secrets: &'static [(&'static str, &'static str)],

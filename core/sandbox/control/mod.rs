@@ -324,6 +324,7 @@ async fn list(State(world): Shared, Path(what): Path<String>) -> Response {
         "fadada" => Json(lock(&world.fadada).flows.all.values().cloned().collect::<Vec<_>>()).into_response(),
         "wecom" => Json(lock(&world.wecom).messages()).into_response(),
         "dingtalk" => Json(lock(&world.dingtalk).messages()).into_response(),
+        "mail" => Json(lock(&world.mail).messages()).into_response(),
         "calls" => Json(state::calls(&world)).into_response(),
         "faults" => Json(world.faults.injected()).into_response(),
         "callbacks" => Json(lock(&world.nuonuo).callbacks_sent.clone()).into_response(),

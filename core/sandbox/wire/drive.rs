@@ -176,7 +176,8 @@ fn play(world: &World, job: Job, fault: Option<&Fault>) -> Reply {
                 | System::Esign
                 | System::Fadada
                 | System::Wecom
-                | System::Dingtalk => {}
+                | System::Dingtalk
+                | System::Mail => {}
             }
             reply
         }
