@@ -21,6 +21,7 @@ pub mod crm;
 pub mod faults;
 pub mod jdy;
 pub mod kingdee;
+mod masters;
 mod money;
 pub mod nuonuo;
 pub mod robots;
@@ -39,6 +40,7 @@ pub use config::{
     NumberStyle, NuonuoConfig, Refusal, SandboxConfig, U8Charset, U8Config, WecomConfig,
 };
 pub use faults::{Fault, Rule, System};
+pub use masters::{MasterSpec, StockSpec};
 pub use robots::RobotMessage;
 pub use sandbox::Sandbox;
 pub use stand_in::Sandboxes;
