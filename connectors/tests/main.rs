@@ -30,6 +30,8 @@ mod webhook;
 #[cfg(test)]
 mod wrong;
 #[cfg(test)]
+mod wrong_masters;
+#[cfg(test)]
 mod yonyou_u8_documents;
 #[cfg(test)]
 mod yonyou_u8_eai;
