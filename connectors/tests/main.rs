@@ -20,6 +20,8 @@ mod kingdee_polls;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod masters;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod nuonuo;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use tongbao_model::{Code, Fault};
 
 /// Most rows of one list that are read.
-pub const ROWS_MAX: usize = 500_000;
+pub const ROWS_MAX: usize = 200_000;
 
 /// A list of master data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

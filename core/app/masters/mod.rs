@@ -21,7 +21,7 @@ use tongbao_recon::codes::{Proposal, Theirs, Verdict, propose};
 const READ_MAX: Duration = Duration::from_secs(300);
 
 /// Proposals that the service remembers, for whoever confirms them.
-const KEPT: usize = 16;
+const KEPT: usize = 4;
 
 /// Why a question has no answer.
 #[derive(Debug, Clone)]
