@@ -239,6 +239,13 @@ async fn stock_is_asked_by_either_code_and_the_erp_is_not_hammered() {
     world.sandbox.clear_faults();
     assert_eq!(world.run(&["connections", "pause", "erp", "--reason", "盘点"]).status.code(), Some(0));
     world.until("it is paused", async || get("erp/stock?material=MAT0001").await.0 == 409).await;
+    for command in [
+        &["query", "stock", "--connection", "erp", "--material", "MAT0001"][..],
+        &["tables", "propose", "customers", "--connection", "erp"],
+    ] {
+        let refused = world.run(command);
+        assert!(refused.status.code() == Some(1) && said(&refused).contains("盘点"), "{}", said(&refused));
+    }
     assert_eq!(serving.stop().0, Some(0));
     world.sandbox.shutdown().await;
 }

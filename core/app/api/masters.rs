@@ -27,12 +27,7 @@ fn refused(refused: &Refused) -> Response {
 /// A paused connection gets no calls of any kind.
 fn paused(service: &Service, connection: &str) -> Option<Refused> {
     let holds = service.engine.holds();
-    let hold = holds.connection(connection)?;
-    Some(Refused::new(
-        409,
-        format!("连接 {connection} 已由 {} 暂停：{}", hold.who, hold.why),
-        format!("the connection `{connection}` is paused by {}: {}", hold.who, hold.why),
-    ))
+    holds.connection(connection).map(|hold| masters::paused(connection, hold))
 }
 
 /// Where proposals come from.

@@ -2,7 +2,10 @@
 
 use super::tables::propose::{masters_of, told};
 use crate::cli::QueryCommand;
-use crate::masters::stock::{self, Line, Question};
+use crate::masters::{
+    self,
+    stock::{self, Line, Question},
+};
 use crate::output::{self, Exit};
 use crate::tables::code_row;
 use serde_json::Value;
@@ -30,19 +33,20 @@ pub async fn run(command: QueryCommand, config: &Path, as_json: bool) -> Exit {
         Ok(masters) => Line::new(masters),
         Err(refused) => return told(&refused, as_json),
     };
-    let mut tables = Tables::default();
-    if question.table.is_some() {
-        let store = match super::open(&loaded).await {
-            Ok(store) => store,
-            Err(exit) => return exit,
-        };
-        let rows = store.table_rows(Some(MATERIALS)).await;
-        store.close().await;
-        match rows {
-            Ok(rows) => tables = Tables::of_rows(0, rows.into_iter().map(code_row)).0,
-            Err(error) => return super::store_failed(&error, as_json),
-        }
+    let store = match super::open(&loaded).await {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    let (may_call, rows) =
+        (masters::may_call(store.as_ref(), &connection).await, store.table_rows(Some(MATERIALS)).await);
+    store.close().await;
+    if let Err(refused) = may_call {
+        return told(&refused, as_json);
     }
+    let tables = match rows {
+        Ok(rows) => Tables::of_rows(0, rows.into_iter().map(code_row)).0,
+        Err(error) => return super::store_failed(&error, as_json),
+    };
     match stock::ask(&line, &connection, &question, &tables).await {
         Ok(answer) if as_json => {
             output::json(&answer);

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tongbao_connect::masters::read_all;
 use tongbao_connect::{Failure, Master, MasterKind, Masters};
-use tongbao_delivery::port::{Store, StoreError};
+use tongbao_delivery::Holds;
+use tongbao_delivery::port::{Hold, Store, StoreError};
 use tongbao_model::{Code, Fault, Text};
 use tongbao_recon::codes::{Proposal, Theirs, Verdict, propose};
 
@@ -185,6 +186,24 @@ pub fn no_masters(connection: &str, known: &[String]) -> Refused {
         format!("连接 {connection} 不能读取基础资料与库存；可用：{known}"),
         format!("`{connection}` reads no master data and no stock; those that do: {known}"),
     )
+}
+
+/// The refusal of a connection that is paused: it gets no calls of any kind.
+pub fn paused(connection: &str, hold: &Hold) -> Refused {
+    Refused::new(
+        409,
+        format!("连接 {connection} 已由 {} 暂停：{}", hold.who, hold.why),
+        format!("the connection `{connection}` is paused by {}: {}", hold.who, hold.why),
+    )
+}
+
+/// Whether a connection may be called, by the store's word.
+///
+/// # Errors
+/// It is paused, or the database does not answer.
+pub async fn may_call(store: &dyn Store, connection: &str) -> Result<(), Refused> {
+    let holds = store.holds(i64::MAX).await.map_err(|error| Refused::of_store(&error))?;
+    Holds::new(holds).connection(connection).map_or(Ok(()), |hold| Err(paused(connection, hold)))
 }
 
 /// What the service reads master data with.

@@ -64,7 +64,10 @@ pub async fn propose(args: &ProposeArgs, config: &Path, as_json: bool) -> Exit {
         list: args.list.as_deref(),
         name: Ids::Uuid.fresh(),
     };
-    let made = masters::proposals(store.as_ref(), reader.as_ref(), wanted).await;
+    let made = match masters::may_call(store.as_ref(), &args.connection).await {
+        Ok(()) => masters::proposals(store.as_ref(), reader.as_ref(), wanted).await,
+        Err(refused) => Err(refused),
+    };
     store.close().await;
     match made {
         Ok(made) => write(&made, args.out.as_deref(), as_json),
