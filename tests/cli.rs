@@ -9,6 +9,8 @@ mod bank;
 mod connectors;
 #[path = "cli/editing.rs"]
 mod editing;
+#[path = "cli/masters.rs"]
+mod masters;
 #[path = "cli/related.rs"]
 mod related;
 

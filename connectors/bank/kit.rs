@@ -56,6 +56,7 @@ pub static PROFILE: Profile = Profile {
             },
         ],
     }),
+    masters: Part::Lacks("读文件，没有可问的系统", "reads files: there is nobody to ask"),
     writes: Part::Lacks("只读入", "it only reads"),
     session: Part::Lacks("没有登录", "there is no login"),
     refusals: Part::Lacks("不调用任何系统，没有答复", "no system is called, so none answers"),

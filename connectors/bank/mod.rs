@@ -99,7 +99,7 @@ fn build(settings: &Settings<'_>, _: Context, findings: &mut Findings) -> Option
     let watch =
         checked.folder.map(|folder| Watch { folder: PathBuf::from(folder), every_ms: checked.every_ms });
     let bank = Bank { accounts: checked.accounts, own, built_in, watch, bytes_max };
-    Some(Built { source: Some(Arc::new(bank)), target: None })
+    Some(Built { source: Some(Arc::new(bank)), ..Built::default() })
 }
 
 struct Bank {

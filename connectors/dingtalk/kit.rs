@@ -13,6 +13,7 @@ pub static PROFILE: Profile = Profile {
     pushes: Part::Lacks("只发不收", "sends only"),
     polls: Part::Lacks("只发不收", "sends only"),
     files: Part::Lacks("只发不收", "sends only"),
+    masters: Part::Lacks("只发消息", "sends messages only"),
     writes: Part::Has(WRITES),
     session: Part::Lacks("token 是固定的，没有登录", "the token is fixed, there is no login"),
     refusals: Part::Has(Refusals {

@@ -92,7 +92,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
         timeout: Duration::from_millis(checked.timeout_ms),
     };
     let robot = Dingtalk { format: format?, settings: checked };
-    Some(Built { source: None, target: Some(Arc::new(Posts::new(robot, context, wiring))) })
+    Some(Built { target: Some(Arc::new(Posts::new(robot, context, wiring))), ..Built::default() })
 }
 
 struct Dingtalk {

@@ -49,6 +49,7 @@ pub static PROFILE: Profile = Profile {
     }),
     polls: Part::Lacks("只接收回调，不轮询", "takes callbacks, polls nothing"),
     files: Part::Lacks("不读文件", "reads no files"),
+    masters: Part::Lacks("电子签平台没有客户与物料档案", "keeps no customers and materials of an ERP"),
     writes: Part::Has(Writes {
         kind: "signature-status",
         document: r#"{"flow_id":"{key}","claimed":"signed","contract_number":"HT-{key}"}"#,

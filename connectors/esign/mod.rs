@@ -58,7 +58,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
         window_ms: i64::try_from(checked.window_s).unwrap_or(i64::MAX).saturating_mul(1000),
     });
     let target: Arc<dyn Target> = Arc::new(status::target(checked, states, context));
-    Some(Built { source: Some(source), target: Some(target) })
+    Some(Built { source: Some(source), target: Some(target), ..Built::default() })
 }
 
 fn text(name: &'static str, doc: &'static str) -> Field {

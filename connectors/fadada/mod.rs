@@ -67,7 +67,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
         nonces: nonces::Nonces::new(checked.nonces),
     });
     let target: Arc<dyn Target> = Arc::new(status::target(checked, states, context));
-    Some(Built { source: Some(source), target: Some(target) })
+    Some(Built { source: Some(source), target: Some(target), ..Built::default() })
 }
 
 fn text(name: &'static str, doc: &'static str) -> Field {

@@ -63,5 +63,5 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
         });
         source
     });
-    Some(Built { source, target })
+    Some(Built { source, target, ..Built::default() })
 }

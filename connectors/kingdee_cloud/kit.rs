@@ -1,7 +1,8 @@
 //! What the conformance kit needs to know of `kingdee-cloud`.
 
 use super::reply::RULES;
-use tongbao_connect::kit::{Login, Part, Polls, Profile, Refusals, Writes, example};
+use tongbao_connect::MasterKind;
+use tongbao_connect::kit::{Login, MasterLists, Part, Polls, Profile, Refusals, StockOn, Writes, example};
 use tongbao_model::Code;
 
 /// The profile.
@@ -14,6 +15,15 @@ pub static PROFILE: Profile = Profile {
     pushes: Part::Lacks("金蝶不推送单据", "Kingdee pushes nothing"),
     polls: Part::Has(Polls { stream: "AR_RECEIVEBILL", operation: "ExecuteBillQuery" }),
     files: Part::Lacks("不读文件", "reads no files"),
+    masters: Part::Has(MasterLists {
+        lists: &[(MasterKind::Customers, "ExecuteBillQuery"), (MasterKind::Materials, "ExecuteBillQuery")],
+        small: Some(
+            "base_url: {url}/k3cloud/\nacct_id: 64f0c0ffee0001\nuser_name: integration\n\
+             app_id: 210001_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX\napp_secret: { env: APP_SECRET }\npage_rows: 3\n\
+             timeout_ms: {timeout_ms}\n",
+        ),
+        stock: Part::Has(StockOn { operation: "ExecuteBillQuery" }),
+    }),
     writes: Part::Has(Writes {
         kind: "SAL_SaleOrder",
         document: r#"{"FBillTypeID":{"FNUMBER":"XSDD01_SYS"},"FDate":"2026-11-20","FSaleOrgId":{"FNumber":"100"},

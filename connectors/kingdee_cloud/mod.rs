@@ -1,27 +1,28 @@
 //! `kingdee-cloud`: Kingdee Cloud Galaxy (金蝶云星空) over its WebAPI.
 //!
 //! Out: a bill is saved, submitted and audited; each step is resumed where the last attempt got to. In: receipts
-//! (`AR_RECEIVEBILL`) are polled by modification time. The protocol's facts and their sources are in `README.md`.
+//! (`AR_RECEIVEBILL`) are polled by modification time. Customers, materials and stock are read when asked for. The protocol's facts and their sources are in `README.md`.
 
 mod auth;
 mod bills;
 mod client;
 mod documents;
 pub mod kit;
+mod masters;
 mod receipts;
 mod reply;
 
 use secrecy::SecretString;
 use std::sync::Arc;
-use tongbao_connect::{Built, Connector, Context, Settings, Source, Target, settings};
+use tongbao_connect::{Built, Connector, Context, Masters, Settings, Source, Target, settings};
 use tongbao_model::diagnostic::Findings;
 
 /// The registry's entry.
 pub static CONNECTOR: Connector = Connector {
     name: "kingdee-cloud",
     summary: (
-        "金蝶云星空：销售订单写入（保存、提交、审核），收款单读取",
-        "Kingdee Cloud Galaxy: sales orders out (save, submit, audit), receipts in",
+        "金蝶云星空：销售订单写入（保存、提交、审核），收款单、客户、物料与库存读取",
+        "Kingdee Cloud Galaxy: sales orders out (save, submit, audit); receipts, customers, materials and stock in",
     ),
     spec: KingdeeSettings::spec,
     documents: documents::all,
@@ -66,6 +67,18 @@ settings! {
         poll_since: Option<String> => (optional),
         /// Rows of one query; the site's version allows 2000 or 10000.
         page_rows: u64 => (2_000),
+        /// Number of the organisation whose customers and materials are read (`FUseOrgId`); empty for those of all.
+        use_org: String => (String::new()),
+        /// Fields of a customer that may hold its tax number; the first that is not empty counts.
+        tax_number_fields: Vec<String> => (["FSOCIALCRECODE", "FTAXREGISTERCODE"].map(str::to_owned).to_vec()),
+        /// Number of the organisation whose stock is asked for (`FStockOrgId`); empty for that of all.
+        stock_org: String => (String::new()),
+        /// Field of `STK_Inventory` with the quantity on hand, in the unit of `stock_unit_field`.
+        stock_quantity_field: String => ("FBaseQty".to_owned()),
+        /// Field of `STK_Inventory` with the quantity that is free, in the same unit.
+        stock_available_field: String => ("FBaseAVBQty".to_owned()),
+        /// Field of `STK_Inventory` with the code of the unit that both are in.
+        stock_unit_field: String => ("FBaseUnitId.FNumber".to_owned()),
     }
 }
 
@@ -107,8 +120,9 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
     }
     let client = Arc::new(client::KingdeeClient::new(checked, context));
     let target: Arc<dyn Target> = Arc::new(bills::Bills::new(client.clone()));
+    let masters: Arc<dyn Masters> = Arc::new(masters::BaseData::new(client.clone()));
     let source: Arc<dyn Source> = Arc::new(receipts::Receipts::new(client));
-    Some(Built { source: Some(source), target: Some(target) })
+    Some(Built { source: Some(source), target: Some(target), masters: Some(masters) })
 }
 
 #[cfg(test)]
@@ -135,6 +149,12 @@ pub(crate) mod tests {
             poll_overlap_s: 300,
             poll_since: None,
             page_rows: 2_000,
+            use_org: String::new(),
+            tax_number_fields: Vec::new(),
+            stock_org: String::new(),
+            stock_quantity_field: "FBaseQty".into(),
+            stock_available_field: "FBaseAVBQty".into(),
+            stock_unit_field: "FBaseUnitId.FNumber".into(),
         }
     }
 }

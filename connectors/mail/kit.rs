@@ -14,6 +14,7 @@ pub static PROFILE: Profile = Profile {
     pushes: Part::Lacks("只发不收", "sends only"),
     polls: Part::Lacks("只发不收", "sends only"),
     files: Part::Lacks("只发不收", "sends only"),
+    masters: Part::Lacks("只发消息", "sends messages only"),
     writes: Part::Has(Writes {
         writes: &["content"],
         repeats: Some((

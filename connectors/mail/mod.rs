@@ -96,7 +96,6 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
     let hush = Hush::new(words(login.as_ref()));
     let door = Door { server: checked.server, security, hello: hello?, login, hush };
     Some(Built {
-        source: None,
         target: Some(Arc::new(Mail {
             door,
             post,
@@ -107,6 +106,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
             logins: Session::new(cool_down_ms),
             context,
         })),
+        ..Built::default()
     })
 }
 

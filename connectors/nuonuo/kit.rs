@@ -17,6 +17,7 @@ pub static PROFILE: Profile = Profile {
     ),
     polls: Part::Lacks("没有可轮询的清单", "there is no list to poll"),
     files: Part::Lacks("不读文件", "reads no files"),
+    masters: Part::Lacks("开票平台没有客户与物料编码", "knows no codes of customers and materials"),
     writes: Part::Has(Writes {
         kind: "invoice",
         document: r#"{"orderNo":"{key}","invoiceLine":"bs","invoiceDate":"2026-11-01 10:00:00",

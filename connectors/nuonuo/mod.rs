@@ -73,7 +73,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
     let source: Arc<dyn Source> = Arc::new(Callbacks { token: checked.callback_token.clone() });
     let target: Arc<dyn Target> =
         Arc::new(invoices::Invoices::new(client::NuonuoClient::new(checked, context)));
-    Some(Built { source: Some(source), target: Some(target) })
+    Some(Built { source: Some(source), target: Some(target), ..Built::default() })
 }
 
 /// Takes callbacks as hints.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use tongbao_connect::settings::Secrets;
 use tongbao_connect::target::Expected;
 use tongbao_connect::{
-    Built, Client, Context, Decoded, EgressRules, Failure, Inbound, Lookup, Outcome, Receipt, Remote,
-    Settings, Source, Target, Task,
+    Built, Client, Context, Decoded, EgressRules, Failure, Inbound, Lookup, Masters, Outcome, Receipt,
+    Remote, Settings, Source, Target, Task,
 };
 use tongbao_model::diagnostic::Findings;
 use tongbao_model::{Class, Code, Fault, Text, yaml};
@@ -122,6 +122,10 @@ impl Connection {
 
     pub fn source(&self) -> Arc<dyn Source> {
         Arc::clone(self.built.source.as_ref().unwrap())
+    }
+
+    pub fn masters(&self) -> Arc<dyn Masters> {
+        Arc::clone(self.built.masters.as_ref().unwrap())
     }
 
     /// Whether what may be lost is sent again.

@@ -21,6 +21,7 @@ mod kingdee_polls;
 mod kit;
 #[cfg(test)]
 mod mail;
+mod masters;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
@@ -31,6 +32,8 @@ mod robots;
 mod webhook;
 #[cfg(test)]
 mod wrong;
+#[cfg(test)]
+mod wrong_masters;
 #[cfg(test)]
 mod yonyou_u8_documents;
 #[cfg(test)]

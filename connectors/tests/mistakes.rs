@@ -1,5 +1,6 @@
 //! Wrappers that make one mistake each.
 
+use crate::wrong_masters::Read;
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
@@ -274,6 +275,7 @@ pub enum Mistake {
     In(&'static str, In),
     Out(&'static str, Out),
     Session(Login),
+    Read(Read),
 }
 
 /// A mistake with sessions.

@@ -5,11 +5,12 @@
 
 use crate::certify::failures;
 use crate::mistakes::{In, Login, ManySessions, Mistake, Out, WrongSource, WrongTarget};
+use crate::wrong_masters::{Read, WrongMasters};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tongbao_connect::kit::{Part, Profile, Pushes, Refusals, Writes, certify};
-use tongbao_connect::{Built, Connector, Context, Settings, Source, Target};
+use tongbao_connect::{Built, Connector, Context, Masters, Settings, Source, Target};
 use tongbao_connectors::{find, profiles};
 use tongbao_model::diagnostic::Findings;
 use tongbao_sandbox::Sandboxes;
@@ -58,6 +59,14 @@ const CASES: &[(Mistake, &str, &[&str])] = &[
     (Mistake::Out(PLAIN, Out::Panics), "lost-after-commit", PANICS),
     (Mistake::Session(Login::Stampedes), "session-renewed-once", &["login-not-hammered"]),
     (Mistake::Session(Login::Hammers), "login-not-hammered", &[]),
+    (Mistake::Read(Read::PageCut), "masters-whole", &["masters-moved"]),
+    (Mistake::Read(Read::DisabledForgotten), "masters-whole", &[]),
+    (Mistake::Read(Read::ByRowNumber), "masters-moved", &[]),
+    (Mistake::Read(Read::EmptyInDoubt), "masters-in-doubt", &[]),
+    (Mistake::Read(Read::NoStockInDoubt), "stock-in-doubt", &[]),
+    (Mistake::Read(Read::StockRounded), "stock-exact", &[]),
+    (Mistake::Read(Read::WarehouseIgnored), "stock-exact", &[]),
+    (Mistake::Read(Read::SecretInFault), "secrets-hidden", &[]),
 ];
 
 const UNCERTAIN: &[&str] = &[
@@ -96,7 +105,7 @@ fn wrong<const CASE: usize>() -> Connector {
 fn right_name(mistake: Mistake) -> &'static str {
     match mistake {
         Mistake::In(name, _) | Mistake::Out(name, _) => name,
-        Mistake::Session(_) => KINGDEE,
+        Mistake::Session(_) | Mistake::Read(_) => KINGDEE,
     }
 }
 
@@ -119,6 +128,12 @@ fn build<const CASE: usize>(
             target: built.target.map(|right| -> Arc<dyn Target> { Arc::new(WrongTarget { right, mistake }) }),
             ..built
         },
+        Mistake::Read(mistake) => Built {
+            masters: built
+                .masters
+                .map(|right| -> Arc<dyn Masters> { Arc::new(WrongMasters { right, mistake }) }),
+            ..built
+        },
         Mistake::Session(login) => {
             let mut each = || (right.build)(settings, context.clone(), findings)?.target;
             let rights: Option<Vec<_>> = (0..64).map(|_| each()).collect();
@@ -132,8 +147,8 @@ macro_rules! wrong_ones {
     ($($case:literal)+) => { [$(wrong::<$case>),+] };
 }
 
-const WRONG: [fn() -> Connector; CASES.len()] =
-    wrong_ones!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29);
+const WRONG: [fn() -> Connector; CASES.len()] = wrong_ones!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29
+        30 31 32 33 34 35 36 37);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mistake_fails_its_behaviour_and_no_other() {

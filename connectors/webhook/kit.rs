@@ -45,6 +45,10 @@ pub static PROFILE: Profile = Profile {
     }),
     polls: Part::Lacks("只接收推送，不轮询", "takes pushes, polls nothing"),
     files: Part::Lacks("不读文件", "reads no files"),
+    masters: Part::Lacks(
+        "它是来源一侧：编码从单据中得知",
+        "is the side that codes are translated from: documents name them",
+    ),
     writes: Part::Has(Writes {
         kind: "order_back",
         document: r#"{"erp_number":"SO-{key}","paid":"439.00","stage":"signed"}"#,

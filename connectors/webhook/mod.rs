@@ -69,7 +69,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
         source
     });
     let target = target::build(&checked, settings.node, context, findings)?;
-    Some(Built { source, target })
+    Some(Built { source, target, ..Built::default() })
 }
 
 struct WebhookSource {

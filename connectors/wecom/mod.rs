@@ -70,7 +70,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
         timeout: Duration::from_millis(checked.timeout_ms),
     };
     let robot = Wecom { base: checked.base_url, key: checked.key, format: format? };
-    Some(Built { source: None, target: Some(Arc::new(Posts::new(robot, context, wiring))) })
+    Some(Built { target: Some(Arc::new(Posts::new(robot, context, wiring))), ..Built::default() })
 }
 
 struct Wecom {

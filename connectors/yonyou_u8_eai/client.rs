@@ -79,6 +79,16 @@ impl EaiClient {
         kind: &Kind,
         conditions: &[Condition],
     ) -> Result<(Vec<Element>, bool), Failure> {
+        self.query_at_most(kind, conditions, self.settings.max_items).await
+    }
+
+    /// The same with another bound than `max_items`.
+    pub async fn query_at_most(
+        &self,
+        kind: &Kind,
+        conditions: &[Condition],
+        max: u64,
+    ) -> Result<(Vec<Element>, bool), Failure> {
         let mut asked = Element::new(kind.name)
             .with("importfile", "")
             .with("exportfile", "")
@@ -95,7 +105,7 @@ impl EaiClient {
                     .with("logic", logic),
             );
         }
-        let max = self.settings.max_items.max(2);
+        let max = max.max(2);
         let envelope = self.envelope(kind.name, "query").with("maxdataitems", max.to_string()).child(asked);
         let answer = self.send(&envelope).await.map_err(Failure::of_question)?;
         let found = reply::documents(&answer, kind.name).map_err(Failure::of_question)?;

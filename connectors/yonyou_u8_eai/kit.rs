@@ -1,7 +1,8 @@
 //! What the conformance kit needs to know of `yonyou-u8-eai`.
 
 use super::reply::RULES;
-use tongbao_connect::kit::{Part, Polls, Profile, Refusals, Writes, example};
+use tongbao_connect::MasterKind;
+use tongbao_connect::kit::{MasterLists, Part, Polls, Profile, Refusals, Writes, example};
 use tongbao_model::Code;
 
 /// The profile.
@@ -12,6 +13,11 @@ pub static PROFILE: Profile = Profile {
     pushes: Part::Lacks("U8 不推送单据", "U8 pushes nothing"),
     polls: Part::Has(Polls { stream: "accept_entry", operation: "query accept" }),
     files: Part::Lacks("不读文件", "reads no files"),
+    masters: Part::Has(MasterLists {
+        lists: &[(MasterKind::Customers, "query customer"), (MasterKind::Materials, "query inventory")],
+        small: None,
+        stock: Part::Lacks("EAI 没有现存量的单据", "no EAI document holds stock on hand"),
+    }),
     writes: Part::Has(Writes {
         kind: "saleorder",
         document: r#"{"date":"2026-11-20","typecode":"01","businesstype":"普通销售","custcode":"CUST0001",

@@ -1,12 +1,13 @@
 //! `yonyou-u8-eai`: Yonyou U8 (用友 U8) over EAI, XML posted to the page `import.asp` on the customer's own server.
 //!
 //! Out: sales orders, customers, receipts, sales invoices and vouchers; what was written is asked for by its number and
-//! its amounts are read back. In: receipts, polled by their date. The protocol's facts, their sources and what is not
+//! its amounts are read back. In: receipts, polled by their date; customers and materials when asked for. The protocol's facts, their sources and what is not
 //! certain are in `README.md`.
 
 mod client;
 mod documents;
 pub mod kit;
+mod masters;
 mod memory;
 mod receipts;
 mod reply;
@@ -17,15 +18,15 @@ use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_connect::xml::Charset;
-use tongbao_connect::{Built, Connector, Context, Settings, Source, Target, settings};
+use tongbao_connect::{Built, Connector, Context, Masters, Settings, Source, Target, settings};
 use tongbao_model::diagnostic::Findings;
 
 /// The registry's entry.
 pub static CONNECTOR: Connector = Connector {
     name: "yonyou-u8-eai",
     summary: (
-        "用友 U8（EAI 接口）：销售订单、客户、收款单、销售发票、凭证写入并核对，收款单读取",
-        "Yonyou U8 over EAI: orders, customers, receipts, invoices and vouchers out, receipts in",
+        "用友 U8（EAI 接口）：销售订单、客户、收款单、销售发票、凭证写入并核对，收款单、客户与存货读取",
+        "Yonyou U8 over EAI: orders, customers, receipts, invoices and vouchers out; receipts, customers and materials in",
     ),
     spec: U8Settings::spec,
     documents: documents::all,
@@ -65,6 +66,8 @@ settings! {
         number_columns: BTreeMap<String, String> => (documents::columns()),
         /// Most documents of one answer (`maxdataitems`); an answer that long is taken as cut off.
         max_items: u64 => (5_000),
+        /// Most customers or materials of one answer; an archive that long is taken as cut off.
+        archive_items_max: u64 => (20_000),
         /// Writes under way at once; no version is known to promise more than one for each account set.
         writes_at_once: u64 => (1),
         /// Time for one call, in milliseconds; keep `delivery.call_timeout_ms` above it. Slow answers are normal.
@@ -138,6 +141,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
     }
     let client = Arc::new(client::EaiClient::new(checked, context));
     let target: Arc<dyn Target> = Arc::new(target::Documents::new(client.clone()));
+    let masters: Arc<dyn Masters> = Arc::new(masters::Archives::new(client.clone()));
     let source: Arc<dyn Source> = Arc::new(receipts::Receipts::new(client));
-    Some(Built { source: Some(source), target: Some(target) })
+    Some(Built { source: Some(source), target: Some(target), masters: Some(masters) })
 }

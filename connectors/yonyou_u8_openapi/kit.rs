@@ -1,7 +1,8 @@
 //! What the conformance kit needs to know of `yonyou-u8-openapi`.
 
 use super::reply::RULES;
-use tongbao_connect::kit::{Login, Part, Polls, Profile, Refusals, Writes, example};
+use tongbao_connect::MasterKind;
+use tongbao_connect::kit::{Login, MasterLists, Part, Polls, Profile, Refusals, StockOn, Writes, example};
 use tongbao_model::Code;
 
 /// The profile: orders are added in the background and then approved.
@@ -13,6 +14,18 @@ pub static PROFILE: Profile = Profile {
     pushes: Part::Lacks("U8 不推送单据", "U8 pushes nothing"),
     polls: Part::Has(Polls { stream: "accept", operation: "acceptlist/batch_get" }),
     files: Part::Lacks("不读文件", "reads no files"),
+    masters: Part::Has(MasterLists {
+        lists: &[
+            (MasterKind::Customers, "customer/batch_get"),
+            (MasterKind::Materials, "inventory/batch_get"),
+        ],
+        small: Some(
+            "base_url: {url}/u8open/\nfrom_account: sandbox-caller\nto_account: test_sandbox\n\
+             app_key: opa0123456789abcdef\napp_secret: { env: APP_SECRET }\nrows_per_page: 3\n\
+             timeout_ms: {timeout_ms}\n",
+        ),
+        stock: Part::Has(StockOn { operation: "currentstock/batch_get" }),
+    }),
     writes: Part::Has(Writes {
         kind: "saleorder",
         document: r#"{"date":"2026-11-20","typecode":"01","businesstype":"普通销售","custcode":"CUST0001",

@@ -2,11 +2,12 @@
 //! customer's server.
 //!
 //! Out: sales orders, added at once or in the background, approved where the settings say so, read back. In: receipts,
-//! polled by their date. The protocol's facts, their sources and what is not certain are in `README.md`.
+//! polled by their date; customers, materials and stock when asked for. The protocol's facts, their sources and what is not certain are in `README.md`.
 
 mod client;
 mod documents;
 pub mod kit;
+mod masters;
 mod memory;
 mod receipts;
 mod reply;
@@ -15,15 +16,15 @@ mod wire;
 
 use secrecy::SecretString;
 use std::sync::Arc;
-use tongbao_connect::{Built, Connector, Context, Settings, Source, Target, settings};
+use tongbao_connect::{Built, Connector, Context, Masters, Settings, Source, Target, settings};
 use tongbao_model::diagnostic::Findings;
 
 /// The registry's entry.
 pub static CONNECTOR: Connector = Connector {
     name: "yonyou-u8-openapi",
     summary: (
-        "用友 U8（OpenAPI）：销售订单写入、审核并核对，收款单读取",
-        "Yonyou U8 over OpenAPI: orders out, approved and read back, receipts in",
+        "用友 U8（OpenAPI）：销售订单写入、审核并核对，收款单、客户、存货与现存量读取",
+        "Yonyou U8 over OpenAPI: orders out, approved and read back; receipts, customers, materials and stock in",
     ),
     spec: OpenApiSettings::spec,
     documents: documents::all,
@@ -80,6 +81,10 @@ settings! {
         rows_per_page: u64 => (200),
         /// Most pages of one list that are read.
         pages_max: u64 => (50),
+        /// Member of `currentstock` with the quantity on hand.
+        stock_quantity_field: String => ("qty".to_owned()),
+        /// Member of `currentstock` with the quantity that is free.
+        stock_available_field: String => ("availqty".to_owned()),
         /// Query parameter of a list's first day; empty where the platform knows none.
         date_begin: String => ("date_begin".to_owned()),
         /// Query parameter of a list's last day; empty where the platform knows none.
@@ -123,6 +128,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
     }
     let client = Arc::new(client::OpenClient::new(checked, context));
     let target: Arc<dyn Target> = Arc::new(target::Orders::new(Arc::clone(&client)));
+    let masters: Arc<dyn Masters> = Arc::new(masters::Archives::new(Arc::clone(&client)));
     let source: Arc<dyn Source> = Arc::new(receipts::Receipts::new(client));
-    Some(Built { source: Some(source), target: Some(target) })
+    Some(Built { source: Some(source), target: Some(target), masters: Some(masters) })
 }

@@ -2,6 +2,7 @@
 
 mod files;
 mod mappings;
+mod masters;
 
 use crate::commands::explain;
 use crate::ingress::answer;
@@ -35,6 +36,9 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/mappings/reload", post(mappings::reload))
         .route("/drain", get(draining).post(drain))
         .route("/connections", get(connections))
+        .route("/connections/{name}/stock", get(masters::stock))
+        .route("/tables/{name}/proposals", get(masters::proposals))
+        .route("/tables/{name}/confirm", post(masters::confirmed))
         .route("/connections/{name}/pause", post(pause))
         .route("/connections/{name}/resume", post(resume))
         .route(

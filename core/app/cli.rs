@@ -45,6 +45,9 @@ pub enum Command {
     /// 基础资料对照表 / code tables
     #[command(subcommand)]
     Tables(TablesCommand),
+    /// 实时查询 ERP / live questions to an ERP
+    #[command(subcommand)]
+    Query(QueryCommand),
     /// 投递 / deliveries
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
@@ -327,6 +330,19 @@ pub enum TablesCommand {
         #[arg(long)]
         replay: bool,
     },
+    /// 读取 ERP 的客户或物料，提出编码对应 / read the ERP's customers or materials and propose rows
+    Propose(ProposeArgs),
+    /// 导入 propose 写出且已在 confirm 列确认的行 / import the rows of a file of `propose` that were confirmed in it
+    Confirm {
+        /// 文件，.csv 或 .xlsx / file, .csv or .xlsx
+        file: PathBuf,
+        /// 谁确认的 / who confirms
+        #[arg(long)]
+        by: Option<String>,
+        /// 重放正缺这些编码的单据 / replay the documents that lacked these codes, and no others
+        #[arg(long)]
+        replay: bool,
+    },
     /// 挂起的单据在等哪些编码 / which codes parked documents wait for
     Missing {
         /// 只看此表 / this table only
@@ -349,6 +365,42 @@ pub enum TablesCommand {
     },
     /// 列出各表行数 / list the tables
     List,
+}
+
+/// Options of `tables propose`.
+#[derive(Debug, Args)]
+pub struct ProposeArgs {
+    /// 表名 / name of the table
+    pub table: String,
+    /// 读取哪个连接的 ERP / connection whose ERP is read
+    #[arg(long)]
+    pub connection: String,
+    /// 清单 customers 或 materials，默认同表名 / list: customers or materials; by the table's name by default
+    #[arg(long)]
+    pub list: Option<String>,
+    /// 写入文件，按扩展名为 .csv 或 .xlsx，供人确认 / write to a file, .csv or .xlsx by its name, to be confirmed in
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+}
+
+/// `query …`
+#[derive(Debug, Subcommand)]
+pub enum QueryCommand {
+    /// 现存量与可用量 / stock on hand, and what of it is free
+    Stock {
+        /// 连接 / connection
+        #[arg(long)]
+        connection: String,
+        /// 物料编码，逗号分隔 / codes of materials, separated by commas
+        #[arg(long)]
+        material: String,
+        /// 仓库编码 / code of a warehouse
+        #[arg(long)]
+        warehouse: Option<String>,
+        /// 编码是 CRM 的，经对照表 materials 翻译 / the codes are the CRM's: the table `materials` translates them
+        #[arg(long)]
+        crm: bool,
+    },
 }
 
 /// Which deliveries.

@@ -19,6 +19,7 @@ pub mod ingress;
 pub mod intake;
 pub mod ledger;
 pub mod mappings;
+pub mod masters;
 pub mod notices;
 pub mod output;
 pub mod overview;

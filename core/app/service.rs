@@ -4,6 +4,7 @@ use crate::config::{BrokerConfig, Config, INTAKE, LEDGER, Loaded, SIGNATURE};
 use crate::files::watch::Watcher;
 use crate::intake::Intaker;
 use crate::mappings::{Mappings, Reloader};
+use crate::masters::Desk;
 use crate::notices::Notifier;
 use crate::pipeline::Pipeline;
 use crate::poller::Poller;
@@ -60,6 +61,8 @@ pub struct Service {
     pub intaker: Arc<Intaker>,
     /// Sources by connection name.
     pub sources: HashMap<String, Arc<dyn Source>>,
+    /// Reads master data and stock.
+    pub desk: Desk,
     /// Takes edited mappings over.
     pub reloader: Arc<Reloader>,
     /// Connections that deliveries go to.
@@ -261,12 +264,17 @@ impl Running {
         let stopping = CancellationToken::new();
         let sources =
             loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.source.clone()?)));
+        let masters = loaded
+            .connections
+            .iter()
+            .filter_map(|(name, built)| Some((name.clone(), built.masters.clone()?)));
         let service = Arc::new(Service {
             engine: Arc::new(engine),
             store,
             broker,
             intaker,
             sources: sources.collect(),
+            desk: Desk::new(masters),
             reloader: reloader.clone(),
             targets: overview::targets(&loaded),
             api_token: loaded.config.server.api_token.clone(),

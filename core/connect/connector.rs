@@ -2,6 +2,7 @@
 
 use crate::document::DocumentKind;
 use crate::http::{Client, Egress, EgressRules, HostPort};
+use crate::masters::Masters;
 use crate::settings::{Settings, Spec, ValueKind};
 use crate::source::Source;
 use crate::target::Target;
@@ -78,4 +79,6 @@ pub struct Built {
     pub source: Option<Arc<dyn Source>>,
     /// Writes to the system.
     pub target: Option<Arc<dyn Target>>,
+    /// Says what customers and materials it has, and what is in stock.
+    pub masters: Option<Arc<dyn Masters>>,
 }

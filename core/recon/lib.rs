@@ -1,4 +1,5 @@
-//! Receivable accounts: what a contract owes, from the movements on it; payments and what they pay; one receipt in two books.
+//! Receivable accounts: what a contract owes, from the movements on it; payments and what they pay; one receipt in two books;
+//! one customer under two codes.
 //!
 //! Pure: entries in, account out; no clock, no storage, no knowledge of ERPs, banks or CRMs. Amounts are exact
 //! decimals, and the result does not depend on the order of the entries.
@@ -6,6 +7,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod account;
+pub mod codes;
 pub mod matching;
 pub mod pairing;
 

@@ -45,8 +45,8 @@ pub(crate) fn load_both(
     (form, archive): (&str, &str),
     items: impl IntoIterator<Item = (String, String)>,
 ) -> usize {
-    let items = items.into_iter().inspect(|(code, _)| {
-        lock(&world.u8).seed(archive, code);
+    let items = items.into_iter().inspect(|(code, name)| {
+        lock(&world.u8).seed(archive, code, name);
     });
     load(&world.kingdee, form, items)
 }

@@ -22,6 +22,7 @@ pub mod faults;
 pub mod jdy;
 pub mod kingdee;
 pub mod mail;
+mod masters;
 mod money;
 pub mod nuonuo;
 pub mod robots;
@@ -41,6 +42,7 @@ pub use config::{
 };
 pub use faults::{Fault, Rule, System};
 pub use mail::MailMessage;
+pub use masters::{MasterSpec, StockSpec};
 pub use robots::RobotMessage;
 pub use sandbox::Sandbox;
 pub use stand_in::Sandboxes;

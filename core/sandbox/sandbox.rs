@@ -18,7 +18,9 @@ use crate::{
     control,
     faults::{Faults, Rule},
     kingdee::{self, Kingdee, ReceiptSpec, receipts},
-    mail, nuonuo,
+    mail,
+    masters::{self, MasterSpec, StockSpec},
+    nuonuo,
     state::{self, CrmWrite, InvoiceState, OrderState, ReceiptState},
     u8::{self, U8Change},
     wire::{
@@ -85,6 +87,9 @@ impl Sandbox {
             stop: stopped.clone(),
             config,
         });
+        if world.config.default_catalogue {
+            masters::load_default(&world);
+        }
         let live = Live::default();
         let addresses = (protocol.local_addr()?, control_listener.local_addr()?);
         let mut tasks = vec![
@@ -176,6 +181,35 @@ impl Sandbox {
     /// Adds materials `(code, name)` to both ERPs; how many are new to Kingdee.
     pub fn seed_materials(&self, items: impl IntoIterator<Item = (String, String)>) -> usize {
         catalogue::load_both(&self.world, ("BD_MATERIAL", "inventory"), items)
+    }
+
+    /// Puts a customer or a material (`customers`, `materials`) into both ERPs, or changes it there.
+    ///
+    /// # Errors
+    /// The list is neither of the two.
+    pub fn put_master(&self, list: &str, spec: &MasterSpec) -> Result<(), String> {
+        masters::put(&self.world, list, spec)
+    }
+
+    /// Takes a customer or a material out of both ERPs.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn remove_master(&self, list: &str, code: &str) -> Result<(), String> {
+        masters::remove(&self.world, list, code)
+    }
+
+    pub(crate) fn kingdee_masters(&self, list: &str) -> Result<Vec<(String, bool)>, String> {
+        masters::kingdee_rows(&self.world, list)
+    }
+
+    pub(crate) fn u8_archive(&self, archive: &str) -> Vec<(String, bool)> {
+        u8::archive_rows(&self.world, archive)
+    }
+
+    /// Puts a lot of a material into a warehouse of both ERPs.
+    pub fn add_stock(&self, spec: &StockSpec) {
+        masters::add_stock(&self.world, spec);
     }
 
     /// Adds audited base data to any form (`BD_Saler`, `BD_Department`, …); how many are new.

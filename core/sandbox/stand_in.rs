@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
-use tongbao_connect::kit::{StandIn, StandIns, Standing, Trouble};
+use tongbao_connect::kit::{Listed, StandIn, StandIns, Standing, Trouble};
 
 use crate::{
     clock,
     config::SandboxConfig,
     faults::{Fault, Rule, System},
     kingdee::ReceiptSpec,
+    masters::{self, MasterSpec, StockSpec},
     robots::RobotMessage,
     sandbox::Sandbox,
     state::call_name,
@@ -88,6 +89,23 @@ pub(crate) fn kit_key(text: &str) -> Option<String> {
     (!digits.is_empty()).then(|| format!("KIT-{digits}"))
 }
 
+impl Lent {
+    /// Refuses what only ERPs keep.
+    fn erp(&self) -> Result<(), String> {
+        match self.system {
+            System::Kingdee | System::U8 | System::U8OpenApi => Ok(()),
+            System::Nuonuo
+            | System::Crm
+            | System::Jdy
+            | System::Esign
+            | System::Fadada
+            | System::Wecom
+            | System::Dingtalk
+            | System::Mail => Err("it keeps no master data".to_owned()),
+        }
+    }
+}
+
 impl StandIn for Lent {
     fn url(&self) -> String {
         match self.system {
@@ -142,6 +160,42 @@ impl StandIn for Lent {
             let spec = ReceiptSpec { customer: Some("CUST0001".to_owned()), ..paying };
             book(&self.sandbox, &spec)?;
         }
+        Ok(())
+    }
+
+    fn add_master(&self, list: &str, code: &str, disabled: bool) -> Result<(), String> {
+        self.erp()?;
+        // A name as people type it: blanks around it and full-width letters in it.
+        let name = format!("　样例（{code}）ＫＩＴ 有限公司 ");
+        let spec = MasterSpec { disabled, unit: "Pcs".to_owned(), ..MasterSpec::new(code, &name) };
+        self.sandbox.put_master(list, &spec)
+    }
+
+    fn drop_master(&self, list: &str, code: &str) -> Result<(), String> {
+        self.erp()?;
+        self.sandbox.remove_master(list, code)
+    }
+
+    fn masters(&self, list: &str) -> Result<Vec<Listed>, String> {
+        self.erp()?;
+        let (_, archive) = masters::places(list).ok_or_else(|| format!("no list {list:?}"))?;
+        let rows = match self.system {
+            System::Kingdee => self.sandbox.kingdee_masters(list)?,
+            _ => self.sandbox.u8_archive(archive),
+        };
+        Ok(rows.into_iter().map(|(code, disabled)| Listed { code, disabled }).collect())
+    }
+
+    fn add_stock(
+        &self,
+        material: &str,
+        warehouse: &str,
+        on_hand: Decimal,
+        available: Decimal,
+    ) -> Result<(), String> {
+        self.erp()?;
+        let (material, warehouse) = (material.to_owned(), warehouse.to_owned());
+        self.sandbox.add_stock(&StockSpec { material, warehouse, on_hand, available });
         Ok(())
     }
 

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod drain;
 pub mod explain;
 pub mod mapping;
+pub mod query;
 pub mod recon;
 pub mod sandbox;
 pub mod schema;
@@ -40,6 +41,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Sandbox(args) => sandbox::run(args, cli.json).await,
         Command::Mapping(command) => mapping::run(command, &cli.config, cli.json).await,
         Command::Tables(command) => tables::run(command, &cli.config, cli.json).await,
+        Command::Query(command) => query::run(command, &cli.config, cli.json).await,
         Command::Deliveries(command) => deliveries::run(command, &cli.config, cli.json).await,
         Command::Bank(command) => bank::run(command, &cli.config, cli.json).await,
         Command::Connections(command) => connections::run(command, &cli.config, cli.json).await,

@@ -1,7 +1,8 @@
 //! `tongbao tables …`: code tables in and out as CSV.
 
+pub mod propose;
 mod sheet;
-mod waiting;
+pub mod waiting;
 
 use crate::cli::TablesCommand;
 use crate::output::{self, Exit};
@@ -18,6 +19,14 @@ const ROWS_MAX: usize = 1_000_000;
 
 /// Runs a `tables` command.
 pub async fn run(command: TablesCommand, config: &Path, as_json: bool) -> Exit {
+    let command = match command {
+        TablesCommand::Propose(args) => return propose::propose(&args, config, as_json).await,
+        TablesCommand::Confirm { file, by, replay } => {
+            let how = propose::How { by, replay, as_json };
+            return propose::run_confirm(&file, how, config).await;
+        }
+        other => other,
+    };
     // The file is read before the store is opened: a wrong file changes nothing.
     let import = match &command {
         TablesCommand::Import { table, file, .. } => {
@@ -32,6 +41,8 @@ pub async fn run(command: TablesCommand, config: &Path, as_json: bool) -> Exit {
         TablesCommand::Export { .. }
         | TablesCommand::List
         | TablesCommand::Missing { .. }
+        | TablesCommand::Propose(_)
+        | TablesCommand::Confirm { .. }
         | TablesCommand::Users { .. } => Vec::new(),
     };
     let store = match super::store(config).await {
@@ -68,6 +79,8 @@ pub async fn run(command: TablesCommand, config: &Path, as_json: bool) -> Exit {
             }
             Exit::Ok
         }),
+        // Taken above.
+        TablesCommand::Propose(_) | TablesCommand::Confirm { .. } => Ok(Exit::Usage),
         TablesCommand::List => store.table_rows(None).await.map(|rows| {
             let mut counts: BTreeMap<String, u64> = BTreeMap::new();
             for row in rows {
@@ -151,7 +164,7 @@ fn contradictions(known: &[TableRow], rows: &[TableRow], mode: ImportMode) -> Ve
 }
 
 /// The code a row is for: a dated row's without its day.
-fn code_of(source: &str) -> &str {
+pub fn code_of(source: &str) -> &str {
     tongbao_mapping::split_date(source).map_or(source, |(code, _)| code)
 }
 

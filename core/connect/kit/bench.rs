@@ -411,6 +411,17 @@ impl Connection {
         self.heard.look("poll", &polled);
         Ok(polled)
     }
+
+    /// Any other call: a panic is a failed check, and what comes of it is searched.
+    pub async fn watched<T: Debug + Send + 'static>(
+        &self,
+        what: &str,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, String> {
+        let told = guarded(what, call).await?;
+        self.heard.look(what, &told);
+        Ok(told)
+    }
 }
 
 async fn guarded<T: Send + 'static>(

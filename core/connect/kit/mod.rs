@@ -7,6 +7,7 @@
 mod bench;
 mod capture;
 mod files;
+mod masters;
 mod port;
 mod profile;
 mod report;
@@ -15,10 +16,10 @@ mod sources;
 mod targets;
 mod troubles;
 
-pub use port::{StandIn, StandIns, Standing, Trouble};
+pub use port::{Listed, StandIn, StandIns, Standing, Trouble};
 pub use profile::{
-    Example, FileSample, FileSamples, Login, Part, Place, Polls, Profile, Pushes, Refusals, Sample,
-    TO_FILL_IN, Writes, example,
+    Example, FileSample, FileSamples, Login, MasterLists, Part, Place, Polls, Profile, Pushes, Refusals,
+    Sample, StockOn, TO_FILL_IN, Writes, example,
 };
 pub use report::{Entry, Report, Verdict};
 
@@ -38,6 +39,10 @@ pub enum Concern {
     Polls,
     /// Files that are read.
     Files,
+    /// Master data that is read.
+    Masters,
+    /// Stock that is asked for.
+    Stock,
     /// Documents that go out.
     Writes,
     /// Logins and tokens.
@@ -55,6 +60,8 @@ impl Concern {
             Concern::Pushes => ("推入", "pushes"),
             Concern::Polls => ("轮询", "polls"),
             Concern::Files => ("文件", "files"),
+            Concern::Masters => ("基础资料", "master data"),
+            Concern::Stock => ("库存", "stock"),
             Concern::Writes => ("写入", "writes"),
             Concern::Session => ("会话", "session"),
             Concern::Refusals => ("拒绝", "refusals"),
@@ -126,6 +133,16 @@ behaviours! {
         "与文件自身的合计或余额不符即拒绝", "figures that contradict the file's own are refused";
     "file-robust" Files false files::robust:
         "任意字节不致崩溃", "bytes at random never panic";
+    "masters-whole" Masters false masters::whole:
+        "基础资料逐页读全，不重不漏", "lists are read whole, page by page, each row once";
+    "masters-moved" Masters false masters::moved:
+        "读取期间的变动不造成遗漏", "what changes between two pages leaves no hole";
+    "masters-in-doubt" Masters false masters::in_doubt:
+        "读不到完整答复即失败，不当作空", "without a readable answer a list fails and is never empty";
+    "stock-exact" Stock false masters::stock_exact:
+        "库存数量精确，按所问物料与仓库", "stock is exact, of the material and warehouse asked for";
+    "stock-in-doubt" Stock false masters::stock_in_doubt:
+        "读不到完整答复的库存查询即失败", "without a readable answer a question about stock fails";
     "apply-stands" Writes false targets::stands:
         "写入后可查到，总额相符", "what is written stands, is found, and has its total";
     "apply-once" Writes false targets::once:
@@ -222,6 +239,11 @@ fn lacks(behaviour: &Behaviour, profile: &Profile) -> Option<Text> {
         Concern::Pushes => reason(&profile.pushes),
         Concern::Polls => reason(&profile.polls),
         Concern::Files => reason(&profile.files),
+        Concern::Masters => reason(&profile.masters),
+        Concern::Stock => match &profile.masters {
+            Part::Has(lists) => reason(&lists.stock),
+            Part::Lacks(..) => reason(&profile.masters),
+        },
         Concern::Writes => reason(&profile.writes),
         Concern::Session => reason(&profile.session),
         Concern::Refusals => reason(&profile.refusals),
@@ -251,6 +273,7 @@ async fn sound(bench: &Bench<'_>) -> Check {
         || profile.writes.get().is_some()
         || profile.session.get().is_some()
         || profile.refusals.get().is_some()
+        || profile.masters.get().is_some()
         || profile.files.get().is_none();
     let built = if is_calling {
         bench.stage().await?.connection.built
@@ -262,6 +285,14 @@ async fn sound(bench: &Bench<'_>) -> Check {
         return Err(
             "the connection reads files and the profile has no `files`, or the other way round".into()
         );
+    }
+    let offers = built.masters.as_ref().map(|masters| masters.offers());
+    let declared = profile.masters.get().map(|masters| {
+        let lists: Vec<_> = masters.lists.iter().map(|(kind, _)| *kind).collect();
+        (lists, masters.stock.get().is_some())
+    });
+    if offers.map(|offers| (offers.lists.to_vec(), offers.stock)) != declared {
+        return Err("what the connection offers of master data and what the profile declares differ".into());
     }
     if built.target.is_some() != profile.writes.get().is_some() {
         return Err("the connection writes and the profile has no `writes`, or the other way round".into());

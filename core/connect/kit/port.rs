@@ -84,6 +84,15 @@ pub struct Standing {
     pub complete: bool,
 }
 
+/// A row of master data over there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Code.
+    pub code: String,
+    /// Whether no document may name it.
+    pub disabled: bool,
+}
+
 /// A running stand-in of one far system, this test's own; it ends when it is dropped.
 pub trait StandIn: Send + Sync {
     /// Base address of its protocol; where that is not HTTP, with the protocol's own scheme.
@@ -110,6 +119,35 @@ pub trait StandIn: Send + Sync {
 
     /// All documents that stand.
     fn documents(&self) -> Vec<Standing>;
+
+    /// Adds a row to a list of master data, `customers` or `materials`. `Err` when it keeps none.
+    fn add_master(&self, list: &str, code: &str, disabled: bool) -> Result<(), String> {
+        let _ = (code, disabled);
+        Err(format!("it keeps no {list}"))
+    }
+
+    /// Takes a row away.
+    fn drop_master(&self, list: &str, code: &str) -> Result<(), String> {
+        let _ = code;
+        Err(format!("it keeps no {list}"))
+    }
+
+    /// All rows of a list.
+    fn masters(&self, list: &str) -> Result<Vec<Listed>, String> {
+        Err(format!("it keeps no {list}"))
+    }
+
+    /// Puts a lot of a material into a warehouse.
+    fn add_stock(
+        &self,
+        material: &str,
+        warehouse: &str,
+        on_hand: Decimal,
+        available: Decimal,
+    ) -> Result<(), String> {
+        let _ = (material, warehouse, on_hand, available);
+        Err("it keeps no stock".to_owned())
+    }
 }
 
 /// Starts stand-ins.

@@ -1,6 +1,7 @@
 //! What a connector's author says about his connector, as data: samples, names of operations, and what it cannot do.
 
 use super::port::Trouble;
+use crate::masters::MasterKind;
 use crate::rules::Rule;
 use tongbao_model::Code;
 
@@ -42,6 +43,8 @@ pub struct Profile {
     pub polls: Part<Polls>,
     /// Files that are read.
     pub files: Part<FileSamples>,
+    /// Master data and stock that are asked for.
+    pub masters: Part<MasterLists>,
     /// Documents that go out.
     pub writes: Part<Writes>,
     /// Login or token.
@@ -70,6 +73,7 @@ impl Profile {
             reason("pushes", &self.pushes),
             reason("polls", &self.polls),
             reason("files", &self.files),
+            reason("masters", &self.masters),
             reason("writes", &self.writes),
             reason("session", &self.session),
             reason("refusals", &self.refusals),
@@ -121,6 +125,24 @@ pub struct Polls {
     /// Its name.
     pub stream: &'static str,
     /// The far system's operation behind it.
+    pub operation: &'static str,
+}
+
+/// Master data.
+#[derive(Debug, Clone, Copy)]
+pub struct MasterLists {
+    /// Lists, each with the far system's operation behind it.
+    pub lists: &'static [(MasterKind, &'static str)],
+    /// Settings with pages of two or three rows; `None` where a list comes in one answer.
+    pub small: Option<&'static str>,
+    /// Stock on hand.
+    pub stock: Part<StockOn>,
+}
+
+/// Stock on hand.
+#[derive(Debug, Clone, Copy)]
+pub struct StockOn {
+    /// The far system's operation.
     pub operation: &'static str,
 }
 

@@ -133,7 +133,7 @@ async fn seed(
     }
     if let Some(archive) = form.strip_prefix("u8-") {
         let mut state = lock(&world.u8);
-        let added = items.iter().filter(|(code, _)| state.seed(archive, code)).count();
+        let added = items.iter().filter(|(code, name)| state.seed(archive, code, name)).count();
         return done(&json!({"added": added}));
     }
     let form = match form.as_str() {

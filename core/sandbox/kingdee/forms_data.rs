@@ -8,6 +8,9 @@
 //! the entity before it). A field is `key:kind`, with `*` when required and `=label` when the label is known. Kinds: `t`
 //! text, `i` integer, `b` flag, `d` date, `m` amount, `q` quantity or price, `e` enumeration, or the form a base-data
 //! field refers to.
+//!
+//! `STK_Inventory` is as public clients query it: its id `FID` is a text, and a material has a row for each warehouse, lot and
+//! owner.
 
 pub(super) const FORMS: &str = "
 form SAL_SaleOrder FID FBillNo 销售订单
@@ -54,6 +57,12 @@ head FName:t*=名称 FStaffId:BD_Empinfo FDeptId:BD_Department FBizOrgId:ORG_Org
 
 form BD_UNIT FUNITID FNumber 计量单位
 head FName:t*=名称 FPrecision:i FDocumentStatus:e FForbidStatus:e FCreateDate:d FModifyDate:d FApproveDate:d
+
+form BD_STOCK FStockId FNumber 仓库
+head FName:t*=名称 FUseOrgId:ORG_Organizations FDocumentStatus:e FForbidStatus:e FCreateDate:d FModifyDate:d FApproveDate:d
+
+form STK_Inventory - - 即时库存
+head FID:t FStockOrgId:ORG_Organizations FMaterialId:BD_MATERIAL FStockId:BD_STOCK FLot:t FBaseUnitId:BD_UNIT FStockUnitId:BD_UNIT FBaseQty:q FBaseAVBQty:q FQty:q FAVBQty:q FUpdateTime:d
 ";
 
 /// Base data that comes with the product or with the demo account set: form, number, name. Preset codes as seen in
@@ -82,6 +91,7 @@ pub(crate) const SEED: &[(&str, &str, &str)] = &[
     ("BD_TaxRate", "SL02_SYS", "13%增值税"),
     ("BD_MATERIALCATEGORY", "CHLB01_SYS", "原材料"),
     ("BD_Department", "BM0001", "示例销售部"),
+    ("BD_STOCK", "CK001", "示例成品仓"),
     ("BD_Saler", "SP0001", "示例销售员"),
     ("BD_Saler", "SP0002", "示例销售员乙"),
     ("BD_Customer", "CUST0001", "示例客户"),

@@ -42,7 +42,7 @@ pub(crate) use {
     forms_data::SEED,
     push::rules,
     session::Sessions,
-    store::{Bill, Fields, FieldsExt, Store, Val},
+    store::{Bill, Fields, FieldsExt, Row, Store, Val},
 };
 
 use crate::{

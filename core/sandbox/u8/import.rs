@@ -72,8 +72,8 @@ pub(super) fn add(
             } else {
                 get(&ready.head, template.number).to_owned()
             };
-            if template.roottag == "customer" {
-                state.seed("customer", &key);
+            if matches!(template.roottag, "customer" | "inventory") {
+                state.add_code(template.roottag, &key);
             }
             let id = ready.id.to_string();
             state.insert(template.roottag, ready);

@@ -6,6 +6,7 @@
 //! declaration of answers, the text for an unknown sender, whether amounts are worked out anew, whether conditions are
 //! honoured.
 
+mod archives;
 mod import;
 mod openapi;
 mod openapi_config;
@@ -21,6 +22,7 @@ mod xml;
 
 use axum::http::Method;
 
+pub(crate) use self::archives::{add_stock, archive_rows, put_archive, remove_archive};
 pub(crate) use self::openapi::{accept as accept_open, serves as serves_open, tick};
 pub use self::openapi_config::U8OpenApiConfig;
 pub use self::store::U8Change;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::{
+    archives,
     import::{self, Item},
     openapi_documents::{self as documents, resource},
     store::{State, get, put},
@@ -235,6 +236,9 @@ fn api(world: &World, asked: &Asked, fault: Option<&Fault>) -> Reply {
         Some(Fault::EditLock) => return refused(key, "系统忙，稍后再试！"),
         Some(Fault::RuntimeError { after_commit: false }) => return refused(key, RUNTIME),
         _ => {}
+    }
+    if (asked.name.as_str(), asked.method.as_str()) == ("currentstock", "batch_get") {
+        return archives::stock(&state.stock, asked, world.config.u8.ignore_conditions);
     }
     let Some(known) = resource(&asked.name) else { return error("10001", "平台错误：接口不存在") };
     match asked.method.as_str() {

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 
+use super::archives;
 use super::openapi::Door;
-use super::templates::{SEED, Template};
+use super::templates::{SEED, Template, template};
 use crate::{
     clock,
     kingdee::ReceiptSpec,
+    masters::MasterSpec,
     money,
     state::{OrderState, ReceiptLineState, ReceiptState},
     world::{World, lock},
@@ -53,21 +55,37 @@ pub(crate) struct State {
     pub(super) answers: u64,
     /// What the OpenAPI remembers besides.
     pub(super) open: Door,
+    /// Rows of stock on hand.
+    pub(super) stock: Vec<Fields>,
 }
 
 impl State {
     /// An account set with the preset archives.
     pub fn new(seeded: bool) -> Self {
         let mut state = Self { last_id: 1_000_000_000, ..Self::default() };
-        for (archive, code, _) in SEED.iter().filter(|_| seeded) {
-            state.seed(archive, code);
+        for (archive, code, name) in SEED.iter().filter(|_| seeded) {
+            state.seed(archive, code, name);
         }
         state
     }
 
-    /// Adds a code to an archive; false when it is there.
-    pub fn seed(&mut self, archive: &str, code: &str) -> bool {
+    /// Adds a row to an archive; false when its code is there.
+    pub fn seed(&mut self, archive: &str, code: &str, name: &str) -> bool {
+        let is_new = self.add_code(archive, code);
+        if let Some(known) = template(archive).filter(|_| is_new) {
+            let document = archives::document(self.next_id(), archive, &MasterSpec::new(code, name));
+            self.insert(known.roottag, document);
+        }
+        is_new
+    }
+
+    /// Adds a code whose document is there already.
+    pub(super) fn add_code(&mut self, archive: &str, code: &str) -> bool {
         self.archives.entry(archive.to_owned()).or_default().insert(code.to_owned())
+    }
+
+    pub(super) fn drop_code(&mut self, archive: &str, code: &str) {
+        self.archives.entry(archive.to_owned()).or_default().remove(code);
     }
 
     pub(super) fn has_code(&self, archive: &str, code: &str) -> bool {
@@ -289,7 +307,7 @@ pub(crate) fn receipts(world: &World) -> Vec<ReceiptState> {
 
 /// A document with all its tags.
 pub(crate) fn document(world: &World, roottag: &str, number: &str) -> Option<serde_json::Value> {
-    let template = super::templates::template(roottag)?;
+    let template = template(roottag)?;
     let state = lock(&world.u8);
     let tag = if template.number.is_empty() { "reserve2" } else { template.number };
     let found = state.all(roottag).iter().find(|one| get(&one.head, tag) == number)?;

@@ -152,6 +152,34 @@ const CUSTOMER: Template = Template {
     taken: "101",
 };
 
+/// Of all archives the only one with a header and a body. Tags: integrators' notes measured on U8 12.0, and the OpenAPI's
+/// names, which are EAI's.
+const INVENTORY: Template = Template {
+    roottag: "inventory",
+    label: "存货",
+    number: "code",
+    head: "header",
+    body: "body",
+    bodies: false,
+    header: &[
+        ("code", Text(60)),
+        ("name", Text(255)),
+        ("specs", Text(255)),
+        ("sort_code", Text(12)),
+        ("main_measure", Text(35)),
+        ("unitgroup_code", Text(35)),
+        ("tax_rate", Number),
+        ("start_date", Date),
+        ("end_date", Date),
+    ],
+    entry: &[],
+    required: &["code", "name", "sort_code", "main_measure", "unitgroup_code"],
+    entry_required: &[],
+    defines: "self_define",
+    columns: &[("cInvCode", "code"), ("cInvName", "name")],
+    taken: "1",
+};
+
 const ACCEPT: Template = Template {
     roottag: "accept",
     label: "收款单",
@@ -314,7 +342,9 @@ const VOUCHER: Template = Template {
 
 /// The template of a `roottag`, case-sensitive as element names are.
 pub(super) fn template(roottag: &str) -> Option<&'static Template> {
-    [&ORDER, &CUSTOMER, &ACCEPT, &INVOICE, &VOUCHER].into_iter().find(|one| one.roottag == roottag)
+    [&ORDER, &CUSTOMER, &INVENTORY, &ACCEPT, &INVOICE, &VOUCHER]
+        .into_iter()
+        .find(|one| one.roottag == roottag)
 }
 
 /// Archives that exist before anything is imported.

@@ -65,19 +65,29 @@ fn text(cell: &Data) -> Result<String, (&'static str, &'static str)> {
     }
 }
 
-/// Writes rows, every cell as text.
+/// Writes rows of a table.
 pub fn write(path: &Path, rows: &[TableRow]) -> Result<(), String> {
+    let cells: Vec<[String; 5]> = rows.iter().map(cells).collect();
+    write_cells(path, &COLUMNS, cells.iter().map(<[String; 5]>::as_slice))
+}
+
+/// Writes lines under their columns, every cell as text.
+pub fn write_cells<'a>(
+    path: &Path,
+    columns: &[&str],
+    lines: impl Iterator<Item = &'a [String]>,
+) -> Result<(), String> {
     let build = || -> Result<(), XlsxError> {
         let mut book = Workbook::new();
         let sheet = book.add_worksheet();
         let text = Format::new().set_num_format("@");
         let head = Format::new().set_bold();
-        for (column, name) in (0_u16..).zip(COLUMNS) {
+        for (column, name) in (0_u16..).zip(columns) {
             sheet.set_column_format(column, &text)?.set_column_width(column, 24)?;
-            sheet.write_string_with_format(0, column, name, &head)?;
+            sheet.write_string_with_format(0, column, *name, &head)?;
         }
-        for (line, row) in (1_u32..).zip(rows) {
-            for (column, cell) in (0_u16..).zip(cells(row)) {
+        for (line, cells) in (1_u32..).zip(lines) {
+            for (column, cell) in (0_u16..).zip(cells) {
                 sheet.write_string_with_format(line, column, cell, &text)?;
             }
         }

@@ -13,9 +13,10 @@ use tongbao_model::Code;
 const PAGE: u64 = 10_000;
 
 /// Parked and rejected deliveries that lack a row, by table and code.
-type Waiting = BTreeMap<(String, String), Vec<DeliveryView>>;
+pub type Waiting = BTreeMap<(String, String), Vec<DeliveryView>>;
 
-async fn waiting(store: &dyn Store) -> Stored<Waiting> {
+/// What parked and rejected deliveries lack.
+pub async fn waiting(store: &dyn Store) -> Stored<Waiting> {
     let mut found = Waiting::new();
     let mut after = None;
     loop {
