@@ -159,7 +159,6 @@ fn inbound(path: String, query: Option<&str>, headers: &HeaderMap, body: &Bytes)
     }
 }
 
-/// Not now: nothing was stored, the sender keeps the document and sends it again after so many seconds.
 /// What is answered while nothing is taken in.
 pub fn draining(service: &Service) -> Option<Response> {
     service.is_draining().then(|| {
@@ -186,7 +185,7 @@ pub fn full(service: &Service, connection: &str) -> Option<Response> {
     })
 }
 
-/// 503, and when to try again, in seconds.
+/// 503: nothing was stored, the sender keeps the document and sends it again after so many seconds.
 pub fn come_back(fault: Fault, after: &'static str) -> Response {
     let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &[fault]);
     response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(after));

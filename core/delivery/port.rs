@@ -704,6 +704,9 @@ pub trait Store: Send + Sync {
     /// the highest revision, of several sources' the one accepted last.
     async fn newest(&self, kind: &str, key: &str, until_ms: i64) -> Stored<Option<Event>>;
 
+    /// The events of some kinds that were accepted last, the newest first.
+    async fn latest(&self, kinds: &[&str], limit: u64) -> Stored<Vec<Event>>;
+
     /// Deliveries made by an event, ascending by sequence.
     async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>>;
 

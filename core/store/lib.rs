@@ -195,6 +195,11 @@ impl Store for Sql {
         self.db.ask(|db| async move { read::newest(&db, &kind, &key, until_ms).await }).await
     }
 
+    async fn latest(&self, kinds: &[&str], limit: u64) -> Stored<Vec<Event>> {
+        let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        self.db.ask(|db| async move { read::latest(&db, kinds, limit).await }).await
+    }
+
     async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
         let event = event.to_owned();
         self.db.ask(|db| async move { read::deliveries_of(&db, &event).await }).await

@@ -121,6 +121,17 @@ pub async fn newest(
     Ok(query.one(db).await?.map(convert::event))
 }
 
+/// Read backwards in the order of acceptance, no further than is asked for.
+pub async fn latest(db: &DatabaseConnection, kinds: Vec<String>, limit: u64) -> Result<Vec<Event>, Fail> {
+    use events::Column as E;
+    let query = events::Entity::find()
+        .filter(E::Kind.is_in(kinds))
+        .order_by_desc(E::AcceptedAtMs)
+        .order_by_desc(E::Id)
+        .limit(limit);
+    Ok(query.all(db).await?.into_iter().map(convert::event).collect())
+}
+
 pub async fn deliveries_of(db: &DatabaseConnection, event: &str) -> Result<Vec<DeliveryView>, Fail> {
     use deliveries::Column as D;
     views(deliveries::Entity::find().filter(D::EventId.eq(event)).order_by_asc(D::Seq).all(db).await?)

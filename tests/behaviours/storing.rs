@@ -147,6 +147,14 @@ pub async fn the_newest_state_of_a_document_is_found(combination: Combination) {
         assert_eq!(found.as_ref(), expected.map(|one| &one.event), "as of {until_ms}");
     }
     assert_eq!(store.newest(kind, "ht-1", i64::MAX).await.unwrap(), None);
+    let latest = async |kinds: &[&str], limit| {
+        let found = store.latest(kinds, limit).await.unwrap();
+        found.into_iter().map(|event| (event.key, event.revision)).collect::<Vec<_>>()
+    };
+    let both = [("HT-2".to_owned(), 1), ("HT-1".to_owned(), 9), ("HT-1".to_owned(), 3)];
+    assert_eq!(latest(&[kind, "other"], 3).await, both, "the newest first, and no more");
+    assert_eq!(latest(&["other"], 3).await, [("HT-1".to_owned(), 9)]);
+    assert_eq!(latest(&[], 3).await, []);
     store.close().await;
 }
 

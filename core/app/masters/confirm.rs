@@ -3,6 +3,7 @@
 use super::{Proposals, Refused};
 use crate::commands::tables::{code_of, waiting};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use tongbao_delivery::port::{ImportMode, Store, StoreError, TableRow};
 use tongbao_model::Text;
@@ -239,7 +240,7 @@ pub fn of_file(header: &[String], rows: &[(u64, Vec<String>)]) -> Result<Confirm
     let mut about: BTreeSet<(String, String, String)> = BTreeSet::new();
     let (mut targets, mut chosen) = (BTreeSet::new(), Vec::new());
     for (line, cells) in rows {
-        let cell = |at: usize| cells.get(at).map(|text| text.trim().to_owned()).unwrap_or_default();
+        let cell = |at: usize| cells.get(at).map(|text| unguarded(text.trim()).to_owned()).unwrap_or_default();
         about.insert((cell(proposal), cell(table), cell(revision)));
         match (cell(source).is_empty(), is_yes(&cell(confirm))) {
             (_, None) => wrong.push(Text::new(
@@ -275,6 +276,19 @@ pub fn of_file(header: &[String], rows: &[(u64, Vec<String>)]) -> Result<Confirm
     }
     if wrong.is_empty() { Ok(Confirmed { proposal, table, revision, targets, chosen }) } else { Err(wrong) }
 }
+
+/// A cell that no spreadsheet takes for a formula: what the ERP keeps under a name is not for it to run.
+pub fn guarded(cell: &str) -> Cow<'_, str> {
+    if cell.starts_with(FORMULA) { format!("'{cell}").into() } else { cell.into() }
+}
+
+/// The cell as it was before [`guarded`]; some spreadsheets save the mark along and some do not.
+fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA)).unwrap_or(cell)
+}
+
+/// What a formula begins with.
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// What a person put into `confirm`; `None` when it means neither.
 fn is_yes(text: &str) -> Option<bool> {
@@ -356,6 +370,12 @@ mod tests {
                 ..confirmed(&[])
             }
         );
+        let formula = guarded("=1+1|x");
+        assert_eq!(formula, "'=1+1|x");
+        let read_back = read(&[about("y", "C1", &formula), about("", "", &formula), about("n", "'C2", "E1")]);
+        let read_back = read_back.unwrap();
+        assert_eq!(read_back.chosen[0].target, "=1+1|x");
+        assert!(read_back.targets.contains("=1+1|x"), "as it is in the ERP");
         for (rows, why) in [
             (vec![about("", "C1", "E1")], "no row is confirmed"),
             (vec![about("maybe", "C1", "E1")], "line 2"),

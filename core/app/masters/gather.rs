@@ -2,17 +2,15 @@
 
 use crate::commands::tables::waiting::waiting;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use tongbao_connect::MasterKind;
-use tongbao_delivery::port::{Filter, Store, Stored};
+use tongbao_delivery::port::{Store, Stored};
+use tongbao_model::Event;
 use tongbao_model::event::kinds;
 use tongbao_recon::codes::Ours;
 
-/// Deliveries read at once.
-const PAGE: u64 = 10_000;
-
 /// Documents whose names are looked at: the newest.
-const DOCUMENTS_MAX: usize = 2_000;
+const DOCUMENTS_MAX: u64 = 2_000;
 
 /// Documents of one awaited code that are looked at for its names.
 const OF_ONE_MAX: usize = 5;
@@ -24,15 +22,23 @@ const KINDS: [&str; 4] =
 /// Codes of ours, each with what documents say of it.
 pub async fn ours(store: &dyn Store, table: &str, kind: MasterKind) -> Stored<Vec<Ours>> {
     let mut found: BTreeMap<String, Ours> = BTreeMap::new();
-    let mut events: BTreeSet<String> = newest(store).await?.into_iter().collect();
+    let mut events: BTreeMap<String, Event> = BTreeMap::new();
+    for event in store.latest(&KINDS, DOCUMENTS_MAX).await? {
+        events.insert(event.id.clone(), event);
+    }
     for ((name, code), deliveries) in waiting(store).await? {
         if name == table {
             found.insert(code.clone(), Ours { code, ..Ours::default() });
-            events.extend(deliveries.into_iter().take(OF_ONE_MAX).map(|delivery| delivery.event));
+            for delivery in deliveries.into_iter().take(OF_ONE_MAX) {
+                if !events.contains_key(&delivery.event)
+                    && let Some(event) = store.event(&delivery.event).await?
+                {
+                    events.insert(event.id.clone(), event);
+                }
+            }
         }
     }
-    for id in events {
-        let Some(event) = store.event(&id).await? else { continue };
+    for event in events.into_values() {
         // A record that cannot be read is the mapping's to refuse.
         let Ok(record) = serde_json::from_str::<Value>(&event.record) else { continue };
         for one in named(&record, kind) {
@@ -43,28 +49,6 @@ pub async fn ours(store: &dyn Store, table: &str, kind: MasterKind) -> Stored<Ve
         }
     }
     Ok(found.into_values().collect())
-}
-
-/// Ids of the newest events that name customers and products.
-async fn newest(store: &dyn Store) -> Stored<VecDeque<String>> {
-    let mut ids: VecDeque<String> = VecDeque::new();
-    let mut after = None;
-    loop {
-        let page = store.deliveries(Filter { after_seq: after, limit: PAGE, ..Filter::default() }).await?;
-        after = page.last().map(|delivery| delivery.seq);
-        for delivery in page.into_iter().filter(|delivery| KINDS.contains(&delivery.kind.as_str())) {
-            // An event's deliveries follow each other.
-            if ids.back() != Some(&delivery.event) {
-                ids.push_back(delivery.event);
-            }
-            if ids.len() > DOCUMENTS_MAX {
-                ids.pop_front();
-            }
-        }
-        if after.is_none() {
-            return Ok(ids);
-        }
-    }
 }
 
 /// Customers or products that a record names.

@@ -253,6 +253,10 @@ impl Store for StoreDoor {
         self.read(self.memory().newest(kind, key, until_ms)).await
     }
 
+    async fn latest(&self, kinds: &[&str], limit: u64) -> Stored<Vec<Event>> {
+        self.read(self.memory().latest(kinds, limit)).await
+    }
+
     async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
         self.read(self.memory().deliveries_of(event)).await
     }

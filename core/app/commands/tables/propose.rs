@@ -4,7 +4,7 @@ use super::{Grid, grid, is_sheet, sheet};
 use crate::cli::ProposeArgs;
 use crate::commands;
 use crate::config::operator;
-use crate::masters::confirm::{self, By, COLUMNS};
+use crate::masters::confirm::{self, By, COLUMNS, guarded};
 use crate::masters::{self, Proposals, Refused, Wanted};
 use crate::output::{self, Exit};
 use crate::routes::Ids;
@@ -124,7 +124,7 @@ fn csv(lines: &[[String; 12]]) -> Vec<u8> {
     // Writing to memory cannot fail.
     let _ = csv.write_record(COLUMNS);
     for line in lines {
-        let _ = csv.write_record(line);
+        let _ = csv.write_record(line.iter().map(|cell| guarded(cell)));
     }
     csv.into_inner().unwrap_or_default()
 }

@@ -417,6 +417,15 @@ impl Store for MemoryStore {
         Ok(newest.map(|(event, _)| event.clone()))
     }
 
+    async fn latest(&self, kinds: &[&str], limit: u64) -> Stored<Vec<Event>> {
+        let tables = self.tables();
+        let mut found: Vec<_> =
+            tables.events.values().filter(|(event, _)| kinds.contains(&event.kind.as_str())).collect();
+        found.sort_by(|(one, at_ms), (other, other_ms)| (other_ms, &other.id).cmp(&(at_ms, &one.id)));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(found.into_iter().take(limit).map(|(event, _)| event.clone()).collect())
+    }
+
     async fn deliveries_of(&self, event: &str) -> Stored<Vec<DeliveryView>> {
         let tables = self.tables();
         Ok(tables.rows.values().filter(|row| row.event == event).map(|row| tables.view(row)).collect())
