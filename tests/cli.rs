@@ -11,6 +11,8 @@ mod connectors;
 mod editing;
 #[path = "cli/masters.rs"]
 mod masters;
+#[path = "cli/receivables.rs"]
+mod receivables;
 #[path = "cli/related.rs"]
 mod related;
 

@@ -3,6 +3,7 @@
 mod files;
 mod mappings;
 mod masters;
+mod receivables;
 
 use crate::commands::explain;
 use crate::ingress::answer;
@@ -30,6 +31,8 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/deliveries/{id}", get(delivery))
         .route("/deliveries/{id}/explain", get(mappings::fields_explained))
         .route("/explain/{number}", get(explained))
+        .route("/receivables/contracts/{number}", get(receivables::contract))
+        .route("/receivables/customers/{code}", get(receivables::customer))
         .route("/counts", get(counts))
         .route("/status", get(status))
         .route("/mappings", get(mappings::mappings_told))

@@ -300,6 +300,22 @@ pub struct NewArgs {
 /// `recon …`
 #[derive(Debug, Subcommand)]
 pub enum ReconCommand {
+    /// 合同的应收账：订货、开票、收款、应收、预收、未收及其依据 / what a contract owes, and what that is made of
+    Contract {
+        /// 合同号 / number of the contract
+        number: String,
+        /// 截至何时 / as of when
+        #[command(flatten)]
+        when: AsOf,
+    },
+    /// 客户的应收账，逐合同并按币别合计 / what a customer owes, by contract and in all by currency
+    Customer {
+        /// 客户编码（CRM 的）/ code of the customer, as in the CRM
+        code: String,
+        /// 截至何时 / as of when
+        #[command(flatten)]
+        when: AsOf,
+    },
     /// 用答案已知的收款检验自动核销 / automatic matching held against payments whose truth is known
     Bench {
         /// 多少笔收款 / how many payments
@@ -309,6 +325,14 @@ pub enum ReconCommand {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+}
+
+/// A moment in the past.
+#[derive(Debug, Args)]
+pub struct AsOf {
+    /// 截至何时所知：2026-11-30（至当日终）或 2026-11-30T18:00:00+08:00 / as far as was known then: a day to its end, or a time
+    #[arg(long)]
+    pub as_of: Option<String>,
 }
 
 /// `tables …`

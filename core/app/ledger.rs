@@ -75,7 +75,6 @@ fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
     let facts = json!({
         "opportunity": text("opportunity.id"),
         "salesperson": text("salesperson.code"),
-        "customer": text("customer.code"),
         "status": text("status"),
     });
     Ok(LedgerEntry {
@@ -87,6 +86,7 @@ fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
         currency: text("currency").unwrap_or_else(|| "CNY".into()),
         event: event.id.clone(),
         at_ms: event.occurred_at_ms,
+        customer: text("customer.code"),
         facts: facts.to_string(),
     })
 }

@@ -7,7 +7,7 @@ use crate::attention::{Health, Parked};
 use crate::stalled::Stalled;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tongbao_model::{Class, Event, Fault};
 
 /// A store failure. Callers treat every kind as "nothing is known to have been written".
@@ -270,8 +270,8 @@ pub struct LedgerEntry {
     pub contract: String,
     /// `ordered`, `invoiced`, `received`, `credited`, `released`.
     pub kind: String,
-    /// What caused it: contract number, receipt number with entry, credit note number. One entry per
-    /// (contract, kind, origin): a newer revision replaces the amount, an older one changes nothing.
+    /// What caused it: contract number, receipt number with entry, credit note number. Of each (contract, kind, origin)
+    /// the newest revision counts; those before it stay, so that what was known at any time can be told again.
     pub origin: String,
     /// Revision of the cause.
     pub revision: i64,
@@ -283,8 +283,51 @@ pub struct LedgerEntry {
     pub event: String,
     /// When it happened.
     pub at_ms: i64,
-    /// Free facts as a JSON object (customer, opportunity, salesperson…).
+    /// Code of the customer, where the document names one.
+    pub customer: Option<String>,
+    /// Free facts as a JSON object (opportunity, salesperson…).
     pub facts: String,
+}
+
+/// Whose entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// A contract's.
+    Contract(String),
+    /// Those of all contracts that name this customer.
+    Customer(String),
+}
+
+impl Holder {
+    /// Of everything that was known, what is in force: of each origin the newest revision, and of a customer's contracts
+    /// those that name it still. Oldest first.
+    pub fn in_force(&self, known: impl IntoIterator<Item = LedgerEntry>) -> Vec<LedgerEntry> {
+        let mut newest: BTreeMap<(String, String, String), LedgerEntry> = BTreeMap::new();
+        for entry in known {
+            let key = (entry.contract.clone(), entry.kind.clone(), entry.origin.clone());
+            if newest.get(&key).is_none_or(|stored| stored.revision < entry.revision) {
+                newest.insert(key, entry);
+            }
+        }
+        let mut entries: Vec<LedgerEntry> = newest.into_values().collect();
+        if let Holder::Customer(customer) = self {
+            let names_it = |entry: &&LedgerEntry| {
+                entry.kind == LedgerEntry::ORDERED && entry.customer.as_ref() == Some(customer)
+            };
+            let theirs: BTreeSet<String> =
+                entries.iter().filter(names_it).map(|entry| entry.contract.clone()).collect();
+            entries.retain(|entry| theirs.contains(&entry.contract));
+        }
+        entries.sort_by(|a, b| {
+            (a.at_ms, &a.contract, &a.kind, &a.origin).cmp(&(b.at_ms, &b.contract, &b.kind, &b.origin))
+        });
+        entries
+    }
+}
+
+impl LedgerEntry {
+    /// Kind of the entry that a contract itself makes: it names the customer.
+    pub const ORDERED: &'static str = "ordered";
 }
 
 /// Outcome of an attempt with everything that must be true together with it.
@@ -716,8 +759,13 @@ pub trait Store: Send + Sync {
     /// Binding of a key.
     async fn binding(&self, target: &str, kind: &str, key: &str) -> Stored<Option<Binding>>;
 
-    /// Entries on a contract's account, oldest first.
-    async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>>;
+    /// Entries in force on a contract's account, oldest first.
+    async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>> {
+        self.ledger_as_of(&Holder::Contract(contract.to_owned()), i64::MAX).await
+    }
+
+    /// Entries that were in force at a time, as far as was known by then; oldest first.
+    async fn ledger_as_of(&self, of: &Holder, until_ms: i64) -> Stored<Vec<LedgerEntry>>;
 
     /// A stored poll cursor.
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>>;

@@ -55,6 +55,10 @@ pub struct Account {
     pub received: Decimal,
     /// Due less received; negative when too much came in.
     pub open: Decimal,
+    /// Invoiced and not received yet (应收); zero where more came in than was invoiced.
+    pub receivable: Decimal,
+    /// Received before it was invoiced (预收); zero where less came in than was invoiced.
+    pub advance: Decimal,
     /// Whether commission was released before.
     pub released: bool,
     /// Rises with every movement and every newer revision of one.
@@ -128,6 +132,8 @@ impl Account {
             invoiced: Decimal::ZERO,
             received: Decimal::ZERO,
             open: Decimal::ZERO,
+            receivable: Decimal::ZERO,
+            advance: Decimal::ZERO,
             released: false,
             revision: 0,
             has_receipts: false,
@@ -135,7 +141,11 @@ impl Account {
         for movement in movements {
             account.take(movement)?;
         }
-        account.open = decimal::add(account.due, -account.received).ok_or(AccountError::Range)?;
+        let less_received = |what| decimal::add(what, -account.received).ok_or(AccountError::Range);
+        let (open, uncovered) = (less_received(account.due)?, less_received(account.invoiced)?);
+        account.open = open;
+        account.receivable = uncovered.max(Decimal::ZERO);
+        account.advance = (-uncovered).max(Decimal::ZERO);
         Ok(account)
     }
 
@@ -210,6 +220,26 @@ mod tests {
             let account = Account::of(&movements).unwrap();
             assert_eq!(account.open, Decimal::new(open, 2), "{movements:?}");
             assert_eq!((account.stage(), account.is_paid_in_full()), (stage, full), "{movements:?}");
+        }
+    }
+
+    /// Ordered, invoiced, received → open, receivable, advance.
+    #[test]
+    fn what_is_owed_by_invoice_and_by_contract() {
+        for (ordered, invoiced, received, expected) in [
+            (100, 0, 0, [100, 0, 0]),
+            (100, 40, 0, [100, 40, 0]),
+            (100, 40, 30, [70, 10, 0]),
+            (100, 40, 60, [40, 0, 20]),
+            (100, 100, 100, [0, 0, 0]),
+            (100, 100, 110, [-10, 0, 10]),
+            // A red invoice after payment: what was paid is an advance again.
+            (100, -10, 30, [70, 0, 40]),
+        ] {
+            let movements = [(Ordered, ordered), (Invoiced, invoiced), (Received, received)];
+            let account = Account::of(&movements.map(|(kind, cents)| movement(kind, cents))).unwrap();
+            let found = [account.open, account.receivable, account.advance];
+            assert_eq!(found, expected.map(|cents| Decimal::new(cents, 2)), "{movements:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Rows to the port's values and back.
 
-use crate::entity::{attempts, bindings, code_rows, deliveries, events, ledger, mapping_versions, outbox};
+use crate::entity::{attempts, bindings, code_rows, deliveries, events, journal, mapping_versions, outbox};
 use crate::limits::whole;
 use tongbao_delivery::port::{
     AttemptView, Binding, DeliveryView, LedgerEntry, MappingVersion, OutboxRow, RemoteRef, State, StoreError,
@@ -115,7 +115,7 @@ pub fn binding(row: bindings::Model) -> Binding {
     }
 }
 
-pub fn entry(row: ledger::Model) -> LedgerEntry {
+pub fn entry(row: journal::Model) -> LedgerEntry {
     LedgerEntry {
         contract: row.contract,
         kind: row.kind,
@@ -125,6 +125,7 @@ pub fn entry(row: ledger::Model) -> LedgerEntry {
         currency: row.currency,
         event: row.event,
         at_ms: row.at_ms,
+        customer: row.customer,
         facts: row.facts,
     }
 }

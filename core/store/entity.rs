@@ -144,7 +144,7 @@ pub mod bindings {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Movements on receivable accounts.
+/// Movements on contracts' receivable accounts, as they were kept before there was a journal. Only a migration reads them.
 pub mod ledger {
     use sea_orm::entity::prelude::*;
 
@@ -162,6 +162,36 @@ pub mod ledger {
         pub currency: String,
         pub event: String,
         pub at_ms: i64,
+        pub facts: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Movements on contracts' receivable accounts: every revision of each, and when it was stored.
+pub mod journal {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "journal")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub contract: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub origin: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub revision: i64,
+        pub amount: String,
+        pub currency: String,
+        pub event: String,
+        pub at_ms: i64,
+        pub recorded_ms: i64,
+        pub customer: Option<String>,
         pub facts: String,
     }
 

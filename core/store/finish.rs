@@ -3,7 +3,7 @@
 use crate::accept::{Call, accept};
 use crate::begin::locked;
 use crate::convert::{json, number};
-use crate::entity::{attempts, bindings, deliveries, ledger, outbox};
+use crate::entity::{attempts, bindings, deliveries, journal, outbox};
 use crate::error::Fail;
 use crate::group::Grouped;
 use crate::lane::{Place, wake_heads};
@@ -12,8 +12,7 @@ use crate::rows::{insert_all, insert_new, insert_or, outbox_row};
 use futures::future::BoxFuture;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
+    ActiveValue::Set, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel,
     TryInsert,
 };
 use std::sync::Arc;
@@ -126,8 +125,10 @@ async fn store(txn: &DatabaseTransaction, ended: &[(&Finish, deliveries::Model)]
 
 async fn consequences(txn: &DatabaseTransaction, ended: &[(&Finish, deliveries::Model)]) -> Result<(), Fail> {
     bind_all(txn, ended.iter().filter_map(|(finish, _)| finish.binding.as_ref()).collect()).await?;
-    for entry in ended.iter().flat_map(|(finish, _)| &finish.entries) {
-        enter(txn, entry).await?;
+    for (finish, _) in ended {
+        for entry in &finish.entries {
+            enter(txn, entry, finish.now_ms).await?;
+        }
     }
     // One already stored is skipped: `accept` answers `Repeat` or `Conflict` and writes nothing.
     let follow_on = ended.iter().filter(|(finish, _)| !finish.follow_on.is_empty());
@@ -224,11 +225,11 @@ pub async fn bind(txn: &DatabaseTransaction, binding: &Binding) -> Result<(), Fa
     Ok(())
 }
 
-/// Insert if absent, then replace if older: in this order no newer revision is lost to a concurrent insert.
-async fn enter(txn: &DatabaseTransaction, entry: &LedgerEntry) -> Result<(), Fail> {
-    use ledger::Column;
+/// Stores an entry unless it is there: a revision is never changed, and the newest counts whatever comes last.
+async fn enter(txn: &DatabaseTransaction, entry: &LedgerEntry, now_ms: i64) -> Result<(), Fail> {
+    use journal::Column;
     limits::entry(entry)?;
-    let row = ledger::ActiveModel {
+    let row = journal::ActiveModel {
         contract: Set(entry.contract.clone()),
         kind: Set(entry.kind.clone()),
         origin: Set(entry.origin.clone()),
@@ -237,21 +238,13 @@ async fn enter(txn: &DatabaseTransaction, entry: &LedgerEntry) -> Result<(), Fai
         currency: Set(entry.currency.clone()),
         event: Set(entry.event.clone()),
         at_ms: Set(entry.at_ms),
+        recorded_ms: Set(now_ms),
+        customer: Set(entry.customer.clone()),
         facts: Set(entry.facts.clone()),
     };
-    let key = [Column::Contract, Column::Kind, Column::Origin];
-    TryInsert::<ledger::ActiveModel>::one(row.clone())
-        .on_conflict_do_nothing_on(key)
+    TryInsert::<journal::ActiveModel>::one(row)
+        .on_conflict_do_nothing_on([Column::Contract, Column::Kind, Column::Origin, Column::Revision])
         .exec_without_returning(txn)
-        .await?;
-    let newer = ledger::ActiveModel { contract: NotSet, kind: NotSet, origin: NotSet, ..row };
-    ledger::Entity::update_many()
-        .set(newer)
-        .filter(Column::Contract.eq(&entry.contract))
-        .filter(Column::Kind.eq(&entry.kind))
-        .filter(Column::Origin.eq(&entry.origin))
-        .filter(Column::Revision.lt(entry.revision))
-        .exec(txn)
         .await?;
     Ok(())
 }

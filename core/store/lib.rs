@@ -40,8 +40,8 @@ use std::sync::Arc;
 use tongbao_delivery::attention::{Health, Parked};
 use tongbao_delivery::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview, Presence,
-    Replayable, Replayed, Store, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview,
+    Presence, Replayable, Replayed, Store, Stored, Subject, TableRow, Tombstone,
 };
 use tongbao_delivery::stalled::Stalled;
 use tongbao_model::Event;
@@ -215,9 +215,9 @@ impl Store for Sql {
         self.db.ask(|db| async move { read::binding(&db, &target, &kind, &key).await }).await
     }
 
-    async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>> {
-        let contract = contract.to_owned();
-        self.db.ask(|db| async move { read::account(&db, &contract).await }).await
+    async fn ledger_as_of(&self, of: &Holder, until_ms: i64) -> Stored<Vec<LedgerEntry>> {
+        let of = of.clone();
+        self.db.ask(|db| async move { read::account(&db, &of, until_ms).await }).await
     }
 
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {

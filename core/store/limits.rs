@@ -67,6 +67,7 @@ pub fn entry(entry: &LedgerEntry) -> Stored<()> {
     fits("entry origin", &entry.origin, KEY)?;
     fits("currency", &entry.currency, CODE)?;
     fits("entry event", &entry.event, ID)?;
+    fits("customer", entry.customer.as_deref().unwrap_or_default(), KEY)?;
     whole("amount", &entry.amount)?;
     whole("facts", &entry.facts)
 }

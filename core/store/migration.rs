@@ -1,5 +1,6 @@
 //! The schema, once for all databases.
 
+mod journal;
 mod lighter;
 mod versions;
 
@@ -9,6 +10,7 @@ use crate::entity::{
     ledger, outbox, processes,
 };
 use crate::limits::{CODE, ID, KEY, NAME};
+use journal::Journal;
 use lighter::Lighter;
 use sea_orm::sea_query::{ColumnDef, Index, IntoIden, Table, TableCreateStatement};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, DbErr, EntityTrait, Statement};
@@ -25,7 +27,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Versions), Box::new(Lighter)]
+        vec![Box::new(First), Box::new(Versions), Box::new(Lighter), Box::new(Journal)]
     }
 }
 

@@ -1,7 +1,7 @@
 //! Questions that people and the application ask.
 
 use crate::convert;
-use crate::entity::{attempts, bindings, code_rows, cursors, deliveries, events, ledger, outbox};
+use crate::entity::{attempts, bindings, code_rows, cursors, deliveries, events, journal, outbox};
 use crate::error::Fail;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tongbao_delivery::port::{
-    AttemptView, Binding, Count, DeliveryView, Filter, LedgerEntry, Overview, State, TableRow,
+    AttemptView, Binding, Count, DeliveryView, Filter, Holder, LedgerEntry, Overview, State, TableRow,
 };
 use tongbao_model::Event;
 
@@ -190,16 +190,21 @@ pub async fn binding(
     Ok(bindings::Entity::find_by_id(key).one(db).await?.map(convert::binding))
 }
 
-pub async fn account(db: &DatabaseConnection, contract: &str) -> Result<Vec<LedgerEntry>, Fail> {
-    use ledger::Column as L;
-    let rows = ledger::Entity::find()
-        .filter(L::Contract.eq(contract))
-        .order_by_asc(L::AtMs)
-        .order_by_asc(L::Kind)
-        .order_by_asc(L::Origin)
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().map(convert::entry).collect())
+pub async fn account(db: &DatabaseConnection, of: &Holder, until_ms: i64) -> Result<Vec<LedgerEntry>, Fail> {
+    use journal::Column as J;
+    let query = journal::Entity::find().filter(J::RecordedMs.lte(until_ms));
+    let query = match of {
+        Holder::Contract(contract) => query.filter(J::Contract.eq(contract)),
+        Holder::Customer(customer) => {
+            let contracts = Query::select()
+                .column(J::Contract)
+                .from(journal::Entity)
+                .and_where(Expr::col(J::Customer).eq(customer))
+                .to_owned();
+            query.filter(J::Contract.in_subquery(contracts))
+        }
+    };
+    Ok(of.in_force(query.all(db).await?.into_iter().map(convert::entry)))
 }
 
 pub async fn cursor(db: &DatabaseConnection, connection: &str, stream: &str) -> Result<Option<String>, Fail> {

@@ -96,6 +96,7 @@ pub async fn what_follows_is_derived_once(combination: Combination) {
                 currency: "CNY".into(),
                 event: fresh("x"),
                 at_ms: now_ms(),
+                customer: None,
                 facts: "{}".into(),
             }];
         }

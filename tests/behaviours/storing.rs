@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tongbao_delivery::Stalled;
 use tongbao_delivery::port::{
-    Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, ImportMode, LedgerEntry, Next, Overview,
-    RemoteRef, State, Store, StoreError, Subject, TableRow, Work,
+    Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, Holder, ImportMode, LedgerEntry, Next,
+    Overview, RemoteRef, State, Store, StoreError, Subject, TableRow, Work,
 };
 use tongbao_model::{Class, Code, Fault};
 
@@ -232,23 +232,52 @@ pub async fn accounts_keep_the_newest_revision(combination: Combination) {
         currency: "CNY".into(),
         event: "e".into(),
         at_ms,
-        facts: r#"{"customer":"客户"}"#.into(),
+        customer: Some("客户".into()),
+        facts: r#"{"opportunity":"商机"}"#.into(),
     };
     let steps = [
         vec![entry("R-2", 1, "0.10", 20), entry("R-1", 3, "99999999999999999.99", 10)],
         vec![entry("R-1", 2, "1.00", 11), entry("R-2", 1, "5", 21)],
         vec![entry("R-2", 4, "-0.10", 22)],
     ];
-    for (number, entries) in steps.into_iter().enumerate() {
+    for (number, (entries, at_ms)) in steps.into_iter().zip([0, 10, 20]).enumerate() {
         let one = intake(&format!("K{number}"), 1);
         store.accept(vec![one.clone()], None, 1).await.unwrap();
         let work = begun(store, &one.deliveries[0].id, 10, 2).await;
-        let outcome = Finish { entries, ..finish(&work, 3, Next::Posted, Class::Done) };
+        let outcome = Finish { entries, ..finish(&work, 3 + at_ms, Next::Posted, Class::Done) };
         assert_eq!(store.finish(outcome).await.unwrap(), Finished::Stored);
     }
     let expected = vec![entry("R-1", 3, "99999999999999999.99", 10), entry("R-2", 4, "-0.10", 22)];
     assert_eq!(store.ledger("HT-1").await.unwrap(), expected);
     assert_eq!(store.ledger("ht-1").await.unwrap(), []);
+    // As of a time: what was stored by then, and of a customer the contracts whose newest revision names it.
+    let contract = Holder::Contract("HT-1".into());
+    let known = async |until_ms| {
+        let entries = store.ledger_as_of(&contract, until_ms).await.unwrap();
+        entries.into_iter().map(|entry| (entry.origin, entry.revision)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(2).await, []);
+    assert_eq!(known(22).await, [("R-1".to_owned(), 3), ("R-2".to_owned(), 1)]);
+    assert_eq!(known(23).await, [("R-1".to_owned(), 3), ("R-2".to_owned(), 4)]);
+    let ordered = |revision: i64, customer: &str| LedgerEntry {
+        contract: "HT-9".into(),
+        kind: LedgerEntry::ORDERED.into(),
+        customer: Some(customer.into()),
+        ..entry("HT-9", revision, "7.00", 1)
+    };
+    for (revision, customer) in [(1, "C1"), (2, "C2")] {
+        let one = intake(&format!("HT-9/{revision}"), 1);
+        store.accept(vec![one.clone()], None, 1).await.unwrap();
+        let work = begun(store, &one.deliveries[0].id, 10, 2).await;
+        let entries = vec![ordered(revision, customer)];
+        let outcome = Finish { entries, ..finish(&work, 100 * revision, Next::Posted, Class::Done) };
+        assert_eq!(store.finish(outcome).await.unwrap(), Finished::Stored);
+    }
+    let of = async |customer: &str, until_ms| {
+        store.ledger_as_of(&Holder::Customer(customer.into()), until_ms).await.unwrap().len()
+    };
+    assert_eq!((of("C1", 150).await, of("C1", 250).await), (1, 0), "the contract went to another customer");
+    assert_eq!((of("C2", 150).await, of("C2", 250).await, of("客户", 250).await), (0, 1, 0));
     // Many at once: the newest stands, whoever comes last.
     let racing = (1..=12).map(|revision| {
         let entry = LedgerEntry { contract: "HT-2".into(), ..entry("R", revision, &revision.to_string(), 1) };

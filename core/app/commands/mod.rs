@@ -58,7 +58,7 @@ pub async fn run(cli: Cli) -> Exit {
                 Exit::Failed
             })
         }
-        Command::Recon(command) => recon::run(&command, cli.json),
+        Command::Recon(command) => recon::run(&command, &cli.config, cli.json).await,
         Command::Bench(command) => bench::run(command, cli.json).await,
     }
 }

@@ -1,19 +1,117 @@
 //! `tongbao recon …`
 
-use crate::cli::ReconCommand;
+use crate::cli::{AsOf, ReconCommand};
 use crate::output::{self, Exit};
+use crate::receivables::{self, Owed, Sums};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Instant;
+use tongbao_delivery::port::Holder;
 use tongbao_model::Exact;
 use tongbao_recon::matching::planted::{Class, Score, plant, score};
 use tongbao_recon::matching::{Fee, Policy, matched};
 
 /// Runs a command.
-pub fn run(command: &ReconCommand, as_json: bool) -> Exit {
+pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
     match command {
+        ReconCommand::Contract { number, when } => {
+            owed(Holder::Contract(number.clone()), when, config, as_json).await
+        }
+        ReconCommand::Customer { code, when } => {
+            owed(Holder::Customer(code.clone()), when, config, as_json).await
+        }
         ReconCommand::Bench { payments, seed } => bench(*payments, *seed, as_json),
     }
+}
+
+/// Shows what a contract or a customer owes.
+async fn owed(of: Holder, when: &AsOf, config: &Path, as_json: bool) -> Exit {
+    let as_of_ms = match when.as_of.as_deref().map(receivables::as_of_ms).transpose() {
+        Ok(as_of_ms) => as_of_ms,
+        Err(why) => {
+            output::note(&why.to_string());
+            return Exit::Usage;
+        }
+    };
+    let loaded = match super::load_without_mappings(config) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let store = match super::open(&loaded).await {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    let found = receivables::owed(store.as_ref(), &of, as_of_ms).await;
+    store.close().await;
+    match found {
+        Err(error) => super::store_failed(&error, as_json),
+        Ok(Err(why)) => {
+            output::note(&why.to_string());
+            Exit::Failed
+        }
+        Ok(Ok(owed)) if as_json => {
+            output::json(&json!(owed));
+            Exit::Ok
+        }
+        Ok(Ok(owed)) if owed.contracts.is_empty() => {
+            output::note("没有找到账目 / nothing is on any account of that");
+            Exit::Failed
+        }
+        Ok(Ok(owed)) => {
+            show(&owed, matches!(of, Holder::Contract(_)));
+            Exit::Ok
+        }
+    }
+}
+
+/// A table of contracts; with their entries where one contract was asked for, with totals otherwise.
+fn show(owed: &Owed, with_entries: bool) {
+    if let Some(as_of) = &owed.as_of {
+        output::line(&format!("截至 {as_of} 所知 / as far as was known at {as_of}\n"));
+    }
+    let cells = |name: &str, sums: &Sums| {
+        let amounts = [sums.ordered, sums.invoiced, sums.received, sums.receivable, sums.advance, sums.open]
+            .map(|one| one.0);
+        let mut row = vec![name.to_owned(), sums.currency.clone()];
+        row.extend(amounts.map(|amount| amount.to_string()));
+        row
+    };
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for one in &owed.contracts {
+        match (&one.sums, &one.reason) {
+            (Some(sums), _) => rows.push(cells(&one.contract, sums)),
+            (None, reason) => {
+                let why = reason.as_ref().map(ToString::to_string).unwrap_or_default();
+                rows.push(vec![one.contract.clone(), why]);
+            }
+        }
+    }
+    if !with_entries {
+        rows.extend(owed.totals.iter().map(|sums| cells("合计 / total", sums)));
+    }
+    let head = [
+        "合同 / contract",
+        "币别",
+        "订货 / ordered",
+        "开票 / invoiced",
+        "收款 / received",
+        "应收 / receivable",
+        "预收 / advance",
+        "未收 / open",
+    ];
+    output::line(output::table(&head, &rows).trim_end());
+    if !with_entries {
+        return;
+    }
+    let entries = owed.contracts.iter().flat_map(|one| &one.entries).map(|entry| {
+        let revision = entry.revision.to_string();
+        let cells =
+            [&entry.at, &entry.kind, &entry.origin, &revision, &entry.amount, &entry.currency, &entry.event];
+        cells.map(Clone::clone).to_vec()
+    });
+    let head = ["时间 / at", "类别 / kind", "单号 / number", "修订", "金额 / amount", "币别", "事件 / event"];
+    output::line(&format!("\n{}", output::table(&head, &entries.collect::<Vec<_>>()).trim_end()));
 }
 
 /// Payments whose truth is known through the shipped rules. Fails when one is matched wrongly without a person.

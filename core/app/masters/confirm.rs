@@ -240,7 +240,8 @@ pub fn of_file(header: &[String], rows: &[(u64, Vec<String>)]) -> Result<Confirm
     let mut about: BTreeSet<(String, String, String)> = BTreeSet::new();
     let (mut targets, mut chosen) = (BTreeSet::new(), Vec::new());
     for (line, cells) in rows {
-        let cell = |at: usize| cells.get(at).map(|text| unguarded(text.trim()).to_owned()).unwrap_or_default();
+        let cell =
+            |at: usize| cells.get(at).map(|text| unguarded(text.trim()).to_owned()).unwrap_or_default();
         about.insert((cell(proposal), cell(table), cell(revision)));
         match (cell(source).is_empty(), is_yes(&cell(confirm))) {
             (_, None) => wrong.push(Text::new(

@@ -8,8 +8,8 @@ use crate::attention::{Health, Parked};
 use crate::clock::Clock;
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, MappingVersion, Next, OutboxRow, Overview,
-    Presence, Replayable, Replayed, Store, StoreError, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, Next, OutboxRow,
+    Overview, Presence, Replayable, Replayed, Store, StoreError, Stored, Subject, TableRow, Tombstone,
 };
 use crate::stalled::Stalled;
 use async_trait::async_trait;
@@ -269,8 +269,8 @@ impl Store for StoreDoor {
         self.read(self.memory().binding(target, kind, key)).await
     }
 
-    async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>> {
-        self.read(self.memory().ledger(contract)).await
+    async fn ledger_as_of(&self, of: &Holder, until_ms: i64) -> Stored<Vec<LedgerEntry>> {
+        self.read(self.memory().ledger_as_of(of, until_ms)).await
     }
 
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {

@@ -124,7 +124,7 @@ fn csv(lines: &[[String; 12]]) -> Vec<u8> {
     // Writing to memory cannot fail.
     let _ = csv.write_record(COLUMNS);
     for line in lines {
-        let _ = csv.write_record(line.iter().map(|cell| guarded(cell)));
+        let _ = csv.write_record(line.iter().map(|cell| guarded(cell).into_owned()));
     }
     csv.into_inner().unwrap_or_default()
 }

@@ -115,7 +115,7 @@ impl Tables {
         self.set_state(&finish.delivery, state);
         self.end_attempt(finish);
         for entry in &finish.entries {
-            self.enter(entry);
+            self.enter(entry, finish.now_ms);
         }
         for intake in &finish.follow_on {
             self.accept(intake, finish.now_ms);
@@ -160,12 +160,9 @@ impl Tables {
         Ok(())
     }
 
-    fn enter(&mut self, entry: &LedgerEntry) {
-        let key = (entry.contract.clone(), entry.kind.clone(), entry.origin.clone());
-        let older = |stored: &LedgerEntry| stored.revision < entry.revision;
-        if self.ledger.get(&key).is_none_or(older) {
-            self.ledger.insert(key, entry.clone());
-        }
+    fn enter(&mut self, entry: &LedgerEntry, now_ms: i64) {
+        let key = (entry.contract.clone(), entry.kind.clone(), entry.origin.clone(), entry.revision);
+        self.ledger.entry(key).or_insert_with(|| (entry.clone(), now_ms));
     }
 
     /// Settles a parked delivery as posted by hand.

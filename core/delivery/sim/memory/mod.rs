@@ -13,8 +13,9 @@ mod queue;
 use crate::attention::{Health, Parked};
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview, Presence,
-    RemoteRef, Replayable, Replayed, State, Store, StoreError, Stored, Subject, TableRow, Tombstone,
+    Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview,
+    Presence, RemoteRef, Replayable, Replayed, State, Store, StoreError, Stored, Subject, TableRow,
+    Tombstone,
 };
 use crate::stalled::Stalled;
 use async_trait::async_trait;
@@ -74,7 +75,7 @@ type Document = (String, String, String);
 /// (target, order key).
 type Lane = (String, String);
 /// (contract, kind, origin) of an entry.
-type EntryKey = (String, String, String);
+type EntryKey = (String, String, String, i64);
 
 /// Everything stored.
 #[derive(Debug, Default)]
@@ -89,7 +90,8 @@ pub struct Tables {
     outbox_last: i64,
     attempts: HashMap<String, Vec<AttemptView>>,
     pub(super) bindings: BTreeMap<(String, String, String), Binding>,
-    pub(super) ledger: BTreeMap<EntryKey, LedgerEntry>,
+    /// Each with when it was stored.
+    pub(super) ledger: BTreeMap<EntryKey, (LedgerEntry, i64)>,
     cursors: HashMap<(String, String), String>,
     codes: BTreeMap<(String, String), TableRow>,
     codes_revision: i64,
@@ -440,12 +442,16 @@ impl Store for MemoryStore {
         Ok(self.tables().bindings.get(&key).cloned())
     }
 
-    async fn ledger(&self, contract: &str) -> Stored<Vec<LedgerEntry>> {
+    async fn ledger_as_of(&self, of: &Holder, until_ms: i64) -> Stored<Vec<LedgerEntry>> {
         let tables = self.tables();
-        let mut entries: Vec<LedgerEntry> =
-            tables.ledger.values().filter(|entry| entry.contract == contract).cloned().collect();
-        entries.sort_by(|a, b| (a.at_ms, &a.kind, &a.origin).cmp(&(b.at_ms, &b.kind, &b.origin)));
-        Ok(entries)
+        let known = tables.ledger.values().filter(|(entry, recorded_ms)| {
+            *recorded_ms <= until_ms
+                && match of {
+                    Holder::Contract(contract) => entry.contract == *contract,
+                    Holder::Customer(_) => true,
+                }
+        });
+        Ok(of.in_force(known.map(|(entry, _)| entry.clone())))
     }
 
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {
