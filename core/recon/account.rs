@@ -144,8 +144,12 @@ impl Account {
         let less_received = |what| decimal::add(what, -account.received).ok_or(AccountError::Range);
         let (open, uncovered) = (less_received(account.due)?, less_received(account.invoiced)?);
         account.open = open;
-        account.receivable = uncovered.max(Decimal::ZERO);
-        account.advance = (-uncovered).max(Decimal::ZERO);
+        // Not by the greater of two: the negative of nothing is a nothing with a sign, and would be shown with it.
+        if uncovered > Decimal::ZERO {
+            account.receivable = uncovered;
+        } else if uncovered < Decimal::ZERO {
+            account.advance = -uncovered;
+        }
         Ok(account)
     }
 
@@ -239,6 +243,10 @@ mod tests {
             let movements = [(Ordered, ordered), (Invoiced, invoiced), (Received, received)];
             let account = Account::of(&movements.map(|(kind, cents)| movement(kind, cents))).unwrap();
             let found = [account.open, account.receivable, account.advance];
+            assert!(
+                found.iter().all(|amount| !amount.is_sign_negative() || *amount < Decimal::ZERO),
+                "{found:?}"
+            );
             assert_eq!(found, expected.map(|cents| Decimal::new(cents, 2)), "{movements:?}");
         }
     }
