@@ -88,6 +88,7 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::replay_does_not_bring_back_old_news,
     storing::a_replay_takes_what_its_dry_run_has_counted,
     storing::a_pause_has_one_beginning_and_one_end,
+    pausing::a_pause_fills_no_queue_and_no_bound,
     pausing::a_retry_window_does_not_run_during_a_pause,
     storing::what_is_archived_is_still_known,
     storing::retention_keeps_the_tables_small,

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tongbao_delivery::port::{Accepted, Filter, State, Subject};
 use tongbao_delivery::{
-    Clock, Embedded, EmbeddedSettings, Engine, EngineParts, NoObserver, RelaySettings, Report, TargetSettings,
+    Broker, Clock, Embedded, EmbeddedSettings, Engine, EngineParts, NoObserver, RelaySettings, Report,
+    SystemClock, TargetSettings,
 };
 use tongbao_model::Class;
 
@@ -115,6 +116,49 @@ pub async fn a_retry_window_does_not_run_during_a_pause(combination: Combination
     assert_eq!(states().await, [(State::Waiting, 2)], "48 hours of pause have used up 24 hours to try in");
     clock.0.fetch_add(700_000, Ordering::SeqCst);
     until("the third succeeds", async || states().await == [(State::Posted, 3)]).await;
+    engine.stop(Duration::from_secs(20)).await;
+    world.store.close().await;
+}
+
+/// What waits for a paused connection stays in the outbox, where it neither fills the broker nor turns anybody away.
+pub async fn a_pause_fills_no_queue_and_no_bound(combination: Combination) {
+    let world = World::new(combination).await;
+    let far = Far::new(|_| async { Report::new(Class::Done) });
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let broker = Arc::new(Embedded::new(EmbeddedSettings::default(), clock.clone()));
+    let engine = Engine::start(EngineParts {
+        store: world.store.clone(),
+        broker: broker.clone(),
+        handler: far.clone(),
+        clock: clock.clone(),
+        observer: Arc::new(NoObserver),
+        targets: vec![target("erp"), target("crm")],
+        worker_name: "test".to_owned(),
+        relay: RelaySettings { idle_ms: 50, sweep_ms: 50, outbox_max: 3, ..RelaySettings::default() },
+    })
+    .await
+    .unwrap();
+    engine.hold(erp(), "ops", "upgrade").await.unwrap();
+    let paused: Vec<_> = (0..6).map(|number| intake(&format!("HT-{number}"), 1)).collect();
+    engine.accept(paused, None).await.unwrap();
+    assert!(!engine.is_full());
+    let posted = async || {
+        let filter = Filter { states: vec![State::Posted], ..Filter::default() };
+        world.store.deliveries(filter).await.unwrap().len()
+    };
+    // The others go on, through several looks of relay and sweeper.
+    for round in 1..=4 {
+        engine.accept(vec![intake_to("crm", &format!("C-{round}"), 1)], None).await.unwrap();
+        until("the other one is posted", async || posted().await == round).await;
+        until("it has left the outbox", async || world.store.outbox_count(&[]).await.unwrap() == 6).await;
+    }
+    assert_eq!(world.store.outbox_count(&["erp".to_owned()]).await.unwrap(), 0);
+    let waiting = broker.health().waiting;
+    assert_eq!(waiting.get("erp").copied().unwrap_or_default(), 0, "{waiting:?}");
+    assert!(!engine.is_full());
+    engine.release(erp(), "ops").await.unwrap();
+    until("all are posted", async || posted().await == 10).await;
+    far.assert_once_each(10);
     engine.stop(Duration::from_secs(20)).await;
     world.store.close().await;
 }
