@@ -34,6 +34,7 @@ pub mod sim;
 mod slots;
 pub mod stalled;
 mod sweeper;
+mod unheard;
 mod worker;
 
 pub use broker::{Broker, BrokerError, Message, QueueSpec};
@@ -48,3 +49,4 @@ pub use rabbit::{Rabbit, RabbitSettings};
 pub use settings::{RelaySettings, TargetSettings};
 pub use sharing::Sharing;
 pub use stalled::Stalled;
+pub use unheard::Unheard;

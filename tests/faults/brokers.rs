@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard};
 use tongbao_delivery::port::{Filter, State};
-use tongbao_delivery::{Broker, Rabbit, RabbitSettings, RelaySettings, Report, SystemClock, TargetSettings};
+use tongbao_delivery::{
+    Broker, Rabbit, RabbitSettings, RelaySettings, Report, SystemClock, TargetSettings, Unheard,
+};
 use tongbao_model::Class;
 
 /// The time an engine has to stop.
@@ -80,10 +82,21 @@ impl Scene {
     }
 
     /// The same without the sweeper, which looks at the queues as well.
-    pub async fn unswept(far: Arc<Far>) -> Scene {
+    async fn unswept(far: Arc<Far>) -> Scene {
         let alone = FRAIL.lock().await;
         let port = on_servers(Servers::frail_rabbit_port).await;
         Scene::at(port, far, alone, u32::MAX).await
+    }
+
+    /// The same, and nobody takes from the queues before that is told to begin.
+    pub async fn unheard(far: Arc<Far>) -> (Scene, Arc<Unheard<Rabbit>>) {
+        let mut scene = Scene::unswept(far).await;
+        assert!(scene.running.engine.stop(STOP).await.clean);
+        scene.rabbit = Arc::new(Rabbit::start(scene.settings.clone(), Arc::new(SystemClock)).unwrap());
+        let unheard = Arc::new(Unheard::new(scene.rabbit.clone()));
+        let broker: Arc<dyn Broker> = unheard.clone();
+        scene.running = run(&scene.world, &scene.far, broker, &scene.counting, u32::MAX).await;
+        (scene, unheard)
     }
 
     /// Through a proxy.
@@ -107,7 +120,7 @@ impl Scene {
         let world =
             World::new(Combination { database: Database::Sqlite, broker: BrokerKind::Embedded }).await;
         let counting = Arc::new(Counting::default());
-        let running = run(&world, &far, &rabbit, &counting, sweep_ms).await;
+        let running = run(&world, &far, rabbit.clone(), &counting, sweep_ms).await;
         let accepted = AtomicU32::new(0);
         Scene { world, far, rabbit, counting, settings, running, accepted, _alone: alone }
     }
@@ -158,11 +171,11 @@ impl Scene {
 async fn run(
     world: &World,
     far: &Arc<Far>,
-    rabbit: &Arc<Rabbit>,
+    broker: Arc<dyn Broker>,
     counting: &Arc<Counting>,
     sweep_ms: u32,
 ) -> Running {
-    let (broker, observer) = (rabbit.clone(), counting.clone());
+    let observer = counting.clone();
     world
         .start_with(far, vec![erp()], |parts| {
             parts.broker = broker;
@@ -321,7 +334,7 @@ async fn stopped_while_the_network_hangs() {
     assert_eq!(scene.world.store.deliveries(calling).await.unwrap(), []);
     proxy.set(Mode::Pass);
     scene.rabbit = Arc::new(scene.beside().await);
-    scene.running = run(&scene.world, &scene.far, &scene.rabbit, &scene.counting, OFTEN).await;
+    scene.running = run(&scene.world, &scene.far, scene.rabbit.clone(), &scene.counting, OFTEN).await;
     scene.end().await;
 }
 

@@ -5,7 +5,6 @@ use crate::Case;
 use crate::world::{Far, until};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tongbao_delivery::port::Subject;
 use tongbao_delivery::{Broker, Report};
 use tongbao_model::Class;
 
@@ -19,17 +18,14 @@ pub fn cases() -> Vec<(String, Case)> {
 }
 
 /// A message whose queue is not there at that moment comes back to the publisher, is kept, and goes out again once
-/// the queue is made. Nobody consumes from these queues, so that only the publish can find out: a connection that is
-/// paused has no consumers, a delay queue never has any.
+/// the queue is made. Nobody consumes from these queues, so that only the publish can find out.
 async fn unroutable_comes_back() {
     let far = Far::new(|seen| async move {
         let late = seen.attempt == 1;
         Report::new(if late { Class::Throttled(Some(Duration::from_millis(1_300))) } else { Class::Done })
     });
-    let scene = Scene::unswept(far).await;
+    let (scene, unheard) = Scene::unheard(far).await;
     scene.ready().await;
-    let paused = || Subject::Connection("erp".to_owned());
-    scene.running.engine.hold(paused(), "ops", "").await.unwrap();
     let works = [scene.queue("work.erp.0"), scene.queue("work.erp.1")];
     for queue in &works {
         until("nobody consumes", async || listed(queue, "consumers").await == Some(0)).await;
@@ -40,11 +36,11 @@ async fn unroutable_comes_back() {
     scene.accept(20).await;
     until("messages have come back", async || failed() > 0).await;
     until("all are with the broker", async || scene.world.store.outbox(1).await.unwrap().is_empty()).await;
-    assert_eq!(scene.far.calls().len(), 0, "it was paused");
+    assert_eq!(scene.far.calls().len(), 0, "nobody listened");
 
     ctl(&["delete_queue", &scene.queue("delay.1s")]).await;
     let before = failed();
-    scene.running.engine.release(paused(), "ops").await.unwrap();
+    unheard.listen();
     scene.world.posted(20).await;
     assert!(failed() > before, "no retry has met the missing delay queue");
     let calls = scene.far.calls();

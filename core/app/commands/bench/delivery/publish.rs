@@ -1,15 +1,12 @@
 //! From the outbox to confirmed publishes: the relay alone.
 
 use crate::commands::bench::filling::{Nothing, Progress, fill};
-use async_trait::async_trait;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
-use tongbao_delivery::broker::{Health, Line, Received, Subscription};
 use tongbao_delivery::port::StoreError;
 use tongbao_delivery::{
-    Broker, BrokerError, Clock, Engine, EngineParts, Message, Observer, QueueSpec, Rabbit, RabbitSettings,
-    RelaySettings, Sharing, SystemClock, TargetSettings,
+    Broker, Clock, Engine, EngineParts, Observer, QueueSpec, Rabbit, RabbitSettings, RelaySettings,
+    SystemClock, TargetSettings, Unheard,
 };
 use tongbao_store::StoreOptions;
 
@@ -24,12 +21,13 @@ pub async fn per_second(store: &str, settings: &RabbitSettings, rows: u64) -> Re
     let store = tongbao_store::open(store, StoreOptions::default()).await.map_err(text)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     fill(&store, TARGET, rows).await?;
-    let broker = Arc::new(Untaken { rabbit: connect(settings, &clock).await?, open: Mutex::default() });
+    let rabbit = Arc::new(connect(settings, &clock).await?);
+    let broker = Arc::new(Unheard::new(rabbit.clone()));
     let published = Arc::new(Published::default());
     let begun = Instant::now();
     let engine = Engine::start(EngineParts {
         store: store.clone(),
-        broker: broker.clone(),
+        broker,
         handler: Arc::new(Nothing),
         clock,
         observer: published.clone(),
@@ -41,7 +39,7 @@ pub async fn per_second(store: &str, settings: &RabbitSettings, rows: u64) -> Re
     .map_err(|error| error.to_string())?;
     let all = tokio::time::timeout(LIMIT, published.0.reached(rows)).await;
     let took = begun.elapsed();
-    broker.rabbit.delete_queues().await.map_err(|error| error.to_string())?;
+    rabbit.delete_queues().await.map_err(|error| error.to_string())?;
     engine.stop(Duration::from_secs(10)).await;
     store.close().await;
     all.map_err(|_| "the outbox was not emptied".to_owned())?;
@@ -80,58 +78,5 @@ struct Published(Progress);
 impl Observer for Published {
     fn published(&self, _target: &str, count: usize) {
         self.0.add(count);
-    }
-}
-
-/// RabbitMQ whose queues nobody takes from.
-struct Untaken {
-    rabbit: Rabbit,
-    /// Kept, or those who wait would take the broker for closed.
-    open: Mutex<Vec<mpsc::Sender<Received>>>,
-}
-
-#[async_trait]
-impl Broker for Untaken {
-    async fn declare(&self, queues: &[QueueSpec]) -> Result<(), BrokerError> {
-        self.rabbit.declare(queues).await
-    }
-
-    async fn publish(&self, messages: Vec<Message>) -> Vec<Result<(), BrokerError>> {
-        self.rabbit.publish(messages).await
-    }
-
-    async fn subscribe(&self, _target: &str) -> Result<Subscription, BrokerError> {
-        let (open, messages) = mpsc::channel(1);
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).push(open);
-        Ok(Subscription::new(messages))
-    }
-
-    fn health(&self) -> Health {
-        self.rabbit.health()
-    }
-
-    fn horizon_ms(&self) -> Option<i64> {
-        self.rabbit.horizon_ms()
-    }
-
-    async fn line(&self, target: &str) -> Line {
-        self.rabbit.line(target).await
-    }
-
-    fn durable(&self) -> bool {
-        self.rabbit.durable()
-    }
-
-    fn is_shared(&self) -> bool {
-        self.rabbit.is_shared()
-    }
-
-    fn share(&self, sharing: &Sharing) {
-        self.rabbit.share(sharing);
-    }
-
-    async fn close(&self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.rabbit.close().await;
     }
 }
