@@ -52,6 +52,13 @@ impl Fail {
     }
 }
 
+/// Whether SQLite was busy with somebody else; extended codes say the same in their low byte.
+pub fn is_busy(error: &DbErr) -> bool {
+    const BUSY: u32 = 5;
+    let Some(sqlx::Error::Database(error)) = sqlx_error(error) else { return false };
+    error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == BUSY)
+}
+
 fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error))

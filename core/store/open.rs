@@ -1,7 +1,7 @@
 //! Opening a database: connection settings and migrations.
 
 use crate::db::Db;
-use crate::error::stored;
+use crate::error::{is_busy, stored};
 use crate::migration::Migrator;
 use sea_orm::sqlx::Executor;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -10,7 +10,7 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tongbao_delivery::port::{StoreError, Stored};
 
 /// How a database is opened.
@@ -32,6 +32,9 @@ impl Default for StoreOptions {
 /// usual hundred, each would be prepared again by the time it is needed again. MySQL bounds them for the whole server
 /// (16,382 usually), so there it stays at that.
 const STATEMENTS_KEPT: usize = 500;
+
+/// Between two tries to open an SQLite file that another process is just making.
+const BUSY_REST: Duration = Duration::from_millis(20);
 
 /// Names the lock under which schema changes happen; any number nobody else uses.
 const MIGRATION_LOCK: i64 = 0x0074_6f6e_6762_616f;
@@ -90,7 +93,16 @@ async fn sqlite(url: &str, settings: StoreOptions) -> Result<Db, DbErr> {
         });
         Database::connect(options)
     };
-    let write = open(1).await?;
+    // A new file is put into its mode by the first connection. For that lock SQLite does not wait, whatever it is told.
+    let begun = Instant::now();
+    let write = loop {
+        match open(1).await {
+            Err(error) if is_busy(&error) && begun.elapsed() < settings.wait => {
+                tokio::time::sleep(BUSY_REST).await;
+            }
+            opened => break opened?,
+        }
+    };
     let immediate = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
