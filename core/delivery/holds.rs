@@ -54,6 +54,8 @@ fn is_its(hold: &Hold, connection: &str) -> bool {
 pub(crate) struct KnownHolds {
     known: Mutex<Option<Arc<Holds>>>,
     changed: Notify,
+    /// Held from reading to learning: of two that ask, the one that read earlier must not have the last word.
+    asking: tokio::sync::Mutex<()>,
 }
 
 impl KnownHolds {
@@ -87,6 +89,7 @@ impl Shared {
     /// Reads the holds; what was known stays known when that fails.
     pub(crate) async fn follow(&self) -> Stored<()> {
         let remembered_ms = i64::try_from(self.remembered_ms).unwrap_or(i64::MAX);
+        let _asking = self.holds.asking.lock().await;
         let list = self.store.holds(self.clock.now_ms().saturating_sub(remembered_ms)).await?;
         self.holds.learn(Holds::new(list));
         Ok(())

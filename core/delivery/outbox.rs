@@ -50,15 +50,27 @@ impl Shared {
     /// Counts what waits to be published; what was known before stands where that fails. What waits for a paused
     /// connection is nobody else's trouble, and turns no sender away.
     pub(crate) async fn count_backlog(&self) {
-        let held = self.held();
-        let paused: Vec<String> =
-            self.wakes.keys().filter(|target| held.connection(target).is_some()).cloned().collect();
-        match self.store.outbox_count(&paused).await {
-            Ok(rows) => self.backlog.counted(rows),
-            Err(error) => {
-                self.observer.store_failed();
-                tracing::warn!(%error, "the outbox cannot be counted");
+        let mut paused = self.paused();
+        loop {
+            match self.store.outbox_count(&paused).await {
+                Ok(rows) => self.backlog.counted(rows),
+                Err(error) => {
+                    self.observer.store_failed();
+                    tracing::warn!(%error, "the outbox cannot be counted");
+                    return;
+                }
             }
+            // Paused or released while it was counted: the number is of something else, and would stand until the next.
+            let paused_now = self.paused();
+            if paused_now == paused {
+                return;
+            }
+            paused = paused_now;
         }
+    }
+
+    fn paused(&self) -> Vec<String> {
+        let held = self.held();
+        self.wakes.keys().filter(|target| held.connection(target).is_some()).cloned().collect()
     }
 }

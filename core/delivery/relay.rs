@@ -69,6 +69,11 @@ pub(crate) async fn run_relay(shared: Arc<Shared>, target: String, stop: Stop) {
         while batches.len() < usize::from(shared.relay.batches) {
             if look && rows.is_used_up() {
                 match rows.read(&shared, &target).await {
+                    // Paused while it was read: this may have been accepted since.
+                    Ok(_) if !is_paused && shared.held().connection(&target).is_some() => {
+                        look = false;
+                        rows.put_off();
+                    }
                     Ok(found) => look = found,
                     Err(()) if stop.within(pause.longer()).await => return,
                     Err(()) => continue,
