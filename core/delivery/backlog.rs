@@ -1,7 +1,7 @@
 //! How much waits in the outbox, without asking the database each time.
 //!
-//! Counted exactly at start and with every sweep; in between, what this process accepts and what it publishes
-//! is added and taken off. What other processes do in the meantime is not seen: with several of them the
+//! Counted at start and with every sweep, exactly unless it is far from the bound; in between, what this process
+//! accepts and what it publishes is added and taken off. What other processes do in the meantime is not seen: with several of them the
 //! bound is overstepped by no more than they accept between two sweeps.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ impl Backlog {
         self.rows.load(Ordering::Relaxed) >= self.max
     }
 
-    /// The exact number, just counted.
+    /// The number just counted, or what it is at most.
     pub(crate) fn counted(&self, rows: u64) {
         self.rows.store(rows, Ordering::Relaxed);
     }

@@ -26,6 +26,11 @@ impl HeadStart {
         HeadStart { under_way: Mutex::new(under_way), over: CancellationToken::new() }
     }
 
+    /// Whether every relay has ended it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
     /// The relay has nothing under way.
     pub(crate) fn has_ended(&self, target: &str) {
         if self.over.is_cancelled() {

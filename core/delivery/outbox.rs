@@ -52,7 +52,7 @@ impl Shared {
     pub(crate) async fn count_backlog(&self) {
         let mut paused = self.paused();
         loop {
-            match self.store.outbox_count(&paused).await {
+            match self.outbox_rows(&paused).await {
                 Ok(rows) => self.backlog.counted(rows),
                 Err(error) => {
                     self.observer.store_failed();
@@ -67,6 +67,13 @@ impl Shared {
             }
             paused = paused_now;
         }
+    }
+
+    /// Exact where it matters. A million rows take a database a tenth of a second to count; as long as it is clear that
+    /// they are few beside the bound, how many they are at most will do.
+    async fn outbox_rows(&self, paused: &[String]) -> Stored<u64> {
+        let at_most = self.store.outbox_span().await?;
+        if at_most <= self.relay.outbox_max / 2 { Ok(at_most) } else { self.store.outbox_count(paused).await }
     }
 
     fn paused(&self) -> Vec<String> {

@@ -686,12 +686,21 @@ pub trait Store: Send + Sync {
     /// published twice, which [`Store::begin`] makes harmless.
     async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>>;
 
-    /// The next outbox rows of one connection that are due before `due_before_ms`, earliest first. Like
-    /// [`Store::outbox`] otherwise: each connection has its own relay, so that a full queue stops only its own.
-    async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>>;
+    /// The next outbox rows of one connection that are due before `due_before_ms`, earliest first, without those of
+    /// `but`. Like [`Store::outbox`] otherwise: each connection has its own relay, so that a full queue stops only its own.
+    async fn outbox_of(
+        &self,
+        target: &str,
+        due_before_ms: i64,
+        but: &[i64],
+        limit: u64,
+    ) -> Stored<Vec<OutboxRow>>;
 
     /// How many rows wait in the outbox, without those of some targets. Counts them: not for every request.
     async fn outbox_count(&self, but: &[String]) -> Stored<u64>;
+
+    /// How many rows there are in the outbox at most, told at once: how far the first and the last lie apart.
+    async fn outbox_span(&self) -> Stored<u64>;
 
     /// Removes outbox rows that the broker has confirmed and notes on their deliveries when. Answers those whose
     /// delivery is being written by somebody else at this moment: they are as they were, and the caller asks again.

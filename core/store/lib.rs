@@ -80,17 +80,27 @@ impl Store for Sql {
     }
 
     async fn outbox(&self, limit: u64) -> Stored<Vec<OutboxRow>> {
-        self.db.ask(|db| async move { queue::rows(&db, None, limit).await }).await
+        self.db.ask(|db| async move { queue::rows(&db, limit).await }).await
     }
 
-    async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>> {
-        let target = target.to_owned();
-        self.db.ask(|db| async move { queue::rows(&db, Some((&target, due_before_ms)), limit).await }).await
+    async fn outbox_of(
+        &self,
+        target: &str,
+        due_before_ms: i64,
+        but: &[i64],
+        limit: u64,
+    ) -> Stored<Vec<OutboxRow>> {
+        let (target, but) = (target.to_owned(), but.to_vec());
+        self.db.ask(|db| async move { queue::rows_of(&db, &target, due_before_ms, but, limit).await }).await
     }
 
     async fn outbox_count(&self, but: &[String]) -> Stored<u64> {
         let but = but.to_vec();
         self.db.ask(|db| async move { queue::count(&db, &but).await }).await
+    }
+
+    async fn outbox_span(&self) -> Stored<u64> {
+        self.db.ask(|db| async move { queue::span(&db).await }).await
     }
 
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>> {

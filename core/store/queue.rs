@@ -1,17 +1,18 @@
 //! The outbox, and what people settle.
 
+use crate::columns;
 use crate::convert::{json, outbox_row as shown};
 use crate::entity::{attempts, deliveries, outbox};
 use crate::error::Fail;
 use crate::finish::bind;
 use crate::lane::{Place, wake_head};
 use crate::rows::{among, insert_all};
-use sea_orm::sea_query::{Expr, LockBehavior, LockType};
+use sea_orm::sea_query::{Expr, Func, LockBehavior, LockType, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Value,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use tongbao_delivery::failpoints::failpoint;
 use tongbao_delivery::port::{Binding, OutboxRow, State};
 use tongbao_model::Class;
@@ -20,22 +21,40 @@ use tongbao_model::Class;
 const BY_HAND: &str = "by hand";
 
 /// The next outbox rows.
-pub async fn rows(
+pub async fn rows(db: &DatabaseConnection, limit: u64) -> Result<Vec<OutboxRow>, Fail> {
+    let rows = outbox::Entity::find().order_by_asc(outbox::Column::Id).limit(limit).all(db).await?;
+    Ok(rows.into_iter().map(shown).collect())
+}
+
+/// The next outbox rows of one target, without some that are known.
+pub async fn rows_of(
     db: &DatabaseConnection,
-    of: Option<(&str, i64)>,
+    target: &str,
+    due_before_ms: i64,
+    but: Vec<i64>,
     limit: u64,
 ) -> Result<Vec<OutboxRow>, Fail> {
     use outbox::Column;
-    let mut query = outbox::Entity::find();
-    query = match of {
-        Some((target, due_before_ms)) => query
-            .filter(Column::Target.eq(target))
-            .filter(Column::DueAtMs.lte(due_before_ms))
-            .order_by_asc(Column::DueAtMs),
-        None => query,
+    let mut query = outbox::Entity::find()
+        .filter(Column::Target.eq(target))
+        .filter(Column::DueAtMs.lte(due_before_ms))
+        .order_by_asc(Column::DueAtMs)
+        .order_by_asc(Column::Id);
+    let known: Vec<Value> = but.iter().copied().map(Value::from).collect();
+    // Elsewhere a list is a statement of its own for each length, and to read a few more is cheaper.
+    let (left_out, limit) = match columns::array(&known) {
+        Some(array) if db.get_database_backend() == DbBackend::Postgres => {
+            // Of a subquery a hash is made; a list would be gone through for every row.
+            let known = Query::select().expr(Func::cust("unnest").arg(array)).to_owned();
+            query = query.filter(Column::Id.not_in_subquery(known));
+            (HashSet::new(), limit)
+        }
+        _ => {
+            (but.into_iter().collect(), limit.saturating_add(u64::try_from(known.len()).unwrap_or(u64::MAX)))
+        }
     };
-    let rows = query.order_by_asc(Column::Id).limit(limit).all(db).await?;
-    Ok(rows.into_iter().map(shown).collect())
+    let rows = query.limit(limit).all(db).await?;
+    Ok(rows.into_iter().filter(|row| !left_out.contains(&row.id)).map(shown).collect())
 }
 
 /// How many rows there are, but those of some targets.
@@ -43,6 +62,15 @@ pub async fn count(db: &DatabaseConnection, but: &[String]) -> Result<u64, Fail>
     let all = outbox::Entity::find();
     let counted = if but.is_empty() { all } else { all.filter(outbox::Column::Target.is_not_in(but)) };
     Ok(counted.count(db).await?)
+}
+
+/// From the first row to the last. Two questions, for SQLite answers both in one by reading all there is.
+pub async fn span(db: &DatabaseConnection) -> Result<u64, Fail> {
+    let ids = || outbox::Entity::find().select_only().column(outbox::Column::Id).limit(1);
+    let first: Option<i64> = ids().order_by_asc(outbox::Column::Id).into_tuple().one(db).await?;
+    let last: Option<i64> = ids().order_by_desc(outbox::Column::Id).into_tuple().one(db).await?;
+    let span = first.zip(last).map_or(0, |(first, last)| last.saturating_sub(first).saturating_add(1));
+    Ok(u64::try_from(span).unwrap_or(0))
 }
 
 /// Removes published rows and notes when on their deliveries; answers those of deliveries that somebody has locked at

@@ -562,9 +562,14 @@ pub async fn sweep_finds_what_stalled_and_nothing_else(combination: Combination)
     let rows = store.outbox(100).await.unwrap();
     let (late, early): (Vec<_>, Vec<_>) =
         rows.into_iter().filter(|row| row.delivery != "in-outbox").partition(|row| row.delivery == "recent");
-    let of_target = store.outbox_of("erp", 1_000, 100).await.unwrap();
+    let (rows, span) = (store.outbox_count(&[]).await.unwrap(), store.outbox_span().await.unwrap());
+    assert!(rows == 10 && span >= rows, "{rows} within {span}");
+    let of_target = store.outbox_of("erp", 1_000, &[], 100).await.unwrap();
     assert!(of_target.iter().all(|row| row.due_at_ms <= 1_000) && of_target.len() == 9);
-    assert_eq!(store.outbox_of("crm", 9_999, 100).await.unwrap(), []);
+    assert_eq!(store.outbox_of("crm", 9_999, &[], 100).await.unwrap(), []);
+    let known: Vec<i64> = of_target.iter().take(7).map(|row| row.id).collect();
+    assert_eq!(store.outbox_of("erp", 1_000, &known, 1).await.unwrap(), of_target[7..8]);
+    assert_eq!(store.outbox_of("erp", 1_000, &known, 100).await.unwrap(), of_target[7..]);
     store.outbox_done(early.iter().map(|row| row.id).collect(), 2_000).await.unwrap();
     store.outbox_done(late.iter().map(|row| row.id).collect(), 4_000).await.unwrap();
     // Stalled is what was published before 3,500; the clock says 5,000.

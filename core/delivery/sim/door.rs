@@ -116,12 +116,22 @@ impl Store for StoreDoor {
         self.read(self.memory().outbox(limit)).await
     }
 
-    async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>> {
-        self.read(self.memory().outbox_of(target, due_before_ms, limit)).await
+    async fn outbox_of(
+        &self,
+        target: &str,
+        due_before_ms: i64,
+        but: &[i64],
+        limit: u64,
+    ) -> Stored<Vec<OutboxRow>> {
+        self.read(self.memory().outbox_of(target, due_before_ms, but, limit)).await
     }
 
     async fn outbox_count(&self, but: &[String]) -> Stored<u64> {
         self.read(self.memory().outbox_count(but)).await
+    }
+
+    async fn outbox_span(&self) -> Stored<u64> {
+        self.read(self.memory().outbox_span()).await
     }
 
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>> {

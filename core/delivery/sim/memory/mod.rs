@@ -258,9 +258,17 @@ impl Store for MemoryStore {
         Ok(self.tables().outbox.values().take(limit).cloned().collect())
     }
 
-    async fn outbox_of(&self, target: &str, due_before_ms: i64, limit: u64) -> Stored<Vec<OutboxRow>> {
+    async fn outbox_of(
+        &self,
+        target: &str,
+        due_before_ms: i64,
+        but: &[i64],
+        limit: u64,
+    ) -> Stored<Vec<OutboxRow>> {
         let tables = self.tables();
-        let due = |row: &&OutboxRow| row.target == target && row.due_at_ms <= due_before_ms;
+        let due = |row: &&OutboxRow| {
+            row.target == target && row.due_at_ms <= due_before_ms && !but.contains(&row.id)
+        };
         let mut rows: Vec<OutboxRow> = tables.outbox.values().filter(due).cloned().collect();
         rows.sort_by_key(|row| (row.due_at_ms, row.id));
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -271,6 +279,10 @@ impl Store for MemoryStore {
         let tables = self.tables();
         let counted = tables.outbox.values().filter(|row| !but.contains(&row.target)).count();
         Ok(u64::try_from(counted).unwrap_or(u64::MAX))
+    }
+
+    async fn outbox_span(&self) -> Stored<u64> {
+        self.outbox_count(&[]).await
     }
 
     async fn outbox_done(&self, ids: Vec<i64>, now_ms: i64) -> Stored<Vec<i64>> {
