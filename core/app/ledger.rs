@@ -1,20 +1,26 @@
 //! The built-in target `ledger`: keeps each contract's receivable account and says what a movement changed.
 //!
-//! The movement, the status event and the release of commission are stored in the same transaction as the
+//! The movement, the status event and the releases of commission are stored in the same transaction as the
 //! outcome. All deliveries of one contract go through one lane, so that an account is never changed twice at once.
 
 use crate::emit;
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::handler::Report;
 use tongbao_delivery::port::{Intake, LedgerEntry, Store, Work};
 use tongbao_model::event::kinds;
 use tongbao_model::record::{Commission, OpportunityStatus, Time};
-use tongbao_model::{Class, Code, Event, Exact, Fault, decimal};
+use tongbao_model::{Class, Code, Event, Exact, Fault, decimal, digest};
+use tongbao_recon::commission::{self, Receipt};
 use tongbao_recon::{Account, AccountError, Movement, MovementKind, Stage};
 
 use crate::intake::{at, store_unavailable};
 use crate::routes::Routes;
+
+/// What a key has room for, in characters.
+const LONGEST_NUMBER: usize = 190;
 
 /// Takes one event into the accounts.
 pub async fn handle(store: &Arc<dyn Store>, routes: &Routes, work: &Work, now_ms: i64) -> Report {
@@ -122,17 +128,73 @@ fn settle(
     if account.stage() != Stage::Open && event.kind != kinds::INVOICE_ISSUED {
         events.push(news.status());
     }
-    if account.is_paid_in_full() && !account.released {
-        events.push(news.commission());
+    if account.is_paid_in_full() && !account.settled {
         stored.push(LedgerEntry {
-            kind: MovementKind::Released.name().into(),
+            kind: MovementKind::Settled.name().into(),
             origin: entry.contract.clone(),
             revision: 1,
             amount: account.due.to_string(),
             ..entry.clone()
         });
     }
+    for (receipt, base) in releases(&entries, &account)? {
+        events.push(news.commission(receipt, base));
+        stored.push(LedgerEntry {
+            kind: MovementKind::Released.name().into(),
+            revision: account.revision,
+            amount: base.to_string(),
+            event: entry.event.clone(),
+            ..receipt.clone()
+        });
+    }
     Ok((stored, events))
+}
+
+/// Receipts whose base for commission is another than was told, with the base.
+fn releases<'e>(
+    entries: &'e [LedgerEntry],
+    account: &Account,
+) -> Result<Vec<(&'e LedgerEntry, Decimal)>, Fault> {
+    let is_of = |kind: MovementKind| move |entry: &&LedgerEntry| entry.kind == kind.name();
+    if entries.iter().any(|entry| is_of_the_whole(entry, entries)) {
+        return Ok(Vec::new());
+    }
+    let amount = |entry: &LedgerEntry| decimal::parse(&entry.amount).ok();
+    let receipts: Vec<&LedgerEntry> = entries.iter().filter(is_of(MovementKind::Received)).collect();
+    let known = |entry: &&LedgerEntry| {
+        Some(Receipt { number: entry.origin.clone(), at_ms: entry.at_ms, amount: amount(entry)? })
+    };
+    let out_of_range = || no_account(AccountError::Range);
+    let known: Vec<Receipt> = receipts.iter().map(known).collect::<Option<_>>().ok_or_else(out_of_range)?;
+    let bases = commission::bases(account.due, &known).ok_or_else(out_of_range)?;
+    let told: BTreeMap<&str, Decimal> = entries
+        .iter()
+        .filter(is_of(MovementKind::Released))
+        .filter_map(|entry| Some((entry.origin.as_str(), amount(entry)?)))
+        .collect();
+    // Not of this movement's only: a credit note changes what an earlier payment counts for.
+    let news = receipts.into_iter().filter_map(|receipt| {
+        let base = *bases.get(receipt.origin.as_str())?;
+        let before = told.get(receipt.origin.as_str()).copied().unwrap_or_default();
+        (base != before).then_some((receipt, base))
+    });
+    Ok(news.collect())
+}
+
+/// Whether this is a release as there were before: of a contract paid in full and not of its payments. Such a contract is
+/// done with.
+fn is_of_the_whole(entry: &LedgerEntry, entries: &[LedgerEntry]) -> bool {
+    let is_receipt =
+        |one: &LedgerEntry| one.kind == MovementKind::Received.name() && one.origin == entry.origin;
+    entry.kind == MovementKind::Released.name()
+        && entry.origin == entry.contract
+        && !entries.iter().any(is_receipt)
+}
+
+/// Contract and payment as one number.
+fn commission_number(contract: &str, payment: &str) -> String {
+    let number = format!("{contract}:{payment}");
+    if number.chars().count() <= LONGEST_NUMBER { number } else { digest::of_bytes(number.as_bytes()) }
 }
 
 fn no_account(error: AccountError) -> Fault {
@@ -165,9 +227,9 @@ impl News<'_> {
         serde_json::from_str::<Value>(&ordered.facts).ok()?.get(key)?.as_str().map(str::to_owned)
     }
 
-    fn event(&self, kind: &str, revision: i64, record: &Value) -> Event {
-        let contract = &self.entry.contract;
-        emit::event(kind, contract, revision, contract, record, self.delivery, self.now_ms)
+    fn event(&self, kind: &str, key: &str, record: &Value) -> Event {
+        let (contract, revision) = (&self.entry.contract, self.account.revision);
+        emit::event(kind, key, revision, contract, record, self.delivery, self.now_ms)
     }
 
     fn status(&self) -> Event {
@@ -182,19 +244,26 @@ impl News<'_> {
             received: Exact(account.received),
             open: Exact(account.open),
         });
-        self.event(kinds::PAYMENT_MATCHED, account.revision, &status)
+        self.event(kinds::PAYMENT_MATCHED, &self.entry.contract, &status)
     }
 
-    /// Told once per contract: its revision never rises, so a second one is a repeat.
-    fn commission(&self) -> Event {
+    /// Of one receipt, with a revision that rises with every movement on the account.
+    fn commission(&self, receipt: &LedgerEntry, base: Decimal) -> Event {
+        let contract = &self.entry.contract;
+        let number = commission_number(contract, &receipt.origin);
         let commission = emit::record(&Commission {
-            contract_number: self.entry.contract.clone(),
+            number: number.clone(),
+            revision: self.account.revision,
+            contract_number: contract.clone(),
+            payment_number: receipt.origin.clone(),
             salesperson: self.fact("salesperson"),
             currency: self.account.currency.clone(),
-            base: Exact(self.account.due),
-            released_at: Time(rfc3339(self.entry.at_ms)),
+            base: Exact(base),
+            released: Exact(self.account.earned()),
+            due: Exact(self.account.due),
+            released_at: Time(rfc3339(receipt.at_ms)),
         });
-        self.event(kinds::COMMISSION_RELEASED, 1, &commission)
+        self.event(kinds::COMMISSION_RELEASED, &number, &commission)
     }
 }
 
@@ -208,8 +277,9 @@ pub fn account(entries: &[LedgerEntry]) -> Result<Account, AccountError> {
     let movements: Vec<Movement> = entries
         .iter()
         .filter_map(|entry| {
+            let whole = is_of_the_whole(entry, entries);
             Some(Movement {
-                kind: MovementKind::from_name(&entry.kind)?,
+                kind: if whole { MovementKind::Settled } else { MovementKind::from_name(&entry.kind)? },
                 amount: decimal::parse(&entry.amount).ok()?,
                 currency: entry.currency.clone(),
                 revision: entry.revision,
@@ -237,10 +307,10 @@ mod tests {
         emit::event(kind, key, revision, "HT-1", &record, "d", 0)
     }
 
-    /// Feeds events in order; gives the stages told, the commissions released and the final open amount.
-    fn run(events: &[Event]) -> (Vec<String>, usize, String) {
+    /// Feeds events in order; gives the stages told, the commissions told as payment and base, and the final open amount.
+    fn run(events: &[Event]) -> (Vec<String>, Vec<String>, String) {
         let mut entries: Vec<LedgerEntry> = Vec::new();
-        let (mut stages, mut released) = (Vec::new(), 0);
+        let (mut stages, mut released) = (Vec::new(), Vec::new());
         for event in events {
             let (stored, told) = settle(event, "d", entry(event).unwrap(), entries.clone(), 0).unwrap();
             for one in stored {
@@ -249,13 +319,19 @@ mod tests {
             }
             for event in told {
                 let record: Value = serde_json::from_str(&event.record).unwrap();
+                let text = |name: &str| record[name].as_str().unwrap().to_owned();
                 match event.kind.as_str() {
-                    kinds::PAYMENT_MATCHED => stages.push(record["stage"].as_str().unwrap().to_owned()),
-                    _ => released += 1,
+                    kinds::PAYMENT_MATCHED => stages.push(text("stage")),
+                    _ => {
+                        assert_eq!(event.key, format!("HT-1:{}", text("payment_number")));
+                        released.push(format!("{} {}", text("payment_number"), text("base")));
+                    }
                 }
             }
         }
-        (stages, released, account(&entries).unwrap().open.to_string())
+        let account = account(&entries).unwrap();
+        assert_eq!(account.released, account.earned());
+        (stages, released, account.open.to_string())
     }
 
     fn contract() -> Event {
@@ -281,7 +357,44 @@ mod tests {
         ];
         let (stages, released, open) = run(&events);
         assert_eq!(stages, ["part-paid", "paid", "paid", "paid"]);
-        assert_eq!((released, open.as_str()), (1, "0.00"));
+        // Once for each payment, whatever comes twice; taken back with it.
+        assert_eq!(released, ["R1 40.00", "R2 60.00", "R2 0.00", "R3 60.00"]);
+        assert_eq!(open, "0.00");
+    }
+
+    #[test]
+    fn what_was_credited_earns_no_commission() {
+        let note = event(
+            kinds::CREDIT_NOTE_SIGNED,
+            "TH-1",
+            1,
+            json!({"contract_number": "HT-1", "total_tax_included": "-30.00", "currency": "CNY"}),
+        );
+        let paid =
+            [contract(), payment("R1", 1, "received", "80.00"), payment("R2", 1, "received", "20.00"), note];
+        let (_, released, open) = run(&paid);
+        assert_eq!(released, ["R1 80.00", "R2 20.00", "R1 70.00", "R2 0.00"]);
+        assert_eq!(open, "-30.00");
+    }
+
+    #[test]
+    fn a_contract_whose_commission_was_released_as_a_whole_gets_no_other() {
+        let receipt = entry(&payment("R1", 1, "received", "100.00")).unwrap();
+        let whole = LedgerEntry { kind: "released".into(), origin: "HT-1".into(), ..receipt.clone() };
+        let entries = vec![entry(&contract()).unwrap(), receipt, whole];
+        let refund = payment("R2", 1, "received", "-10.00");
+        assert_eq!(account(&entries).unwrap().stage(), Stage::Paid);
+        let (_, told) = settle(&refund, "d", entry(&refund).unwrap(), entries, 0).unwrap();
+        assert!(told.iter().all(|event| event.kind != kinds::COMMISSION_RELEASED));
+        assert!(told[0].record.contains(r#""stage":"paid""#), "{}", told[0].record);
+    }
+
+    #[test]
+    fn a_number_that_is_too_long_is_another_one() {
+        assert_eq!(commission_number("HT-1", "R1"), "HT-1:R1");
+        let long = "9".repeat(LONGEST_NUMBER);
+        assert!(commission_number(&long, "R1").chars().count() <= LONGEST_NUMBER);
+        assert_ne!(commission_number(&long, "R1"), commission_number(&long, "R2"));
     }
 
     #[test]
@@ -294,6 +407,6 @@ mod tests {
         );
         let (stages, released, open) = run(&[payment("R1", 1, "received", "90.00"), contract(), note]);
         assert_eq!(stages, ["part-paid", "paid"]);
-        assert_eq!((released, open.as_str()), (1, "0.00"));
+        assert_eq!((released, open.as_str()), (vec!["R1 90.00".to_owned()], "0.00"));
     }
 }

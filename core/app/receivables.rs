@@ -45,7 +45,7 @@ pub struct Contract {
 /// One movement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// `ordered`, `credited`, `invoiced`, `received` or `released`.
+    /// `ordered`, `credited`, `invoiced`, `received`, `released` or `settled`.
     pub kind: String,
     /// Number of what caused it.
     pub origin: String,

@@ -268,7 +268,7 @@ pub enum Next {
 pub struct LedgerEntry {
     /// Contract number.
     pub contract: String,
-    /// `ordered`, `invoiced`, `received`, `credited`, `released`.
+    /// `ordered`, `invoiced`, `received`, `credited`, `released`, `settled`.
     pub kind: String,
     /// What caused it: contract number, receipt number with entry, credit note number. Of each (contract, kind, origin)
     /// the newest revision counts; those before it stay, so that what was known at any time can be told again.

@@ -55,7 +55,7 @@ pub mod kinds {
     pub const BANK_BOOKED: &str = "bank.booked";
     /// A payment was allocated to a contract. Record: `opportunity_status`.
     pub const PAYMENT_MATCHED: &str = "payment.matched";
-    /// A contract is paid in full for the first time. Record: `commission`.
+    /// What commission is due on for a payment is known, or changed. Record: `commission`.
     pub const COMMISSION_RELEASED: &str = "commission.released";
 
     /// Somebody has to be told something. Record: `notice`.

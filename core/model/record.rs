@@ -441,17 +441,27 @@ records! {
         /// Still open; negative when more came in than was due.
         open: Exact [Money],
     }
-    /// Commission may be worked out: the contract is paid in full.
+    /// What commission is due on for one payment of a contract.
     Commission = "commission" {
-        /// Contract number: the business key; released once.
+        /// Contract and payment: the business key.
+        number: String,
+        /// Rises with every movement on the contract's account.
+        revision: i64,
+        /// Contract number.
         contract_number: String,
+        /// Number of the receipt.
+        payment_number: String,
         /// Salesperson code.
         salesperson: Option<String>,
         /// ISO 4217 code.
         currency: String,
-        /// Received in full.
+        /// What of the payment counts: all of it up to what is due. Zero once it was taken back, negative for a refund.
         base: Exact [Money],
-        /// When the last payment came in.
+        /// The bases of all payments of the contract together.
+        released: Exact [Money],
+        /// Contract total with tax, credit notes taken off.
+        due: Exact [TaxIncluded],
+        /// When the payment came in.
         released_at: Time,
     }
     /// One line of a notice: what is alike is one line.

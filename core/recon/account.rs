@@ -14,8 +14,10 @@ pub enum MovementKind {
     Invoiced,
     /// Money received; zero once the receipt was taken back.
     Received,
-    /// Commission was released on this base. Written once, never taken off by later movements.
+    /// Commission was released on this base for a receipt.
     Released,
+    /// All that is due had been received once. Written once, never taken off by later movements.
+    Settled,
 }
 
 /// One movement. Amounts carry their sign.
@@ -59,8 +61,10 @@ pub struct Account {
     pub receivable: Decimal,
     /// Received before it was invoiced (预收); zero where less came in than was invoiced.
     pub advance: Decimal,
-    /// Whether commission was released before.
-    pub released: bool,
+    /// Commission was released on this base, for all receipts together.
+    pub released: Decimal,
+    /// Whether all that was due had been received at some time.
+    pub settled: bool,
     /// Rises with every movement and every newer revision of one.
     pub revision: i64,
     has_receipts: bool,
@@ -91,6 +95,7 @@ impl MovementKind {
             MovementKind::Invoiced => "invoiced",
             MovementKind::Received => "received",
             MovementKind::Released => "released",
+            MovementKind::Settled => "settled",
         }
     }
 
@@ -102,6 +107,7 @@ impl MovementKind {
             MovementKind::Invoiced,
             MovementKind::Received,
             MovementKind::Released,
+            MovementKind::Settled,
         ]
         .into_iter()
         .find(|kind| kind.name() == name)
@@ -134,7 +140,8 @@ impl Account {
             open: Decimal::ZERO,
             receivable: Decimal::ZERO,
             advance: Decimal::ZERO,
-            released: false,
+            released: Decimal::ZERO,
+            settled: false,
             revision: 0,
             has_receipts: false,
         };
@@ -168,10 +175,11 @@ impl Account {
                 self.received = sum(self.received, movement.amount)?;
                 self.has_receipts = true;
             }
-            MovementKind::Released => self.released = true,
+            MovementKind::Released => self.released = sum(self.released, movement.amount)?,
+            MovementKind::Settled => self.settled = true,
         }
-        // The release is a consequence of the other movements; counting it would make news of no news.
-        if movement.kind != MovementKind::Released {
+        // These are consequences of the other movements; counting them would make news of no news.
+        if !matches!(movement.kind, MovementKind::Released | MovementKind::Settled) {
             self.revision = self.revision.checked_add(movement.revision).ok_or(AccountError::Range)?;
         }
         Ok(())
@@ -180,13 +188,18 @@ impl Account {
     /// How far payment has come. A receipt taken back lowers `received` and raises `open`, and leaves the stage
     /// where it was: people, not a late message, move an opportunity back.
     pub fn stage(&self) -> Stage {
-        if self.released || self.is_paid_in_full() {
+        if self.settled || self.is_paid_in_full() {
             Stage::Paid
         } else if self.has_receipts {
             Stage::PartPaid
         } else {
             Stage::Open
         }
+    }
+
+    /// What has been received, no less than nothing and no more than is due: what commission is due on.
+    pub fn earned(&self) -> Decimal {
+        self.received.min(self.due).max(Decimal::ZERO)
     }
 
     /// Whether everything due has been received, and something was due.
@@ -198,7 +211,7 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use MovementKind::{Credited, Invoiced, Ordered, Received, Released};
+    use MovementKind::{Credited, Invoiced, Ordered, Received, Released, Settled};
     use proptest::prelude::*;
 
     fn movement(kind: MovementKind, cents: i64) -> Movement {
@@ -214,7 +227,8 @@ mod tests {
             (vec![(Ordered, 10_000), (Received, 10_001)], -1, Stage::Paid, true),
             (vec![(Ordered, 10_000), (Credited, -1_000), (Received, 9_000)], 0, Stage::Paid, true),
             // Taken back after full payment: the amounts go back, the stage does not.
-            (vec![(Ordered, 10_000), (Received, 0), (Released, 10_000)], 10_000, Stage::Paid, false),
+            (vec![(Ordered, 10_000), (Received, 0), (Settled, 10_000)], 10_000, Stage::Paid, false),
+            (vec![(Ordered, 10_000), (Received, 4_000), (Released, 4_000)], 6_000, Stage::PartPaid, false),
             (vec![(Ordered, 10_000), (Received, 0)], 10_000, Stage::PartPaid, false),
             (vec![(Ordered, 0), (Received, 0)], 0, Stage::PartPaid, false),
             (vec![(Ordered, 10_000), (Invoiced, 10_000)], 10_000, Stage::Open, false),

@@ -1,4 +1,5 @@
-//! Receivable accounts: what a contract owes, from the movements on it; payments and what they pay; one receipt in two books;
+//! Receivable accounts: what a contract owes, from the movements on it; payments and what they pay, and what commission is due
+//! on for them; one receipt in two books;
 //! one customer under two codes.
 //!
 //! Pure: entries in, account out; no clock, no storage, no knowledge of ERPs, banks or CRMs. Amounts are exact
@@ -8,6 +9,7 @@
 
 pub mod account;
 pub mod codes;
+pub mod commission;
 pub mod matching;
 pub mod pairing;
 

@@ -88,11 +88,9 @@ impl Batch {
             for (part, amount) in parts.iter().enumerate() {
                 let receipt = format!("SK{number}-{part}");
                 batch.payments.push(Payment { order: number.clone(), amount: *amount, receipt });
-                // On the account, and the opportunity's stage.
-                batch.deliveries += 2;
+                // On the account, the opportunity's stage, and the commission.
+                batch.deliveries += 3;
             }
-            // The commission.
-            batch.deliveries += usize::from(parts.iter().sum::<u64>() == total(index));
         }
         batch.documents.extend(amendments);
         batch.accepted = vec![false; batch.documents.len()];

@@ -89,7 +89,7 @@ impl Shipped {
             ("crm", "order_back", Nature::Put),
             ("crm", "invoice_back", Nature::Put),
             ("crm", "stage_back", Nature::Put),
-            ("crm", "commission", Nature::Append),
+            ("crm", "commission", Nature::Put),
         ];
         let natures = natures.map(|(target, kind, nature)| ((target.to_owned(), kind.to_owned()), nature));
         let natures = BTreeMap::from(natures);
