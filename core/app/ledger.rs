@@ -259,8 +259,6 @@ impl News<'_> {
             salesperson: self.fact("salesperson"),
             currency: self.account.currency.clone(),
             base: Exact(base),
-            released: Exact(self.account.earned()),
-            due: Exact(self.account.due),
             released_at: Time(rfc3339(receipt.at_ms)),
         });
         self.event(kinds::COMMISSION_RELEASED, &number, &commission)

@@ -457,10 +457,6 @@ records! {
         currency: String,
         /// What of the payment counts: all of it up to what is due. Zero once it was taken back, negative for a refund.
         base: Exact [Money],
-        /// The bases of all payments of the contract together.
-        released: Exact [Money],
-        /// Contract total with tax, credit notes taken off.
-        due: Exact [TaxIncluded],
         /// When the payment came in.
         released_at: Time,
     }

@@ -54,11 +54,10 @@ pub fn of(sandbox: &Sandbox, deliveries: &[Value], prefix: &str) -> Digest {
             let text = |value: &Value| plain(value.as_str().unwrap_or_default());
             let flow = text(&delivery["flow"]);
             let mut key = text(&delivery["key"]);
-            if flow == "account-payment" {
-                // Receipt and entry id; the entry's id is drawn by the ERP.
-                key = key.rsplit_once('-').map_or(key.clone(), |(receipt, _)| receipt.to_owned());
+            let mut remote = text(&delivery["remote"]["number"]);
+            if matches!(flow.as_str(), "account-payment" | "commission") {
+                (key, remote) = (receipt(&key), receipt(&remote));
             }
-            let remote = text(&delivery["remote"]["number"]);
             json!([key, flow, text(&delivery["target"]), text(&delivery["state"]), remote])
         })
         .collect();
@@ -75,6 +74,11 @@ pub fn of(sandbox: &Sandbox, deliveries: &[Value], prefix: &str) -> Digest {
     Digest { facts, short }
 }
 
+/// A number that ends with a receipt's entry id, without it: that id is drawn by the ERP.
+fn receipt(number: &str) -> String {
+    number.rsplit_once('-').map_or(number, |(receipt, _)| receipt).to_owned()
+}
+
 /// The CRM's records as its last writes left them.
 fn crm(sandbox: &Sandbox, prefix: &str, plain: &dyn Fn(&str) -> String) -> Value {
     let mut records: Map<String, Value> = Map::new();
@@ -86,10 +90,16 @@ fn crm(sandbox: &Sandbox, prefix: &str, plain: &dyn Fn(&str) -> String) -> Value
             .iter()
             .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
             .map(|(name, value)| {
-                (name.clone(), value.as_str().map_or(value.clone(), |text| plain(text).into()))
+                let told = |text: &str| {
+                    let text = plain(text);
+                    if name == "payment_number" { receipt(&text) } else { text }
+                };
+                (name.clone(), value.as_str().map_or(value.clone(), |text| told(text).into()))
             })
             .collect();
-        records.insert(format!("{} {}", write.collection, plain(&write.id)), kept.into());
+        let id = plain(&write.id);
+        let id = if write.collection == "commissions" { receipt(&id) } else { id };
+        records.insert(format!("{} {id}", write.collection), kept.into());
     }
     records.into()
 }
