@@ -1,5 +1,5 @@
 //! Receivable accounts: what a contract owes, from the movements on it; payments and what they pay; one receipt in two books;
-//! one customer under two codes.
+//! one customer under two codes; what a customer is told at the end of a month.
 //!
 //! Pure: entries in, account out; no clock, no storage, no knowledge of ERPs, banks or CRMs. Amounts are exact
 //! decimals, and the result does not depend on the order of the entries.
@@ -10,5 +10,6 @@ pub mod account;
 pub mod codes;
 pub mod matching;
 pub mod pairing;
+pub mod statement;
 
 pub use account::{Account, AccountError, Movement, MovementKind, Stage};
