@@ -79,11 +79,13 @@ pub mod label {
     pub const CHECKSUM: &str = "校验 checksum";
 }
 
-/// What a reader has to know to read the balance.
-const BALANCE: &str = "余额 = 期初 + 借方(开票) − 贷方(收款)；正数为应收，负数为预收；红字发票与退款为负数 / balance: invoiced less received; above zero it is owed, below zero an advance; red invoices and refunds are negative";
-
-/// What a reader has to know of the ageing.
-const APPLIED: &str = "账龄自开票日扣除信用期起算；收款未指明发票，在同一合同内先核销最早的发票 / ageing from invoice date and credit days; receipts name no invoice: within a contract the oldest is paid first";
+/// What a reader has to know to read the balance and the ageing.
+const NOTES: [&str; 4] = [
+    "余额 = 期初 + 借方(开票) - 贷方(收款)；正数为应收，负数为预收；红字发票与退款为负数；已结账月份的更正列为调整",
+    "Balance: invoiced less received. Above zero it is owed, below zero an advance. News of closed months are adjustments.",
+    "账龄自开票日起算，扣除信用期；收款未指明发票，在同一合同内先核销最早的发票",
+    "Ageing: from the invoice date, less credit days. Receipts name no invoice: within a contract the oldest is paid first.",
+];
 
 /// The sheets of a statement: one at least.
 pub fn sheets(paper: &Paper<'_>) -> Vec<Sheet> {
@@ -122,7 +124,7 @@ fn sheet(paper: &Paper<'_>, section: &Section) -> Sheet {
         cells.extend([line.debit, line.credit, line.balance].map(|value| Cell::Amount(value.0)));
         rows.push(Row { role: Role::Line, cells });
     }
-    let mut total = vec![text("合计与期末余额 total, closing")];
+    let mut total = vec![text("合计/期末 total, closing")];
     total.extend(blank());
     total.extend([section.debit, section.credit, section.closing].map(|value| Cell::Amount(value.0)));
     rows.push(Row { role: Role::Total, cells: total });
@@ -133,8 +135,16 @@ fn sheet(paper: &Paper<'_>, section: &Section) -> Sheet {
     });
     let amounts = ageing.iter().map(|(.., value)| Cell::Amount(value.0));
     rows.push(Row { role: Role::Ageing, cells: std::iter::once(Cell::Blank).chain(amounts).collect() });
-    rows.extend([about(BALANCE, None), about(APPLIED, None), last(paper.statement)]);
-    Sheet { name: section.currency.clone(), rows }
+    rows.extend(NOTES.map(|note| about(note, None)));
+    rows.push(last(paper.statement));
+    Sheet { name: name(&section.currency), rows }
+}
+
+/// A currency as the name of a sheet, which may not be long and may not have some characters.
+fn name(currency: &str) -> String {
+    let allowed = |symbol: &char| symbol.is_alphanumeric() || *symbol == '-';
+    let name: String = currency.chars().filter(allowed).take(20).collect();
+    if name.is_empty() { "—".to_owned() } else { name }
 }
 
 fn head(paper: &Paper<'_>) -> Vec<Row> {

@@ -1,5 +1,5 @@
 use crate::grid::sheets;
-use crate::verify::{Found, differences, read_csv, read_xlsx};
+use crate::verify::{self, Found, differences, read, read_csv, read_xlsx};
 use crate::{Paper, checksum, csv, xlsx};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -146,6 +146,18 @@ fn what_is_no_statement_is_refused_with_the_missing_line() {
     }
     assert!(read_xlsx(b"PK no").is_err());
     assert!(read_csv(&vec![b'a'; crate::verify::BYTES_MAX + 1]).unwrap_err().en.contains("too large"));
+}
+
+#[test]
+fn a_pdf_carries_whose_it_is() {
+    let statement = two_currencies();
+    let found = read(format!("%PDF-1.7 /Keywords ({}) /Pages", verify::mark(&statement)).as_bytes()).unwrap();
+    assert!(!found.has_rows() && differences(&found, &on_paper(&statement)).is_empty());
+    assert_eq!((found.customer.as_str(), found.month, found.credit_days), ("=C1", statement.month, 30));
+    assert_eq!((found.as_of_ms, found.checksum), (statement.as_of_ms, checksum::of(&statement)));
+    for other in ["%PDF-1.7", "%PDF-1.7 tongbao-statement:00zz", "%PDF-1.7 tongbao-statement:f"] {
+        assert!(read(other.as_bytes()).unwrap_err().en.contains("was altered"), "{other}");
+    }
 }
 
 /// The formulas of a sheet, and the shared parts of the file that say how it is printed.

@@ -1,16 +1,20 @@
 //! Whether a file is what the books say: its rows are read back and compared with those that the books make now.
 
 use crate::grid::{self, Cell, label};
-use crate::{Paper, csv as paper_csv};
+use crate::{Paper, checksum, csv as paper_csv};
 use calamine::{Data, Reader, Xlsx};
 use std::io::Cursor;
 use tongbao_model::{Month, Text, decimal};
+use tongbao_recon::statement::Statement;
 
 /// Largest file that is read.
 pub const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Most rows that are read.
 const ROWS_MAX: usize = 1_000_000;
+
+/// What a PDF's keywords begin with.
+const MARK: &str = "tongbao-statement:";
 
 /// Differences that are told.
 const TOLD_MAX: usize = 100;
@@ -51,14 +55,45 @@ pub struct Difference {
 /// # Errors
 /// It is not one of ours, or too large.
 pub fn read(bytes: &[u8]) -> Result<Found, Text> {
-    if bytes.starts_with(b"PK") { read_xlsx(bytes) } else { read_csv(bytes) }
+    if bytes.starts_with(b"PK") {
+        read_xlsx(bytes)
+    } else if bytes.starts_with(b"%PDF") {
+        read_pdf(bytes)
+    } else {
+        read_csv(bytes)
+    }
 }
 
 impl Found {
-    /// Whether its rows can be compared.
+    /// Whether its rows can be compared: not those of a PDF.
     pub fn has_rows(&self) -> bool {
         !self.rows.is_empty()
     }
+}
+
+/// What a PDF carries beside its pages: whose statement it is, and its checksum.
+pub fn mark(statement: &Statement) -> String {
+    let Statement { customer, month, credit_days, .. } = statement;
+    let (as_of, sum) = (grid::as_of(statement), checksum::of(statement));
+    format!("{MARK}{}", hex::encode(format!("{month}\n{credit_days}\n{as_of}\n{sum}\n{customer}")))
+}
+
+/// Reads what a PDF carries. Its pages are not read: somebody who draws over them is not seen.
+///
+/// # Errors
+/// It is not one of ours, or too large.
+pub fn read_pdf(bytes: &[u8]) -> Result<Found, Text> {
+    let bytes = within(bytes)?;
+    let place = bytes.windows(MARK.len()).position(|window| window == MARK.as_bytes());
+    let marked = place.and_then(|at| bytes.get(at + MARK.len()..)).unwrap_or_default();
+    let digits = marked.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let text = marked.get(..digits).and_then(|digits| hex::decode(digits).ok()).unwrap_or_default();
+    let text = String::from_utf8(text).unwrap_or_default();
+    let mut fields = text.splitn(5, '\n').map(str::to_owned);
+    let labels = [label::MONTH, label::CREDIT_DAYS, label::AS_OF, label::CHECKSUM, label::CUSTOMER];
+    let rows = labels.map(|label| vec![label.to_owned(), fields.next().unwrap_or_default()]);
+    let found = found(rows.into_iter().map(|cells| (String::new(), cells)).collect())?;
+    Ok(Found { rows: Vec::new(), ..found })
 }
 
 /// Reads a CSV file.
@@ -166,6 +201,9 @@ fn found(rows: Vec<(String, Vec<String>)>) -> Result<Found, Text> {
 
 /// Compares a file with the statement that the books make; names at most a hundred rows.
 pub fn differences(found: &Found, paper: &Paper<'_>) -> Vec<Difference> {
+    if !found.has_rows() {
+        return Vec::new();
+    }
     let expected: Vec<Vec<Cell>> =
         grid::sheets(paper).into_iter().flat_map(|sheet| sheet.rows).map(|row| row.cells).collect();
     let (mut rows, mut expected) = (found.rows.as_slice(), expected.as_slice());
@@ -208,7 +246,7 @@ fn shown(cell: &Cell) -> String {
         Cell::Blank => String::new(),
         Cell::Text(text) => text.clone(),
         Cell::Day(day) => day.to_string(),
-        Cell::Amount(amount) => crate::checksum::amount(*amount),
+        Cell::Amount(amount) => checksum::amount(*amount),
     }
 }
 

@@ -16,7 +16,7 @@ const DIGITS: u32 = 15;
 /// Number of A4 among Excel's papers.
 const A4: u8 = 9;
 
-const WIDTHS: [f64; grid::COLUMNS] = [14.0, 16.0, 24.0, 22.0, 17.0, 17.0, 17.0];
+const WIDTHS: [f64; grid::COLUMNS] = [26.0, 18.0, 25.0, 22.0, 17.0, 17.0, 17.0];
 
 /// Columns of debit, credit and balance.
 const DEBIT: usize = 4;
