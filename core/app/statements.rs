@@ -23,17 +23,25 @@ async fn closings(_store: &dyn Store) -> Stored<Vec<Closing>> {
     Ok(Vec::new())
 }
 
-/// The name under which the customer's newest contract has it, where the event is still there.
+/// A customer whom a document names.
+#[derive(Debug, Default)]
+pub struct Customer {
+    /// As in the newest document that is still there and has it.
+    pub name: Option<String>,
+}
+
+/// Looks a customer up. `None`: no document ever named it.
 ///
 /// # Errors
 /// What the database said.
-pub async fn name(store: &dyn Store, customer: &str) -> Stored<Option<String>> {
-    let journal = store.journal(&Holder::Customer(customer.to_owned())).await?;
-    let named = journal.into_iter().filter(|one| one.entry.customer.as_deref() == Some(customer));
+pub async fn customer(store: &dyn Store, code: &str) -> Stored<Option<Customer>> {
+    let journal = store.journal(&Holder::Customer(code.to_owned())).await?;
+    let named = journal.into_iter().filter(|one| one.entry.customer.as_deref() == Some(code));
     let Some(newest) = named.max_by_key(|one| (one.at_ms, one.entry.revision)) else { return Ok(None) };
-    let Some(event) = store.event(&newest.entry.event).await? else { return Ok(None) };
+    let Some(event) = store.event(&newest.entry.event).await? else { return Ok(Some(Customer::default())) };
     let record: Value = serde_json::from_str(&event.record).unwrap_or(Value::Null);
-    Ok(at(&record, "customer.name").and_then(Value::as_str).map(str::to_owned))
+    let name = at(&record, "customer.name").and_then(Value::as_str).map(str::to_owned);
+    Ok(Some(Customer { name }))
 }
 
 fn entry(recorded: Recorded) -> Result<Entry, Text> {

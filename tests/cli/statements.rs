@@ -89,8 +89,10 @@ async fn a_statement_is_exported_and_proved() {
 
     assert_eq!(made(&["--format", "xlsx"]).status.code(), Some(2), "where to?");
     assert_eq!(world.run(&["recon", "statement", "C1", "--month", "2026/10"]).status.code(), Some(2));
-    let nobody = world.json(&["recon", "statement", "C9", "--month", &month]);
-    assert_eq!(nobody["sections"], json!([]));
+    let nobody = world.run(&["recon", "statement", "C9", "--month", &month]);
+    assert_eq!(nobody.status.code(), Some(1), "a mistyped code is no customer with nothing open");
+    let before = world.json(&["recon", "statement", "C1", "--month", "2026-01"]);
+    assert_eq!(before["sections"], json!([]));
     let other = write(world.folder.path(), "other.csv", "a,b\n1,2\n");
     assert_eq!(world.run(&["recon", "verify", &other]).status.code(), Some(1));
     assert_eq!(serving.stop().0, Some(0));

@@ -173,8 +173,7 @@ fn the_oldest_is_paid_first_and_within_its_contract() {
 
 #[test]
 fn what_cannot_be_told_is_refused() {
-    let question =
-        Question { customer: "C1", month: month("2026-10"), as_of_ms: i64::MAX, credit_days: 0 };
+    let question = Question { customer: "C1", month: month("2026-10"), as_of_ms: i64::MAX, credit_days: 0 };
     let far = Entry { at_ms: i64::MAX, ..entry("HT-1", Invoiced, "F1", 1, "2026-10-01", "2026-10-01") };
     let found = statement(&[contract(), far], &[], question);
     assert_eq!(found, Err(StatementError::Range("F1".into())));

@@ -73,10 +73,14 @@ async fn written(
     format: StatementFormat,
 ) -> Result<Exit, Stop> {
     let statement = statements::made(store, question).await?.map_err(Stop::Told)?;
-    let known = match &args.buyer {
-        Some(buyer) => Some(buyer.clone()),
-        None => statements::name(store, question.customer).await?,
+    let Some(customer) = statements::customer(store, question.customer).await? else {
+        let code = question.customer;
+        return Err(Stop::Told(Text::new(
+            format!("没有单据指明客户 {code}：请核对客户编码"),
+            format!("no document names customer {code}: check the code"),
+        )));
     };
+    let known = args.buyer.clone().or(customer.name);
     let paper = Paper { statement: &statement, seller: args.seller.as_deref(), buyer: known.as_deref() };
     let bytes = match format {
         StatementFormat::Table => table(&paper).into_bytes(),
