@@ -15,6 +15,8 @@ mod masters;
 mod receivables;
 #[path = "cli/related.rs"]
 mod related;
+#[path = "cli/statements.rs"]
+mod statements;
 
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};

@@ -5,7 +5,7 @@ use super::text;
 use jiff::civil::{Date, Time};
 use rust_decimal::Decimal;
 use tongbao_connect::xml::{Element, Limits, read as read_xml};
-use tongbao_model::{Code, Fault};
+use tongbao_model::{Code, Fault, china};
 
 /// Name in reports.
 pub const FORMAT: &str = "camt.053";
@@ -309,8 +309,7 @@ fn fee(element: &Element, place: usize) -> Result<Option<Decimal>, Fault> {
 /// A day, or a time, which is China's: with an offset it is converted, without one it is taken as it stands.
 fn moment(text: &str) -> Option<(Date, Option<Time>)> {
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-        let at = at.to_zoned(zone);
+        let at = at.to_zoned(china::zone());
         return Some((at.date(), Some(at.time())));
     }
     text::moment(text)

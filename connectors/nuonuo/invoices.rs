@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tongbao_connect::{Failure, Lookup, Outcome, Receipt, Remote, Target, Task};
-use tongbao_model::{Class, Code, Fault, decimal};
+use tongbao_model::{Class, Code, Fault, china, decimal};
 
 const ISSUE: &str = "nuonuo.OpeMplatform.requestBillingNew";
 const QUERY: &str = "nuonuo.OpeMplatform.queryInvoiceResult";
@@ -265,9 +265,8 @@ fn receipt(found: &Value, remote: Remote) -> Receipt {
 
 /// Epoch milliseconds as China's local time with offset.
 fn issued_at(text: &str) -> Option<String> {
-    let at = jiff::Timestamp::from_millisecond(text.parse().ok()?).ok()?;
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-    Some(at.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+    let at = china::moment(text.parse().ok()?)?;
+    Some(at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
 }
 
 fn plain(value: &Value) -> String {

@@ -10,12 +10,11 @@ use super::reply::strange;
 use super::wire;
 use async_trait::async_trait;
 use jiff::civil::Date;
-use jiff::{Timestamp, tz};
 use std::sync::Arc;
 use tongbao_connect::masters::not_offered;
 use tongbao_connect::xml::Element;
 use tongbao_connect::{Failure, Master, MasterKind, MasterPage, Masters, Offers, Stock, StockQuery};
-use tongbao_model::{Code, Fault};
+use tongbao_model::{Code, Fault, china};
 
 /// Materials: of all archives the only one with a header and a body.
 const INVENTORY: Kind = Kind {
@@ -88,8 +87,7 @@ impl Masters for Archives {
         if is_full {
             return Err(cut_off(archive.name));
         }
-        let now = Timestamp::from_millisecond(self.client.context.now_ms()).ok();
-        let today = now.map(|now| now.to_zoned(tz::TimeZone::fixed(tz::offset(8))).date());
+        let today = china::day(self.client.context.now_ms());
         let rows = found.iter().map(|one| row(kind, wire::header(archive, one)?, today));
         let rows: Option<Vec<Master>> = rows.collect();
         Ok(MasterPage { rows: rows.ok_or_else(|| strange("code", "").of_question())?, next: None })

@@ -6,15 +6,15 @@ use super::memory::{Memory, Seen};
 use super::reply::strange;
 use super::wire;
 use async_trait::async_trait;
+use jiff::ToSpan;
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan, tz};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_connect::xml::Element;
 use tongbao_connect::{Decoded, Failure, Inbound, Incoming, Polled, Source};
-use tongbao_model::{Code, Fault, Text};
+use tongbao_model::{Code, Fault, Text, china};
 
 /// Days of history that one poll reads beyond the window.
 const STRIDE_DAYS: i64 = 31;
@@ -52,8 +52,7 @@ impl Receipts {
         let settings = &self.client.settings;
         let range =
             || Failure::new(Fault::new(Code::TargetMisconfigured, "日期超出范围", "a date is out of range"));
-        let now = Timestamp::from_millisecond(self.client.context.now_ms()).map_err(|_| range())?;
-        let today = now.to_zoned(tz::TimeZone::fixed(tz::offset(8))).date();
+        let today = china::day(self.client.context.now_ms()).ok_or_else(range)?;
         let back = i64::try_from(settings.poll_days).unwrap_or(i64::MAX).min(36_500);
         let since = settings.poll_since.as_deref().and_then(|day| day.parse::<Date>().ok());
         let start = match (memory.next.parse::<Date>(), since) {
@@ -153,7 +152,7 @@ fn rows(kind: &Kind, document: &Element, head: &Element) -> Read {
 /// Milliseconds since 1970 at the start of a day in China. Revisions are counted from there and not from the clock: a poll that
 /// is repeated from the same cursor tells the same, and what was forgotten and comes back is still newer.
 fn start_of_day(day: Date) -> i64 {
-    day.to_zoned(tz::TimeZone::fixed(tz::offset(8))).map_or(0, |time| time.timestamp().as_millisecond())
+    china::begin_ms(day).unwrap_or(0)
 }
 
 fn hash(rows: &[Map<String, Value>]) -> String {

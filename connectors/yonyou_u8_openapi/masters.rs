@@ -9,7 +9,6 @@ use super::reply::strange;
 use super::wire::{amount, text};
 use async_trait::async_trait;
 use jiff::civil::Date;
-use jiff::{Timestamp, tz};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use tongbao_connect::masters::{add_up, moved, not_offered};
 use tongbao_connect::{
     Failure, Master, MasterKind, MasterPage, Masters, Offers, Stock, StockQuery, StockRow,
 };
-use tongbao_model::{Code, Fault};
+use tongbao_model::{Code, Fault, china};
 
 /// Resource of stock on hand.
 const STOCK: &str = "currentstock";
@@ -62,8 +61,7 @@ impl Archives {
 
     /// Today in China, as the server's days are.
     fn today(&self) -> Option<Date> {
-        let now = Timestamp::from_millisecond(self.client.context.now_ms()).ok()?;
-        Some(now.to_zoned(tz::TimeZone::fixed(tz::offset(8))).date())
+        china::day(self.client.context.now_ms())
     }
 
     fn stock_row(&self, row: &Map<String, Value>) -> Result<StockRow, Failure> {

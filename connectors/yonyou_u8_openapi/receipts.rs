@@ -6,14 +6,14 @@ use super::memory::{Memory, Seen};
 use super::reply::strange;
 use super::wire::{amount, lines, text};
 use async_trait::async_trait;
+use jiff::ToSpan;
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan, tz};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_connect::{Decoded, Failure, Inbound, Incoming, Polled, Source};
-use tongbao_model::{Code, Fault};
+use tongbao_model::{Code, Fault, china};
 
 /// Days of history that one poll reads beyond the window.
 const STRIDE_DAYS: i64 = 31;
@@ -61,8 +61,7 @@ impl Receipts {
         let range =
             || Failure::new(Fault::new(Code::TargetMisconfigured, "日期超出范围", "a date is out of range"));
         let back = |from: Date| from.checked_sub(self.back().days()).map_err(|_| range());
-        let now = Timestamp::from_millisecond(self.client.context.now_ms()).map_err(|_| range())?;
-        let today = now.to_zoned(tz::TimeZone::fixed(tz::offset(8))).date();
+        let today = china::day(self.client.context.now_ms()).ok_or_else(range)?;
         let since = self.client.settings.poll_since.as_deref().and_then(|day| day.parse::<Date>().ok());
         let start = match (memory.next.parse::<Date>(), since) {
             (Ok(next), _) => back(next.min(today))?,
@@ -196,7 +195,7 @@ fn rows(receipt: &Members) -> Vec<Members> {
 /// Milliseconds since 1970 at the start of a day in China, from which revisions count: a poll that is repeated from the same
 /// cursor tells the same.
 fn start_of_day(day: Date) -> i64 {
-    day.to_zoned(tz::TimeZone::fixed(tz::offset(8))).map_or(0, |time| time.timestamp().as_millisecond())
+    china::begin_ms(day).unwrap_or(0)
 }
 
 fn hash(value: &impl serde::Serialize) -> String {

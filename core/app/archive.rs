@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tongbao_delivery::clock::{Clock, SystemClock};
 use tongbao_delivery::port::{ArchivePlace, Bundle, Store, StoreError};
+use tongbao_model::Month;
 
 /// Events read at once.
 const PAGE: u64 = 100;
@@ -136,9 +137,7 @@ fn failed(path: &Path, error: io::Error) -> ArchiveError {
 
 /// Name of the file of a time.
 fn file_name(at_ms: i64) -> String {
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-    let month = jiff::Timestamp::from_millisecond(at_ms)
-        .map_or_else(|_| "unknown".into(), |time| time.to_zoned(zone).strftime("%Y-%m").to_string());
+    let month = Month::at(at_ms).map_or_else(|| "unknown".into(), |month| month.to_string());
     format!("{month}.jsonl.gz")
 }
 

@@ -316,6 +316,13 @@ pub enum ReconCommand {
         #[command(flatten)]
         when: AsOf,
     },
+    /// 客户月度对账单：期初、发票、收款、调整、期末、账龄 / a customer's statement of a month
+    Statement(StatementArgs),
+    /// 证明导出的对账单与账面一致，逐行指出不符 / prove that an exported statement equals the books, naming each line that does not
+    Verify {
+        /// CSV、Excel 或 PDF 文件（PDF 只核对校验）/ CSV, Excel or PDF file; of a PDF only the checksum
+        file: PathBuf,
+    },
     /// 用答案已知的收款检验自动核销 / automatic matching held against payments whose truth is known
     Bench {
         /// 多少笔收款 / how many payments
@@ -325,6 +332,59 @@ pub enum ReconCommand {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+}
+
+/// Options of `recon statement`.
+#[derive(Debug, Args)]
+pub struct StatementArgs {
+    /// 客户编码（CRM 的）/ code of the customer, as in the CRM
+    pub customer: String,
+    /// 月份（中国时间），如 2026-10 / month in China
+    #[arg(long)]
+    pub month: String,
+    /// 格式 / format
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: StatementFormat,
+    /// 写入文件 / write to a file
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// 信用期：开票后多少天内不算逾期 / days after its date for which an invoice is not due
+    #[arg(long, default_value_t = 0)]
+    pub credit_days: u32,
+    /// 出具单位名称 / name of who issues it
+    #[arg(long)]
+    pub seller: Option<String>,
+    /// 客户名称，默认取自其合同 / name of the customer; as in its contracts by default
+    #[arg(long)]
+    pub buyer: Option<String>,
+    /// PDF 用的中文字体文件，默认取系统已装的 / file of a font with Chinese for a PDF; an installed one by default
+    #[arg(long)]
+    pub font: Option<PathBuf>,
+    /// 截至何时 / as of when
+    #[command(flatten)]
+    pub when: AsOf,
+}
+
+/// Formats of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatementFormat {
+    /// For a terminal.
+    Table,
+    /// For programs.
+    Json,
+    /// UTF-8 with a byte order mark.
+    Csv,
+    /// Excel.
+    Xlsx,
+    /// A4, to be stamped.
+    Pdf,
+}
+
+impl StatementFormat {
+    /// Whether it is nothing for a terminal.
+    pub fn is_binary(self) -> bool {
+        matches!(self, StatementFormat::Xlsx | StatementFormat::Pdf)
+    }
 }
 
 /// A moment in the past.

@@ -12,7 +12,7 @@ use tongbao_delivery::handler::Report;
 use tongbao_delivery::port::{Intake, LedgerEntry, Store, Work};
 use tongbao_model::event::kinds;
 use tongbao_model::record::{Commission, OpportunityStatus, Time};
-use tongbao_model::{Class, Code, Event, Exact, Fault, decimal, digest};
+use tongbao_model::{Class, Code, Event, Exact, Fault, china, decimal, digest};
 use tongbao_recon::commission::{self, Receipt};
 use tongbao_recon::{Account, AccountError, Movement, MovementKind, Stage};
 
@@ -291,10 +291,7 @@ pub fn account(entries: &[LedgerEntry]) -> Result<Account, AccountError> {
 }
 
 fn rfc3339(at_ms: i64) -> String {
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-    jiff::Timestamp::from_millisecond(at_ms)
-        .map(|time| time.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
-        .unwrap_or_default()
+    china::moment(at_ms).map(|time| time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::io::{self, Write};
+use tongbao_model::china;
 use unicode_width::UnicodeWidthStr;
 
 /// Exit codes of every command; documented in the README.
@@ -83,10 +84,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 
 /// A time as people in China read it.
 pub fn time(at_ms: i64) -> String {
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-    jiff::Timestamp::from_millisecond(at_ms)
-        .map(|time| time.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string())
-        .unwrap_or_default()
+    china::moment(at_ms).map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::output;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tongbao_delivery::port::{Holder, LedgerEntry, Store, Stored};
-use tongbao_model::{Exact, Text, decimal};
+use tongbao_model::{Exact, Text, china, decimal};
 use tongbao_recon::{Account, AccountError};
 
 /// Sums of one contract, or of a customer's in one currency. All with tax, in `currency`.
@@ -165,14 +165,13 @@ fn totals<'s>(all: impl Iterator<Item = &'s Sums>) -> Option<Vec<Sums>> {
 /// # Errors
 /// It is neither.
 pub fn as_of_ms(text: &str) -> Result<i64, Text> {
-    const CHINA: jiff::tz::Offset = jiff::tz::Offset::constant(8);
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.as_millisecond());
     }
-    let end = text.parse::<jiff::civil::Date>().ok().and_then(|day| {
-        let next = day.tomorrow().ok()?.to_zoned(jiff::tz::TimeZone::fixed(CHINA)).ok()?;
-        Some(next.timestamp().as_millisecond().saturating_sub(1))
-    });
+    let end = text
+        .parse::<jiff::civil::Date>()
+        .ok()
+        .and_then(|day| Some(china::begin_ms(day.tomorrow().ok()?)?.saturating_sub(1)));
     end.ok_or_else(|| {
         Text::new(
             format!("{text} 不是时间：写作 2026-11-30 或 2026-11-30T18:00:00+08:00"),

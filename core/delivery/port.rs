@@ -289,6 +289,15 @@ pub struct LedgerEntry {
     pub facts: String,
 }
 
+/// One revision of an entry and when it was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// As it was stored.
+    pub entry: LedgerEntry,
+    /// When.
+    pub at_ms: i64,
+}
+
 /// Whose entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
@@ -775,6 +784,9 @@ pub trait Store: Send + Sync {
 
     /// Entries that were in force at a time, as far as was known by then; oldest first.
     async fn ledger_as_of(&self, of: &Holder, until_ms: i64) -> Stored<Vec<LedgerEntry>>;
+
+    /// Every revision of every entry, of a customer those on all contracts that ever named it. In no order.
+    async fn journal(&self, of: &Holder) -> Stored<Vec<Recorded>>;
 
     /// A stored poll cursor.
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>>;

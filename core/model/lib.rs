@@ -6,6 +6,7 @@
 
 #![deny(clippy::float_arithmetic)]
 
+pub mod china;
 pub mod class;
 pub mod decimal;
 pub mod diagnostic;
@@ -19,6 +20,7 @@ pub mod shape;
 pub mod signature;
 pub mod yaml;
 
+pub use china::Month;
 pub use class::{Class, Owner};
 pub use decimal::Exact;
 pub use event::Event;

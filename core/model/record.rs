@@ -5,6 +5,7 @@
 //! Intake is generous and posting is strict: a record may lack what only some target needs (a contract
 //! without a customer is kept and shown; the mapping to the ERP then says what is missing).
 
+use crate::china;
 use crate::decimal::Exact;
 use crate::fault::{Code, Fault};
 use crate::json::Tree;
@@ -26,8 +27,7 @@ pub struct Time(pub String);
 impl Time {
     /// Of so many milliseconds since 1970 UTC, with the offset of China. `None` beyond the calendar.
     pub fn in_china(at_ms: i64) -> Option<Time> {
-        let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-        let at = jiff::Timestamp::from_millisecond(at_ms).ok()?.to_zoned(zone);
+        let at = china::moment(at_ms)?;
         Some(Time(at.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()))
     }
 }

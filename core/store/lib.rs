@@ -41,7 +41,7 @@ use tongbao_delivery::attention::{Health, Parked};
 use tongbao_delivery::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
     Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview,
-    Presence, Replayable, Replayed, Store, Stored, Subject, TableRow, Tombstone,
+    Presence, Recorded, Replayable, Replayed, Store, Stored, Subject, TableRow, Tombstone,
 };
 use tongbao_delivery::stalled::Stalled;
 use tongbao_model::Event;
@@ -228,6 +228,11 @@ impl Store for Sql {
     async fn ledger_as_of(&self, of: &Holder, until_ms: i64) -> Stored<Vec<LedgerEntry>> {
         let of = of.clone();
         self.db.ask(|db| async move { read::account(&db, &of, until_ms).await }).await
+    }
+
+    async fn journal(&self, of: &Holder) -> Stored<Vec<Recorded>> {
+        let of = of.clone();
+        self.db.ask(|db| async move { read::journal(&db, &of).await }).await
     }
 
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {

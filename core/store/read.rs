@@ -9,7 +9,8 @@ use sea_orm::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tongbao_delivery::port::{
-    AttemptView, Binding, Count, DeliveryView, Filter, Holder, LedgerEntry, Overview, State, TableRow,
+    AttemptView, Binding, Count, DeliveryView, Filter, Holder, LedgerEntry, Overview, Recorded, State,
+    TableRow,
 };
 use tongbao_model::Event;
 
@@ -191,9 +192,20 @@ pub async fn binding(
 }
 
 pub async fn account(db: &DatabaseConnection, of: &Holder, until_ms: i64) -> Result<Vec<LedgerEntry>, Fail> {
+    let known = revisions(of).filter(journal::Column::RecordedMs.lte(until_ms)).all(db).await?;
+    Ok(of.in_force(known.into_iter().map(convert::entry)))
+}
+
+pub async fn journal(db: &DatabaseConnection, of: &Holder) -> Result<Vec<Recorded>, Fail> {
+    let rows = revisions(of).all(db).await?;
+    Ok(rows.into_iter().map(|row| Recorded { at_ms: row.recorded_ms, entry: convert::entry(row) }).collect())
+}
+
+/// Every revision on a contract, or on the contracts that ever named a customer.
+fn revisions(of: &Holder) -> Select<journal::Entity> {
     use journal::Column as J;
-    let query = journal::Entity::find().filter(J::RecordedMs.lte(until_ms));
-    let query = match of {
+    let query = journal::Entity::find();
+    match of {
         Holder::Contract(contract) => query.filter(J::Contract.eq(contract)),
         Holder::Customer(customer) => {
             let contracts = Query::select()
@@ -203,8 +215,7 @@ pub async fn account(db: &DatabaseConnection, of: &Holder, until_ms: i64) -> Res
                 .to_owned();
             query.filter(J::Contract.in_subquery(contracts))
         }
-    };
-    Ok(of.in_force(query.all(db).await?.into_iter().map(convert::entry)))
+    }
 }
 
 pub async fn cursor(db: &DatabaseConnection, connection: &str, stream: &str) -> Result<Option<String>, Fail> {

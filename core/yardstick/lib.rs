@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use tongbao_model::{Exact, decimal};
+use tongbao_model::{Exact, china, decimal};
 
 /// The mapping that says the same.
 pub const KINGDEE: &str = "contract/contract__kingdee-cloud.yaml";
@@ -173,8 +173,7 @@ pub fn by_hand(input: &[u8], codes: &Codes) -> Result<Vec<u8>, String> {
     if sum != contract.total_tax_included.0 || sum.is_zero() {
         return Err("total".into());
     }
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-    let date = contract.signed_at.to_zoned(zone).date().to_string();
+    let date = contract.signed_at.to_zoned(china::zone()).date().to_string();
     let mut entries = Vec::with_capacity(contract.lines.len());
     for line in &contract.lines {
         let rate = decimal::multiply(line.tax_rate.0, Decimal::ONE_HUNDRED).ok_or("range")?;

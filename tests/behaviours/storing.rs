@@ -2,6 +2,7 @@
 
 use super::world::{Combination, World, fresh, intake, intake_to, open};
 use futures::future::join_all;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -278,6 +279,23 @@ pub async fn accounts_keep_the_newest_revision(combination: Combination) {
     };
     assert_eq!((of("C1", 150).await, of("C1", 250).await), (1, 0), "the contract went to another customer");
     assert_eq!((of("C2", 150).await, of("C2", 250).await, of("客户", 250).await), (0, 1, 0));
+    // The journal has every revision with its time, and on every contract that ever named the customer.
+    let recorded = async |of: Holder| {
+        let journal = store.journal(&of).await.unwrap().into_iter();
+        journal.map(|one| (one.entry.origin, one.entry.revision, one.at_ms)).collect::<BTreeSet<_>>()
+    };
+    let all = [
+        ("R-1".to_owned(), 2, 13),
+        ("R-1".to_owned(), 3, 3),
+        ("R-2".to_owned(), 1, 3),
+        ("R-2".to_owned(), 4, 23),
+    ];
+    assert_eq!(recorded(Holder::Contract("HT-1".into())).await, BTreeSet::from(all));
+    let both = BTreeSet::from([("HT-9".to_owned(), 1, 100), ("HT-9".to_owned(), 2, 200)]);
+    for customer in ["C1", "C2"] {
+        assert_eq!(recorded(Holder::Customer(customer.into())).await, both);
+    }
+    assert_eq!(recorded(Holder::Customer("C9".into())).await, BTreeSet::new());
     // Many at once: the newest stands, whoever comes last.
     let racing = (1..=12).map(|revision| {
         let entry = LedgerEntry { contract: "HT-2".into(), ..entry("R", revision, &revision.to_string(), 1) };

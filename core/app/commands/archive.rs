@@ -7,6 +7,7 @@ use serde_json::json;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 use tongbao_delivery::clock::{Clock, SystemClock};
+use tongbao_model::china;
 
 /// Runs the command. A service that runs meanwhile is not disturbed.
 pub async fn run(args: ArchiveArgs, config: &Path, as_json: bool) -> Exit {
@@ -57,11 +58,10 @@ pub async fn run(args: ArchiveArgs, config: &Path, as_json: bool) -> Exit {
 
 /// Midnight in China at the beginning of a day.
 fn day_ms(text: &str) -> Result<i64, String> {
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-    text.parse::<jiff::civil::Date>()
-        .and_then(|day| day.to_zoned(zone))
-        .map(|time| time.timestamp().as_millisecond())
-        .map_err(|_| format!("日期 {text} 应如 2026-01-31 / `{text}` is no date such as 2026-01-31"))
+    text.parse()
+        .ok()
+        .and_then(china::begin_ms)
+        .ok_or_else(|| format!("日期 {text} 应如 2026-01-31 / `{text}` is no date such as 2026-01-31"))
 }
 
 fn tell(summary: &Summary, before_ms: i64, dry_run: bool, as_json: bool) {

@@ -1,5 +1,7 @@
 //! `tongbao recon …`
 
+mod statement;
+
 use crate::cli::{AsOf, ReconCommand};
 use crate::output::{self, Exit};
 use crate::receivables::{self, Owed, Sums};
@@ -21,6 +23,8 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
         ReconCommand::Customer { code, when } => {
             owed(Holder::Customer(code.clone()), when, config, as_json).await
         }
+        ReconCommand::Statement(args) => statement::run(args, config, as_json).await,
+        ReconCommand::Verify { file } => statement::verify(file, config, as_json).await,
         ReconCommand::Bench { payments, seed } => bench(*payments, *seed, as_json),
     }
 }

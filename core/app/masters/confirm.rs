@@ -3,10 +3,10 @@
 use super::{Proposals, Refused};
 use crate::commands::tables::{code_of, waiting};
 use serde::Serialize;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use tongbao_delivery::port::{ImportMode, Store, StoreError, TableRow};
 use tongbao_model::Text;
+use tongbao_paper::csv::unguarded;
 use tongbao_recon::codes::Verdict;
 
 /// A pair that a person chose.
@@ -278,19 +278,6 @@ pub fn of_file(header: &[String], rows: &[(u64, Vec<String>)]) -> Result<Confirm
     if wrong.is_empty() { Ok(Confirmed { proposal, table, revision, targets, chosen }) } else { Err(wrong) }
 }
 
-/// A cell that no spreadsheet takes for a formula: what the ERP keeps under a name is not for it to run.
-pub fn guarded(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(FORMULA) { format!("'{cell}").into() } else { cell.into() }
-}
-
-/// The cell as it was before [`guarded`]; some spreadsheets save the mark along and some do not.
-fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA)).unwrap_or(cell)
-}
-
-/// What a formula begins with.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-
 /// What a person put into `confirm`; `None` when it means neither.
 fn is_yes(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
@@ -312,6 +299,7 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tongbao_paper::csv::guarded;
 
     fn row(source: &str, target: &str) -> TableRow {
         TableRow { table: "t".into(), source: source.into(), target: target.into(), ..TableRow::default() }

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tongbao_connect::{Masters, Stock, StockQuery};
 use tongbao_mapping::Tables;
+use tongbao_model::china;
 
 /// Most materials of one question.
 pub const MATERIALS_MAX: usize = 20;
@@ -85,7 +86,7 @@ impl Question {
         let Some(table) = &self.table else {
             return Ok(self.codes.iter().map(|code| (code.clone(), code.clone())).collect());
         };
-        let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))).date();
+        let today = jiff::Zoned::now().with_time_zone(china::zone()).date();
         let find = |code: &String| {
             let found = tables.table(table).and_then(|rows| rows.find(code, Some(today)));
             let found = found.ok_or_else(|| miss(table, code, connection))?;

@@ -9,7 +9,8 @@ use crate::clock::Clock;
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
     Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, Next, OutboxRow,
-    Overview, Presence, Replayable, Replayed, Store, StoreError, Stored, Subject, TableRow, Tombstone,
+    Overview, Presence, Recorded, Replayable, Replayed, Store, StoreError, Stored, Subject, TableRow,
+    Tombstone,
 };
 use crate::stalled::Stalled;
 use async_trait::async_trait;
@@ -281,6 +282,10 @@ impl Store for StoreDoor {
 
     async fn ledger_as_of(&self, of: &Holder, until_ms: i64) -> Stored<Vec<LedgerEntry>> {
         self.read(self.memory().ledger_as_of(of, until_ms)).await
+    }
+
+    async fn journal(&self, of: &Holder) -> Stored<Vec<Recorded>> {
+        self.read(self.memory().journal(of)).await
     }
 
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {

@@ -4,7 +4,7 @@ use super::{Grid, grid, is_sheet, sheet};
 use crate::cli::ProposeArgs;
 use crate::commands;
 use crate::config::operator;
-use crate::masters::confirm::{self, By, COLUMNS, guarded};
+use crate::masters::confirm::{self, By, COLUMNS};
 use crate::masters::{self, Proposals, Refused, Wanted};
 use crate::output::{self, Exit};
 use crate::routes::Ids;
@@ -14,7 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 use tongbao_connect::Masters;
 use tongbao_delivery::port::Store;
-use tongbao_model::Text;
+use tongbao_model::{Text, china};
+use tongbao_paper::csv::guarded;
 
 /// Lines that are shown where no file is asked for.
 const SHOWN: usize = 40;
@@ -158,7 +159,7 @@ pub async fn run_confirm(file: &Path, how: How, config: &Path) -> Exit {
 
 async fn into_store(store: &dyn Store, confirmed: &confirm::Confirmed, how: &How) -> Exit {
     let who = how.by.clone().unwrap_or_else(operator);
-    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)));
+    let now = jiff::Timestamp::now().to_zoned(china::zone());
     let day = now.date().to_string();
     let by = By { who: &who, day: &day, replay: how.replay };
     match confirm::confirm(store, confirmed, &by).await {

@@ -14,7 +14,7 @@ use crate::attention::{Health, Parked};
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
     Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview,
-    Presence, RemoteRef, Replayable, Replayed, State, Store, StoreError, Stored, Subject, TableRow,
+    Presence, Recorded, RemoteRef, Replayable, Replayed, State, Store, StoreError, Stored, Subject, TableRow,
     Tombstone,
 };
 use crate::stalled::Stalled;
@@ -464,6 +464,20 @@ impl Store for MemoryStore {
                 }
         });
         Ok(of.in_force(known.map(|(entry, _)| entry.clone())))
+    }
+
+    async fn journal(&self, of: &Holder) -> Stored<Vec<Recorded>> {
+        let tables = self.tables();
+        let theirs: BTreeSet<&str> = match of {
+            Holder::Contract(contract) => [contract.as_str()].into(),
+            Holder::Customer(customer) => {
+                let all = tables.ledger.values().map(|(entry, _)| entry);
+                let named = all.filter(|entry| entry.customer.as_ref() == Some(customer));
+                named.map(|entry| entry.contract.as_str()).collect()
+            }
+        };
+        let known = tables.ledger.values().filter(|(entry, _)| theirs.contains(entry.contract.as_str()));
+        Ok(known.map(|(entry, at_ms)| Recorded { entry: entry.clone(), at_ms: *at_ms }).collect())
     }
 
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {
