@@ -1,5 +1,5 @@
 //! Receivable accounts: what a contract owes, from the movements on it; payments and what they pay; one receipt in two books;
-//! one customer under two codes.
+//! one customer under two codes; two exports compared by key.
 //!
 //! Pure: entries in, account out; no clock, no storage, no knowledge of ERPs, banks or CRMs. Amounts are exact
 //! decimals, and the result does not depend on the order of the entries.
@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod codes;
+pub mod compare;
 pub mod matching;
 pub mod pairing;
 

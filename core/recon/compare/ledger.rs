@@ -1,0 +1,171 @@
+//! What each key adds up to on either side.
+
+use super::key::Key;
+use super::outcome::{Line, Outcome, listed, outcome};
+use super::reader::{Batch, Row};
+use super::{KEY_MAX, Side};
+use tongbao_model::Text;
+
+/// Places in a ledger without a key, as a power of two.
+const BITS_MIN: u32 = 10;
+/// Keys that a place can name, whatever is asked for.
+const KEYS_LIMIT: usize = 1 << 30;
+/// Bytes of long keys for each key that there may be.
+const POOL_SHARE: usize = 64;
+
+/// What a key adds up to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Account {
+    /// Ten-thousandths on either side.
+    pub(super) sums: [i128; 2],
+    /// Rows on either side.
+    pub(super) rows: [u32; 2],
+    /// The key; a long one is in the ledger's pool.
+    pub(super) key: Key,
+}
+
+/// Where an account is, beside the hash of its key.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    hash: u32,
+    account: u32,
+}
+
+const FREE: Place = Place { hash: 0, account: u32::MAX };
+
+/// The accounts of all keys of both files. Keys are found by open addressing: a place is looked for from that of the upper
+/// bits of the hash on, so that growing goes through the old places and the new ones in one order.
+#[derive(Debug)]
+pub struct Ledger {
+    places: Vec<Place>,
+    bits: u32,
+    accounts: Vec<Account>,
+    pool: Vec<u8>,
+    keys_max: usize,
+    has_currency: bool,
+}
+
+impl Ledger {
+    /// An empty one, of at most so many keys; whether their currency is a part of them.
+    pub fn new(keys_max: usize, has_currency: bool) -> Ledger {
+        Ledger {
+            places: vec![FREE; 1 << BITS_MIN],
+            bits: BITS_MIN,
+            accounts: Vec::new(),
+            pool: Vec::new(),
+            keys_max: keys_max.min(KEYS_LIMIT),
+            has_currency,
+        }
+    }
+
+    /// Adds rows of one side.
+    pub fn add(&mut self, side: Side, batch: &Batch) -> Result<(), Text> {
+        for row in &batch.rows {
+            let account = match self.find(row, &batch.pool) {
+                Ok(account) => account,
+                Err(at) => self.open(row, &batch.pool, at)?,
+            };
+            let Some(account) = self.accounts.get_mut(account) else { continue };
+            let ([left, right], [left_rows, right_rows]) = (&mut account.sums, &mut account.rows);
+            let (sum, rows) = match side {
+                Side::Left => (left, left_rows),
+                Side::Right => (right, right_rows),
+            };
+            *sum += i128::from(row.amount);
+            *rows = rows.checked_add(1).ok_or_else(too_many_rows)?;
+        }
+        Ok(())
+    }
+
+    /// What both sides come to.
+    pub fn outcome(&self) -> Outcome {
+        outcome(&self.accounts, &self.pool, self.has_currency)
+    }
+
+    /// What is not the same on both sides, and what several rows of a side name where that is asked for. By currency, largest
+    /// difference first, then by key.
+    pub fn differing(&self, repeated: [bool; 2]) -> impl ExactSizeIterator<Item = Line<'_>> {
+        listed(&self.accounts, &self.pool, self.has_currency, repeated)
+    }
+
+    /// The account of a row's key, or the free place where it is to be.
+    fn find(&self, row: &Row, pool: &[u8]) -> Result<usize, usize> {
+        let mask = self.places.len() - 1;
+        let mut at = size(row.hash >> (u32::BITS - self.bits));
+        loop {
+            let place = self.places.get(at).copied().unwrap_or(FREE);
+            if place.account == FREE.account {
+                return Err(at);
+            }
+            let index = size(place.account);
+            if place.hash == row.hash
+                && self.accounts.get(index).is_some_and(|known| self.is_same(known, row, pool))
+            {
+                return Ok(index);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn is_same(&self, known: &Account, row: &Row, pool: &[u8]) -> bool {
+        if row.key.is_pooled() {
+            known.key.is_pooled() && known.key.bytes(&self.pool) == row.key.bytes(pool)
+        } else {
+            known.key == row.key
+        }
+    }
+
+    /// A new account at a free place.
+    fn open(&mut self, row: &Row, pool: &[u8], at: usize) -> Result<usize, Text> {
+        let index = self.accounts.len();
+        if index >= self.keys_max || self.pool.len() > self.keys_max.saturating_mul(POOL_SHARE) + KEY_MAX {
+            return Err(too_many_keys(self.keys_max));
+        }
+        let key = if row.key.is_pooled() { Key::new(row.key.bytes(pool), &mut self.pool) } else { row.key };
+        self.accounts.push(Account { sums: [0; 2], rows: [0; 2], key });
+        if let (Some(place), Ok(account)) = (self.places.get_mut(at), u32::try_from(index)) {
+            *place = Place { hash: row.hash, account };
+        }
+        if self.accounts.len() * 4 > self.places.len() * 3 {
+            self.grow();
+        }
+        Ok(index)
+    }
+
+    fn grow(&mut self) {
+        self.bits += 1;
+        let old = std::mem::replace(&mut self.places, vec![FREE; 1 << self.bits]);
+        let mask = self.places.len() - 1;
+        for place in old.into_iter().filter(|place| place.account != FREE.account) {
+            let mut at = size(place.hash >> (u32::BITS - self.bits));
+            while self.places.get(at).is_some_and(|taken| taken.account != FREE.account) {
+                at = (at + 1) & mask;
+            }
+            if let Some(free) = self.places.get_mut(at) {
+                *free = place;
+            }
+        }
+    }
+}
+
+fn size(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn too_many_keys(most: usize) -> Text {
+    Text::new(
+        format!(
+            "不同的键超过 {most} 个，或键过长：请按期间拆分两个文件，或以 --keys-max 放宽（每百万个约需 120 MiB 内存）"
+        ),
+        format!(
+            "more than {most} different keys, or too long ones: split both files by period, or allow more by --keys-max (about 120 MiB of memory a million)"
+        ),
+    )
+}
+
+fn too_many_rows() -> Text {
+    Text::new(
+        "同一个键的行数过多：请按期间拆分两个文件",
+        "too many rows of one key: split both files by period",
+    )
+}
