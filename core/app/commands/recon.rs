@@ -1,5 +1,7 @@
 //! `tongbao recon …`
 
+mod compare;
+
 use crate::cli::{AsOf, ReconCommand};
 use crate::output::{self, Exit};
 use crate::receivables::{self, Owed, Sums};
@@ -21,6 +23,7 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
         ReconCommand::Customer { code, when } => {
             owed(Holder::Customer(code.clone()), when, config, as_json).await
         }
+        ReconCommand::Compare(args) => compare::run(args, as_json),
         ReconCommand::Bench { payments, seed } => bench(*payments, *seed, as_json),
     }
 }

@@ -1,13 +1,15 @@
 //! What each key adds up to on either side.
 
 use super::key::Key;
-use super::outcome::{Line, Outcome, listed, outcome};
+use super::outcome::{Differing, Outcome, outcome};
 use super::reader::{Batch, Row};
 use super::{KEY_MAX, Side};
 use tongbao_model::Text;
 
 /// Places in a ledger without a key, as a power of two.
 const BITS_MIN: u32 = 10;
+/// Rows that are looked for together.
+const TOGETHER: usize = 32;
 /// Keys that a place can name, whatever is asked for.
 const KEYS_LIMIT: usize = 1 << 30;
 /// Bytes of long keys for each key that there may be.
@@ -15,7 +17,7 @@ const POOL_SHARE: usize = 64;
 
 /// What a key adds up to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Account {
+pub struct Account {
     /// Ten-thousandths on either side.
     pub(super) sums: [i128; 2],
     /// Rows on either side.
@@ -58,23 +60,47 @@ impl Ledger {
         }
     }
 
+    /// Makes room for so many keys, as far as there may be so many. What is not used of it takes no memory.
+    pub fn expect(&mut self, keys: usize) {
+        self.accounts.reserve(keys.min(self.keys_max));
+    }
+
     /// Adds rows of one side.
     pub fn add(&mut self, side: Side, batch: &Batch) -> Result<(), Text> {
-        for row in &batch.rows {
-            let account = match self.find(row, &batch.pool) {
-                Ok(account) => account,
-                Err(at) => self.open(row, &batch.pool, at)?,
-            };
-            let Some(account) = self.accounts.get_mut(account) else { continue };
-            let ([left, right], [left_rows, right_rows]) = (&mut account.sums, &mut account.rows);
-            let (sum, rows) = match side {
-                Side::Left => (left, left_rows),
-                Side::Right => (right, right_rows),
-            };
-            *sum += i128::from(row.amount);
-            *rows = rows.checked_add(1).ok_or_else(too_many_rows)?;
+        for rows in batch.rows.chunks(TOGETHER) {
+            let likely = self.likely(rows);
+            for (row, likely) in rows.iter().zip(likely) {
+                let account = match likely {
+                    Some(account) => account,
+                    None => self.find(row, &batch.pool).or_else(|at| self.open(row, &batch.pool, at))?,
+                };
+                let Some(account) = self.accounts.get_mut(account) else { continue };
+                let ([left, right], [left_rows, right_rows]) = (&mut account.sums, &mut account.rows);
+                let (sum, rows) = match side {
+                    Side::Left => (left, left_rows),
+                    Side::Right => (right, right_rows),
+                };
+                *sum += i128::from(row.amount);
+                *rows = rows.checked_add(1).ok_or_else(too_many_rows)?;
+            }
         }
         Ok(())
+    }
+
+    /// The accounts of rows with short keys that are where they are looked for first. Each of these looks waits for memory,
+    /// and for one row does not wait for those of the others.
+    fn likely(&self, rows: &[Row]) -> [Option<usize>; TOGETHER] {
+        let mut places = [FREE; TOGETHER];
+        for (place, row) in places.iter_mut().zip(rows) {
+            *place = self.places.get(self.first(row.hash)).copied().unwrap_or(FREE);
+        }
+        let mut likely = [None; TOGETHER];
+        for ((likely, place), row) in likely.iter_mut().zip(places).zip(rows) {
+            let account = size(place.account);
+            let is_it = self.accounts.get(account).is_some_and(|known| known.key == row.key);
+            *likely = (is_it && !row.key.is_pooled()).then_some(account);
+        }
+        likely
     }
 
     /// What both sides come to.
@@ -82,16 +108,20 @@ impl Ledger {
         outcome(&self.accounts, &self.pool, self.has_currency)
     }
 
-    /// What is not the same on both sides, and what several rows of a side name where that is asked for. By currency, largest
-    /// difference first, then by key.
-    pub fn differing(&self, repeated: [bool; 2]) -> impl ExactSizeIterator<Item = Line<'_>> {
-        listed(&self.accounts, &self.pool, self.has_currency, repeated)
+    /// What is not the same on both sides, and what several rows of a side name where that is asked for.
+    pub fn differing(&self, repeated: [bool; 2]) -> Differing<'_> {
+        Differing::new(&self.accounts, &self.pool, self.has_currency, repeated)
+    }
+
+    /// Where a hash is looked for first.
+    fn first(&self, hash: u32) -> usize {
+        size(hash >> (u32::BITS - self.bits))
     }
 
     /// The account of a row's key, or the free place where it is to be.
     fn find(&self, row: &Row, pool: &[u8]) -> Result<usize, usize> {
         let mask = self.places.len() - 1;
-        let mut at = size(row.hash >> (u32::BITS - self.bits));
+        let mut at = self.first(row.hash);
         loop {
             let place = self.places.get(at).copied().unwrap_or(FREE);
             if place.account == FREE.account {
@@ -137,7 +167,7 @@ impl Ledger {
         let old = std::mem::replace(&mut self.places, vec![FREE; 1 << self.bits]);
         let mask = self.places.len() - 1;
         for place in old.into_iter().filter(|place| place.account != FREE.account) {
-            let mut at = size(place.hash >> (u32::BITS - self.bits));
+            let mut at = self.first(place.hash);
             while self.places.get(at).is_some_and(|taken| taken.account != FREE.account) {
                 at = (at + 1) & mask;
             }

@@ -16,9 +16,10 @@ mod tests;
 mod text;
 
 pub use amount::Sum;
+pub use encoding_rs::{Encoding, GB18030, UTF_8};
 pub use heading::Columns;
 pub use ledger::Ledger;
-pub use outcome::{Class, Line, Outcome, Tallies, Tally};
+pub use outcome::{Class, Differing, Line, Outcome, Tallies, Tally};
 pub use reader::{Batch, Read, Reader};
 pub use refusal::{Reason, Refusal, Refusals};
 

@@ -3,8 +3,8 @@
 use super::SEPARATOR;
 use super::amount::Sum;
 use super::ledger::Account;
+use super::reader::Read;
 use serde::Serialize;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// How the two sides of a key stand to each other.
@@ -85,6 +85,21 @@ impl Tallies {
         }
     }
 
+    /// Of all classes.
+    pub fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        for tally in Class::ALL.map(|class| self.of(class)) {
+            total.keys += tally.keys;
+            for (all, rows) in total.rows.iter_mut().zip(tally.rows) {
+                *all += rows;
+            }
+            for (all, sum) in total.sums.iter_mut().zip(tally.sums) {
+                all.0 += sum.0;
+            }
+        }
+        total
+    }
+
     fn of_mut(&mut self, class: Class) -> &mut Tally {
         match class {
             Class::Equal => &mut self.equal,
@@ -109,6 +124,16 @@ impl Outcome {
     pub fn keys(&self, class: Class) -> u64 {
         self.currencies.values().map(|tallies| tallies.of(class).keys).sum()
     }
+
+    /// Whether all rows that were read are in it, with all they come to.
+    pub fn is_of(&self, read: &[Read; 2]) -> bool {
+        let totals: Vec<Tally> = self.currencies.values().map(Tallies::total).collect();
+        read.iter().enumerate().all(|(side, read)| {
+            let rows = totals.iter().filter_map(|tally| tally.rows.get(side)).sum::<u64>();
+            let sum = totals.iter().filter_map(|tally| tally.sums.get(side)).map(|sum| sum.0).sum();
+            read.rows == rows && read.sum == Sum(sum)
+        })
+    }
 }
 
 /// A key with what it adds up to.
@@ -130,7 +155,7 @@ pub(super) fn outcome(accounts: &[Account], pool: &[u8], has_currency: bool) -> 
         for (repeated, rows) in outcome.repeated.iter_mut().zip(account.rows) {
             *repeated += u64::from(rows > 1);
         }
-        let (_, currency) = parts(account, pool, has_currency);
+        let currency = if has_currency { parts(account, pool, true).1 } else { "" };
         let class = Class::of(account);
         match outcome.currencies.get_mut(currency) {
             Some(tallies) => tallies.of_mut(class).add(account),
@@ -143,30 +168,52 @@ pub(super) fn outcome(accounts: &[Account], pool: &[u8], has_currency: bool) -> 
     outcome
 }
 
-/// Lines of the accounts that are not the same on both sides, or that several rows name where that is asked for. By
-/// currency, largest difference first, then by key.
-pub(super) fn listed<'l>(
-    accounts: &'l [Account],
+/// Keys that are told one by one: largest difference first, then by key.
+#[derive(Debug)]
+pub struct Differing<'l> {
+    accounts: Vec<&'l Account>,
     pool: &'l [u8],
     has_currency: bool,
-    repeated: [bool; 2],
-) -> impl ExactSizeIterator<Item = Line<'l>> {
-    let is_listed = |account: &&Account| {
-        let is_repeated = account.rows.iter().zip(repeated).any(|(rows, asked)| asked && *rows > 1);
-        Class::of(account) != Class::Equal || is_repeated
-    };
-    let mut found: Vec<&Account> = accounts.iter().filter(is_listed).collect();
-    found.sort_unstable_by_key(|account| {
-        let (key, currency) = parts(account, pool, has_currency);
-        let [left, right] = account.sums;
-        (currency, Reverse((right - left).unsigned_abs()), key)
-    });
-    found.into_iter().map(move |account| {
-        let (key, currency) = parts(account, pool, has_currency);
-        let mut tally = Tally::default();
-        tally.add(account);
-        Line { class: Class::of(account), key, currency, tally }
-    })
+}
+
+impl<'l> Differing<'l> {
+    pub(super) fn new(
+        accounts: &'l [Account],
+        pool: &'l [u8],
+        has_currency: bool,
+        repeated: [bool; 2],
+    ) -> Differing<'l> {
+        let is_told = |account: &&Account| {
+            let is_repeated = account.rows.iter().zip(repeated).any(|(rows, asked)| asked && *rows > 1);
+            Class::of(account) != Class::Equal || is_repeated
+        };
+        // Nearly all are told apart by numbers that lie side by side, before an account is looked at.
+        let size = |account: &Account| (account.sums[1] - account.sums[0]).unsigned_abs();
+        let sized = |account| (u64::try_from(size(account)).unwrap_or(u64::MAX), account);
+        let mut found: Vec<(u64, &Account)> = accounts.iter().filter(is_told).map(sized).collect();
+        found.sort_unstable_by(|(one_size, one), (other_size, other)| {
+            let by_size = other_size.cmp(one_size).then_with(|| size(other).cmp(&size(one)));
+            by_size.then_with(|| one.key.bytes(pool).cmp(other.key.bytes(pool)))
+        });
+        let accounts = found.into_iter().map(|(_, account)| account).collect();
+        Differing { accounts, pool, has_currency }
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// They, in order.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'l>> {
+        let (pool, has_currency) = (self.pool, self.has_currency);
+        self.accounts.iter().map(move |account| {
+            let (key, currency) = parts(account, pool, has_currency);
+            let mut tally = Tally::default();
+            tally.add(account);
+            Line { class: Class::of(account), key, currency, tally }
+        })
+    }
 }
 
 /// Key and currency.

@@ -35,6 +35,14 @@ pub struct Batch {
     pub pool: Vec<u8>,
 }
 
+impl Batch {
+    /// Forgets its rows and keeps their memory.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.pool.clear();
+    }
+}
+
 /// What was read of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Read {

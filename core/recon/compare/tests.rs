@@ -48,12 +48,14 @@ fn compared(files: [&[u8]; 2], how: &How) -> Result<Compared, String> {
         }
         *read = reader.finish().map_err(|why| why.to_string())?;
     }
-    let lines = ledger.differing([false; 2]).map(|line| {
+    let differing = ledger.differing([false; 2]);
+    let lines = differing.lines().map(|line| {
         let sums = line.tally.sums.map(|sum| sum.to_string());
         (line.class, line.key.to_owned(), line.currency.to_owned(), line.tally.rows, sums)
     });
-    let lines = lines.collect();
-    Ok(Compared { outcome: ledger.outcome(), lines, read })
+    let (lines, outcome) = (lines.collect(), ledger.outcome());
+    assert!(outcome.is_of(&read));
+    Ok(Compared { outcome, lines, read })
 }
 
 fn of(left: &str, right: &str) -> Compared {
