@@ -1,4 +1,4 @@
-//! Two files through the comparison: one thread reads both, one after the other, and this one adds up.
+//! Two files through the comparison: this thread reads them, one after the other, and a thread for each part adds up.
 
 use std::fs::File;
 use std::hash::RandomState;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use tongbao_model::Text;
-use tongbao_recon::compare::{Batch, Columns, Encoding, Ledger, Read, Reader, Side};
+use tongbao_recon::compare::{Batch, Books, Columns, Encoding, Ledger, PARTS, Read, Reader, Side};
 
 /// Bytes that are read at once.
 const BLOCK: u64 = 256 * 1024;
-/// Batches that may wait to be added up.
+/// Batches of a part that may wait to be added up.
 const AHEAD: usize = 4;
 
 /// A file and how it is read.
@@ -29,45 +29,48 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Compared {
     /// All keys.
-    pub ledger: Ledger,
+    pub books: Books,
     /// What was read, left and right.
     pub read: [Read; 2],
 }
 
 /// Compares two files, which have at most so many different keys.
 pub fn compare(left: &Source, right: &Source, keys_max: usize) -> Result<Compared, Text> {
-    let mut ledger = Ledger::new(keys_max, left.columns.currency.is_some());
-    let (send, batches) = sync_channel(AHEAD);
+    let mut books = Books::new(keys_max, left.columns.currency.is_some());
+    let blocks = std::fs::metadata(&left.path).map_or(0, |file| file.len() / BLOCK + 1);
+    let blocks = usize::try_from(blocks).unwrap_or(usize::MAX);
     let (give_back, used) = channel();
-    let (added, read) = thread::scope(|scope| {
-        let reading = scope.spawn(move || {
-            let hasher = RandomState::new();
-            let left = read(left, Side::Left, &hasher, &send, &used)?;
-            Ok([left, read(right, Side::Right, &hasher, &send, &used)?])
-        });
-        let blocks = std::fs::metadata(&left.path).map_or(0, |file| file.len() / BLOCK + 1);
-        let added = add(&mut ledger, batches, &give_back, usize::try_from(blocks).unwrap_or(0));
-        (added, reading.join())
+    let read = thread::scope(|scope| {
+        let (mut sends, mut running) = (Vec::with_capacity(PARTS), Vec::with_capacity(PARTS));
+        for part in books.parts() {
+            let (send, batches) = sync_channel(AHEAD);
+            sends.push(send);
+            let give_back = give_back.clone();
+            running.push(scope.spawn(move || add(part, batches, &give_back, blocks)));
+        }
+        let read = read_both([left, right], &sends, &used);
+        drop(sends);
+        for one in running {
+            one.join().map_err(|_| Text::new("合计线程异常结束", "a thread that adds up has ended"))??;
+        }
+        read
     });
-    added?;
-    let read =
-        read.map_err(|_| Text::new("读取线程异常结束", "the thread that reads has ended")).flatten()?;
-    Ok(Compared { ledger, read })
+    Ok(Compared { books, read: read? })
 }
 
-/// Adds up until all is read. The first block tells how many rows as many blocks are. The batches' memory goes back to be
-/// filled again; whoever reads ends with the receiver.
+/// Adds a part up until all is read. The first block tells how many rows as many blocks are. The batches' memory goes back
+/// to be filled again; whoever reads ends with the receiver.
 fn add(
-    ledger: &mut Ledger,
+    part: &mut Ledger,
     batches: Receiver<(Side, Batch)>,
     give_back: &Sender<Batch>,
     blocks: usize,
 ) -> Result<(), Text> {
     for (number, (side, mut batch)) in batches.into_iter().enumerate() {
         if number == 0 {
-            ledger.expect(batch.rows.len().saturating_mul(blocks));
+            part.expect(batch.rows.len().saturating_mul(blocks));
         }
-        ledger.add(side, &batch)?;
+        part.add(side, &batch)?;
         batch.clear();
         // The last ones are not wanted back.
         let _ = give_back.send(batch);
@@ -75,11 +78,19 @@ fn add(
     Ok(())
 }
 
+type Sends = [SyncSender<(Side, Batch)>];
+
+fn read_both([left, right]: [&Source; 2], sends: &Sends, used: &Receiver<Batch>) -> Result<[Read; 2], Text> {
+    let hasher = RandomState::new();
+    let left = read(left, Side::Left, &hasher, sends, used)?;
+    Ok([left, read(right, Side::Right, &hasher, sends, used)?])
+}
+
 fn read(
     source: &Source,
     side: Side,
     hasher: &RandomState,
-    send: &SyncSender<(Side, Batch)>,
+    sends: &Sends,
     used: &Receiver<Batch>,
 ) -> Result<Read, Text> {
     let shown = source.path.display();
@@ -91,12 +102,14 @@ fn read(
     let mut reader = Reader::new(source.columns.clone(), source.encoding, hasher.clone());
     let mut bytes = Vec::new();
     loop {
-        let mut batch = used.try_recv().unwrap_or_default();
+        let mut batches: [Batch; PARTS] = std::array::from_fn(|_| used.try_recv().unwrap_or_default());
         let count = file.by_ref().take(BLOCK).read_to_end(&mut bytes).map_err(failed)?;
         let is_last = count == 0;
-        let done = reader.read(&bytes, is_last, &mut batch).map_err(about)?;
+        let done = reader.read(&bytes, is_last, &mut batches).map_err(about)?;
         bytes.drain(..done);
-        if send.send((side, batch)).is_err() || is_last {
+        let mut sent = sends.iter().zip(batches).map(|(send, batch)| send.send((side, batch)));
+        // Nobody takes any more: why, is told by them.
+        if sent.any(|sent| sent.is_err()) || is_last {
             break;
         }
     }

@@ -1,29 +1,38 @@
-//! What each key adds up to on either side.
+//! What each key of one part adds up to on either side.
 
 use super::key::Key;
-use super::outcome::{Differing, Outcome, outcome};
 use super::reader::{Batch, Row};
 use super::{KEY_MAX, Side};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tongbao_model::Text;
 
 /// Places in a ledger without a key, as a power of two.
 const BITS_MIN: u32 = 10;
 /// Rows that are looked for together.
 const TOGETHER: usize = 32;
-/// Keys that a place can name, whatever is asked for.
+/// Keys that places can name, whatever is asked for.
 const KEYS_LIMIT: usize = 1 << 30;
-/// Bytes of long keys for each key that there may be.
-const POOL_SHARE: usize = 64;
+/// Bytes of long keys in a part for each key that there may be in all.
+const POOL_SHARE: usize = 32;
 
 /// What a key adds up to.
 #[derive(Debug, Clone, Copy)]
-pub struct Account {
+pub(super) struct Account {
     /// Ten-thousandths on either side.
     pub(super) sums: [i128; 2],
     /// Rows on either side.
     pub(super) rows: [u32; 2],
     /// The key; a long one is in the ledger's pool.
     pub(super) key: Key,
+}
+
+impl Account {
+    /// Right less left.
+    pub(super) fn difference(&self) -> i128 {
+        let [left, right] = self.sums;
+        right - left
+    }
 }
 
 /// Where an account is, beside the hash of its key.
@@ -35,7 +44,7 @@ struct Place {
 
 const FREE: Place = Place { hash: 0, account: u32::MAX };
 
-/// The accounts of all keys of both files. Keys are found by open addressing: a place is looked for from that of the upper
+/// The accounts of the keys of one part. Keys are found by open addressing: a place is looked for from that of the upper
 /// bits of the hash on, so that growing goes through the old places and the new ones in one order.
 #[derive(Debug)]
 pub struct Ledger {
@@ -44,19 +53,19 @@ pub struct Ledger {
     accounts: Vec<Account>,
     pool: Vec<u8>,
     keys_max: usize,
-    has_currency: bool,
+    keys_of_all: Arc<AtomicUsize>,
 }
 
 impl Ledger {
-    /// An empty one, of at most so many keys; whether their currency is a part of them.
-    pub fn new(keys_max: usize, has_currency: bool) -> Ledger {
+    /// An empty one. All that count their keys together have at most so many.
+    pub(super) fn new(keys_max: usize, keys_of_all: Arc<AtomicUsize>) -> Ledger {
         Ledger {
             places: vec![FREE; 1 << BITS_MIN],
             bits: BITS_MIN,
             accounts: Vec::new(),
             pool: Vec::new(),
-            keys_max: keys_max.min(KEYS_LIMIT),
-            has_currency,
+            keys_max,
+            keys_of_all,
         }
     }
 
@@ -67,6 +76,7 @@ impl Ledger {
 
     /// Adds rows of one side.
     pub fn add(&mut self, side: Side, batch: &Batch) -> Result<(), Text> {
+        let known = self.accounts.len();
         for rows in batch.rows.chunks(TOGETHER) {
             let likely = self.likely(rows);
             for (row, likely) in rows.iter().zip(likely) {
@@ -84,7 +94,9 @@ impl Ledger {
                 *rows = rows.checked_add(1).ok_or_else(too_many_rows)?;
             }
         }
-        Ok(())
+        let new = self.accounts.len() - known;
+        let is_too_many = self.keys_of_all.fetch_add(new, Ordering::Relaxed) + new > self.keys_max;
+        if is_too_many { Err(too_many_keys(self.keys_max)) } else { Ok(()) }
     }
 
     /// The accounts of rows with short keys that are where they are looked for first. Each of these looks waits for memory,
@@ -103,14 +115,14 @@ impl Ledger {
         likely
     }
 
-    /// What both sides come to.
-    pub fn outcome(&self) -> Outcome {
-        outcome(&self.accounts, &self.pool, self.has_currency)
+    /// Its accounts.
+    pub(super) fn accounts(&self) -> &[Account] {
+        &self.accounts
     }
 
-    /// What is not the same on both sides, and what several rows of a side name where that is asked for.
-    pub fn differing(&self, repeated: [bool; 2]) -> Differing<'_> {
-        Differing::new(&self.accounts, &self.pool, self.has_currency, repeated)
+    /// The key of an account of it.
+    pub(super) fn key<'l>(&'l self, account: &'l Account) -> &'l [u8] {
+        account.key.bytes(&self.pool)
     }
 
     /// Where a hash is looked for first.
@@ -148,7 +160,7 @@ impl Ledger {
     /// A new account at a free place.
     fn open(&mut self, row: &Row, pool: &[u8], at: usize) -> Result<usize, Text> {
         let index = self.accounts.len();
-        if index >= self.keys_max || self.pool.len() > self.keys_max.saturating_mul(POOL_SHARE) + KEY_MAX {
+        if self.pool.len() > self.keys_max.saturating_mul(POOL_SHARE) + KEY_MAX || index >= KEYS_LIMIT {
             return Err(too_many_keys(self.keys_max));
         }
         let key = if row.key.is_pooled() { Key::new(row.key.bytes(pool), &mut self.pool) } else { row.key };
@@ -185,10 +197,10 @@ fn size(number: u32) -> usize {
 fn too_many_keys(most: usize) -> Text {
     Text::new(
         format!(
-            "不同的键超过 {most} 个，或键过长：请按期间拆分两个文件，或以 --keys-max 放宽（每百万个约需 120 MiB 内存）"
+            "不同的键超过 {most} 个，或键过长：请按期间拆分两个文件，或以 --keys-max 放宽（每百万个约需 150 MiB 内存）"
         ),
         format!(
-            "more than {most} different keys, or too long ones: split both files by period, or allow more by --keys-max (about 120 MiB of memory a million)"
+            "more than {most} different keys, or too long ones: split both files by period, or allow more by --keys-max (about 150 MiB of memory a million)"
         ),
     )
 }

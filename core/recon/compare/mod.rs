@@ -4,6 +4,7 @@
 //! not depend on the order of the rows, and every row is in it: as part of a sum, or refused with its line and a reason.
 
 mod amount;
+mod books;
 mod heading;
 mod key;
 mod ledger;
@@ -16,6 +17,7 @@ mod tests;
 mod text;
 
 pub use amount::Sum;
+pub use books::{Books, PARTS};
 pub use encoding_rs::{Encoding, GB18030, UTF_8};
 pub use heading::Columns;
 pub use ledger::Ledger;

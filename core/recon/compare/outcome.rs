@@ -2,9 +2,10 @@
 
 use super::SEPARATOR;
 use super::amount::Sum;
-use super::ledger::Account;
+use super::ledger::{Account, Ledger};
 use super::reader::Read;
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// How the two sides of a key stand to each other.
@@ -48,13 +49,17 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, account: &Account) {
-        self.keys += 1;
-        for (total, rows) in self.rows.iter_mut().zip(account.rows) {
-            *total += u64::from(rows);
+    fn of(account: &Account) -> Tally {
+        Tally { keys: 1, rows: account.rows.map(u64::from), sums: account.sums.map(Sum) }
+    }
+
+    fn add(&mut self, more: &Tally) {
+        self.keys += more.keys;
+        for (total, rows) in self.rows.iter_mut().zip(more.rows) {
+            *total += rows;
         }
-        for (total, sum) in self.sums.iter_mut().zip(account.sums) {
-            total.0 += sum;
+        for (total, sum) in self.sums.iter_mut().zip(more.sums) {
+            total.0 += sum.0;
         }
     }
 
@@ -88,14 +93,8 @@ impl Tallies {
     /// Of all classes.
     pub fn total(&self) -> Tally {
         let mut total = Tally::default();
-        for tally in Class::ALL.map(|class| self.of(class)) {
-            total.keys += tally.keys;
-            for (all, rows) in total.rows.iter_mut().zip(tally.rows) {
-                *all += rows;
-            }
-            for (all, sum) in total.sums.iter_mut().zip(tally.sums) {
-                all.0 += sum.0;
-            }
+        for class in Class::ALL {
+            total.add(self.of(class));
         }
         total
     }
@@ -149,82 +148,111 @@ pub struct Line<'l> {
     pub tally: Tally,
 }
 
-pub(super) fn outcome(accounts: &[Account], pool: &[u8], has_currency: bool) -> Outcome {
-    let mut outcome = Outcome::default();
-    for account in accounts {
-        for (repeated, rows) in outcome.repeated.iter_mut().zip(account.rows) {
-            *repeated += u64::from(rows > 1);
-        }
-        let currency = if has_currency { parts(account, pool, true).1 } else { "" };
-        let class = Class::of(account);
-        match outcome.currencies.get_mut(currency) {
-            Some(tallies) => tallies.of_mut(class).add(account),
-            None => {
-                let tallies = outcome.currencies.entry(currency.to_owned()).or_default();
-                tallies.of_mut(class).add(account);
+impl Outcome {
+    pub(super) fn of(ledger: &Ledger, has_currency: bool) -> Outcome {
+        let (mut repeated, mut by_currency, mut plain) = ([0; 2], BTreeMap::new(), Tallies::default());
+        for account in ledger.accounts() {
+            for (count, rows) in repeated.iter_mut().zip(account.rows) {
+                *count += u64::from(rows > 1);
+            }
+            let tallies = if has_currency {
+                let (_, currency) = parts(ledger.key(account), true);
+                if !by_currency.contains_key(currency) {
+                    by_currency.insert(currency.to_owned(), Tallies::default());
+                }
+                by_currency.get_mut(currency)
+            } else {
+                Some(&mut plain)
+            };
+            if let Some(tallies) = tallies {
+                tallies.of_mut(Class::of(account)).add(&Tally::of(account));
             }
         }
+        if !ledger.accounts().is_empty() && !has_currency {
+            by_currency.insert(String::new(), plain);
+        }
+        Outcome { currencies: by_currency, repeated }
     }
-    outcome
+
+    /// With the keys of another part.
+    pub(super) fn and(mut self, other: Outcome) -> Outcome {
+        for (repeated, more) in self.repeated.iter_mut().zip(other.repeated) {
+            *repeated += more;
+        }
+        for (currency, more) in other.currencies {
+            let tallies = self.currencies.entry(currency).or_default();
+            for class in Class::ALL {
+                tallies.of_mut(class).add(more.of(class));
+            }
+        }
+        self
+    }
+}
+
+/// A key that is told, by how much its sides differ: nearly all are told apart by this number before an account is looked at.
+#[derive(Debug)]
+struct Told<'l> {
+    size: u64,
+    account: &'l Account,
+    ledger: &'l Ledger,
+}
+
+impl Told<'_> {
+    fn order(&self, other: &Told<'_>) -> Ordering {
+        let exact = |told: &Told<'_>| told.account.difference().unsigned_abs();
+        let by_size = other.size.cmp(&self.size).then_with(|| exact(other).cmp(&exact(self)));
+        by_size.then_with(|| self.ledger.key(self.account).cmp(other.ledger.key(other.account)))
+    }
 }
 
 /// Keys that are told one by one: largest difference first, then by key.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Differing<'l> {
-    accounts: Vec<&'l Account>,
-    pool: &'l [u8],
+    told: Vec<Told<'l>>,
     has_currency: bool,
 }
 
 impl<'l> Differing<'l> {
-    pub(super) fn new(
-        accounts: &'l [Account],
-        pool: &'l [u8],
-        has_currency: bool,
-        repeated: [bool; 2],
-    ) -> Differing<'l> {
+    pub(super) fn of(ledger: &'l Ledger, has_currency: bool, repeated: [bool; 2]) -> Differing<'l> {
         let is_told = |account: &&Account| {
             let is_repeated = account.rows.iter().zip(repeated).any(|(rows, asked)| asked && *rows > 1);
             Class::of(account) != Class::Equal || is_repeated
         };
-        // Nearly all are told apart by numbers that lie side by side, before an account is looked at.
-        let size = |account: &Account| (account.sums[1] - account.sums[0]).unsigned_abs();
-        let sized = |account| (u64::try_from(size(account)).unwrap_or(u64::MAX), account);
-        let mut found: Vec<(u64, &Account)> = accounts.iter().filter(is_told).map(sized).collect();
-        found.sort_unstable_by(|(one_size, one), (other_size, other)| {
-            let by_size = other_size.cmp(one_size).then_with(|| size(other).cmp(&size(one)));
-            by_size.then_with(|| one.key.bytes(pool).cmp(other.key.bytes(pool)))
+        let told = ledger.accounts().iter().filter(is_told).map(|account| {
+            let size = u64::try_from(account.difference().unsigned_abs()).unwrap_or(u64::MAX);
+            Told { size, account, ledger }
         });
-        let accounts = found.into_iter().map(|(_, account)| account).collect();
-        Differing { accounts, pool, has_currency }
+        let mut told: Vec<Told<'_>> = told.collect();
+        told.sort_unstable_by(Told::order);
+        Differing { told, has_currency }
+    }
+
+    /// With the keys of another part.
+    pub(super) fn and(mut self, other: Differing<'l>) -> Differing<'l> {
+        self.told.extend(other.told);
+        // Not by chance the stable one: it sees that there are two parts in order.
+        self.told.sort_by(Told::order);
+        self
     }
 
     /// How many.
     pub fn count(&self) -> usize {
-        self.accounts.len()
+        self.told.len()
     }
 
     /// They, in order.
     pub fn lines(&self) -> impl Iterator<Item = Line<'l>> {
-        let (pool, has_currency) = (self.pool, self.has_currency);
-        self.accounts.iter().map(move |account| {
-            let (key, currency) = parts(account, pool, has_currency);
-            let mut tally = Tally::default();
-            tally.add(account);
-            Line { class: Class::of(account), key, currency, tally }
+        let has_currency = self.has_currency;
+        self.told.iter().map(move |told| {
+            let (key, currency) = parts(told.ledger.key(told.account), has_currency);
+            Line { class: Class::of(told.account), key, currency, tally: Tally::of(told.account) }
         })
     }
 }
 
 /// Key and currency.
-fn parts<'l>(account: &'l Account, pool: &'l [u8], has_currency: bool) -> (&'l str, &'l str) {
-    if !has_currency {
-        return (text(account.key.bytes(pool)), "");
-    }
-    text(account.key.bytes(pool)).rsplit_once(SEPARATOR).unwrap_or_default()
-}
-
-/// The reader keeps no key that is no text.
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
+fn parts(key: &[u8], has_currency: bool) -> (&str, &str) {
+    // The reader keeps no key that is no text.
+    let key = std::str::from_utf8(key).unwrap_or_default();
+    if has_currency { key.rsplit_once(SEPARATOR).unwrap_or_default() } else { (key, "") }
 }

@@ -6,7 +6,7 @@ use super::key::Key;
 use super::record::{Cell, Next, Record, cells, lines, next};
 use super::refusal::{Reason, Refusals};
 use super::text::{clean, currency, decoded, encoding_of, is_blank, is_clean};
-use super::{KEY_MAX, RECORD_MAX, SEPARATOR};
+use super::{KEY_MAX, PARTS, RECORD_MAX, SEPARATOR};
 use encoding_rs::{Encoding, UTF_8};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher};
@@ -26,7 +26,7 @@ pub struct Row {
     pub hash: u32,
 }
 
-/// Rows that were read together.
+/// Rows that were read together, and whose keys are of one part.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Rows.
@@ -72,9 +72,9 @@ impl<S: BuildHasher> Reader<S> {
         Reader { columns, encoding, hasher, heading: None, line: 0, read: Read::default() }
     }
 
-    /// Reads the whole records that the bytes begin with into a batch, and says how many bytes that were. The others are to
-    /// be given again, with what follows them.
-    pub fn read(&mut self, bytes: &[u8], is_last: bool, batch: &mut Batch) -> Result<usize, Text> {
+    /// Reads the whole records that the bytes begin with into a batch for each part, and says how many bytes that were. The
+    /// others are to be given again, with what follows them.
+    pub fn read(&mut self, bytes: &[u8], is_last: bool, batches: &mut [Batch; PARTS]) -> Result<usize, Text> {
         let mut at = 0;
         if self.line == 0 {
             if bytes.len() < 4 && !is_last {
@@ -93,11 +93,10 @@ impl<S: BuildHasher> Reader<S> {
                     let line = self.line;
                     self.line += if record.has_quote { lines(record.bytes) + 1 } else { 1 };
                     at += record.length;
-                    match self.row(record, heading, rest, batch) {
-                        Ok(row) => {
+                    match self.row(record, heading, rest, batches) {
+                        Ok(amount) => {
                             self.read.rows += 1;
-                            self.read.sum.0 += i128::from(row.amount);
-                            batch.rows.push(row);
+                            self.read.sum.0 += i128::from(amount);
                         }
                         Err(_) if is_blank(record.bytes, heading.delimiter) => {}
                         Err(reason) => self.read.refused.add(line, reason),
@@ -172,8 +171,8 @@ impl<S: BuildHasher> Reader<S> {
         record: Record<'_>,
         heading: Heading,
         around: &[u8],
-        batch: &mut Batch,
-    ) -> Result<Row, Reason> {
+        batches: &mut [Batch; PARTS],
+    ) -> Result<i64, Reason> {
         let mut found = [Cell::default(); 3];
         let [key, money, unit] = heading.wanted.map(|column| column.unwrap_or(usize::MAX));
         let count = cells(record, heading.delimiter, |column, cell| {
@@ -193,7 +192,7 @@ impl<S: BuildHasher> Reader<S> {
         let amount = amount(money.bytes)?;
         let has_currency = heading.wanted.last().is_some_and(Option::is_some);
         if !has_currency && !key.is_doubled && is_clean(key.bytes) {
-            return self.kept(key.bytes, amount, batch);
+            return self.keep(key.bytes, amount, batches);
         }
         let mut made = self.value(key, around)?.into_owned();
         if made.is_empty() {
@@ -204,10 +203,10 @@ impl<S: BuildHasher> Reader<S> {
             made.push(SEPARATOR);
             made.push_str(&unit);
         }
-        self.kept(made.as_bytes(), amount, batch)
+        self.keep(made.as_bytes(), amount, batches)
     }
 
-    fn kept(&self, key: &[u8], amount: i64, batch: &mut Batch) -> Result<Row, Reason> {
+    fn keep(&self, key: &[u8], amount: i64, batches: &mut [Batch; PARTS]) -> Result<i64, Reason> {
         match key.len() {
             0 => return Err(Reason::NoKey),
             length if length > KEY_MAX => return Err(Reason::LongKey),
@@ -215,8 +214,13 @@ impl<S: BuildHasher> Reader<S> {
         }
         let mut hasher = self.hasher.build_hasher();
         hasher.write(key);
-        let hash = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
-        Ok(Row { key: Key::new(key, &mut batch.pool), amount, hash })
+        let hash = hasher.finish();
+        let part = usize::try_from(hash).unwrap_or_default() % PARTS;
+        if let Some(batch) = batches.get_mut(part) {
+            let hash = u32::try_from(hash >> 32).unwrap_or_default();
+            batch.rows.push(Row { key: Key::new(key, &mut batch.pool), amount, hash });
+        }
+        Ok(amount)
     }
 
     /// A cell as text, without what is put around it.

@@ -31,16 +31,18 @@ fn columns(currency: bool) -> Columns {
 /// As a file is read: a block at a time, what is left over before the next.
 fn compared(files: [&[u8]; 2], how: &How) -> Result<Compared, String> {
     let hasher = RandomState::new();
-    let mut ledger = Ledger::new(how.keys_max, how.currency);
+    let mut books = Books::new(how.keys_max, how.currency);
     let mut read = [Read::default(), Read::default()];
     for ((side, file), read) in [Side::Left, Side::Right].into_iter().zip(files).zip(&mut read) {
         let mut reader = Reader::new(columns(how.currency), how.encoding, hasher.clone());
         let (mut bytes, mut blocks) = (Vec::new(), file.chunks(how.block).peekable());
         loop {
             bytes.extend_from_slice(blocks.next().unwrap_or_default());
-            let (mut batch, is_last) = (Batch::default(), blocks.peek().is_none());
-            let used = reader.read(&bytes, is_last, &mut batch).map_err(|why| why.to_string())?;
-            ledger.add(side, &batch).map_err(|why| why.to_string())?;
+            let (mut batches, is_last) = (<[Batch; PARTS]>::default(), blocks.peek().is_none());
+            let used = reader.read(&bytes, is_last, &mut batches).map_err(|why| why.to_string())?;
+            for (part, batch) in books.parts().iter_mut().zip(&batches) {
+                part.add(side, batch).map_err(|why| why.to_string())?;
+            }
             bytes.drain(..used);
             if is_last {
                 break;
@@ -48,12 +50,12 @@ fn compared(files: [&[u8]; 2], how: &How) -> Result<Compared, String> {
         }
         *read = reader.finish().map_err(|why| why.to_string())?;
     }
-    let differing = ledger.differing([false; 2]);
+    let differing = books.differing([false; 2]);
     let lines = differing.lines().map(|line| {
         let sums = line.tally.sums.map(|sum| sum.to_string());
         (line.class, line.key.to_owned(), line.currency.to_owned(), line.tally.rows, sums)
     });
-    let (lines, outcome) = (lines.collect(), ledger.outcome());
+    let (lines, outcome) = (lines.collect(), books.outcome());
     assert!(outcome.is_of(&read));
     Ok(Compared { outcome, lines, read })
 }

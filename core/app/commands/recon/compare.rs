@@ -35,7 +35,7 @@ pub fn run(args: &CompareArgs, as_json: bool) -> Exit {
         }
     };
     let once = [Once::Left, Once::Right].map(|side| args.once.contains(&side));
-    let (outcome, differing) = (compared.ledger.outcome(), compared.ledger.differing(once));
+    let (outcome, differing) = (compared.books.outcome(), compared.books.differing(once));
     let told = Told { args, read: &compared.read, outcome, differing, took: begun.elapsed() };
     if !told.outcome.is_of(told.read) {
         output::note(

@@ -42,7 +42,7 @@ fn ours(left: &Path, right: &Path) -> Result<Found, String> {
     let columns = Columns { key: "number".into(), amount: "amount".into(), currency: None };
     let source = |path: &Path| Source { path: path.to_owned(), columns: columns.clone(), encoding: None };
     let compared = compare(&source(left), &source(right), KEYS_MAX).map_err(|why| why.to_string())?;
-    let (outcome, differing) = (compared.ledger.outcome(), compared.ledger.differing([false; 2]));
+    let (outcome, differing) = (compared.books.outcome(), compared.books.differing([false; 2]));
     let tallies =
         Class::ALL.map(|class| outcome.currencies.get("").map(|all| *all.of(class)).unwrap_or_default());
     let equal = tallies.first().map_or(0, |tally| tally.keys);
