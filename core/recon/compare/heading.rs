@@ -31,10 +31,10 @@ impl Columns {
         let names = names.join("`, `");
         Text::new(
             format!(
-                "前 {lines} 行中没有一行含有列 `{names}`：请用 --key、--amount、--currency（右侧文件用 --right-…）写明表头中的列名"
+                "前 {lines} 行中没有一行含有列 `{names}`：请用 --key、--amount、--currency（右侧文件用 --right-…）写明表头中的列名；列名无误时，请用 --encoding、--right-encoding 指明编码"
             ),
             format!(
-                "none of the first {lines} lines names the columns `{names}`: give the names that the head has, by --key, --amount and --currency (--right-… for the right file)"
+                "none of the first {lines} lines names the columns `{names}`: give the names that the head has, by --key, --amount and --currency (--right-… for the right file); if they are right, name the encoding by --encoding or --right-encoding"
             ),
         )
     }

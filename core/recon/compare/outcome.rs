@@ -133,22 +133,7 @@ impl Outcome {
             read.rows == rows && read.sum == Sum(sum)
         })
     }
-}
 
-/// A key with what it adds up to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line<'l> {
-    /// How its sides stand to each other.
-    pub class: Class,
-    /// The key.
-    pub key: &'l str,
-    /// Its currency; empty where none was asked for.
-    pub currency: &'l str,
-    /// Its rows and sums.
-    pub tally: Tally,
-}
-
-impl Outcome {
     pub(super) fn of(ledger: &Ledger, has_currency: bool) -> Outcome {
         let (mut repeated, mut by_currency, mut plain) = ([0; 2], BTreeMap::new(), Tallies::default());
         for account in ledger.accounts() {
@@ -187,6 +172,19 @@ impl Outcome {
         }
         self
     }
+}
+
+/// A key with what it adds up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'l> {
+    /// How its sides stand to each other.
+    pub class: Class,
+    /// The key.
+    pub key: &'l str,
+    /// Its currency; empty where none was asked for.
+    pub currency: &'l str,
+    /// Its rows and sums.
+    pub tally: Tally,
 }
 
 /// A key that is told, by how much its sides differ: nearly all are told apart by this number before an account is looked at.
