@@ -5,6 +5,8 @@
 
 #[path = "cli/bank.rs"]
 mod bank;
+#[path = "cli/compare.rs"]
+mod compare;
 #[path = "cli/connectors.rs"]
 mod connectors;
 #[path = "cli/editing.rs"]

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod compare;
+
+pub use compare::{BenchCompareArgs, Charset, CompareArgs, CompareEngine, Once};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -323,6 +327,8 @@ pub enum ReconCommand {
         /// CSV、Excel 或 PDF 文件（PDF 只核对校验）/ CSV, Excel or PDF file; of a PDF only the checksum
         file: PathBuf,
     },
+    /// 逐键比对两个导出文件，如银行流水与 ERP 收款 / two exports compared by key, e.g. the bank's and the ERP's receipts
+    Compare(Box<CompareArgs>),
     /// 用答案已知的收款检验自动核销 / automatic matching held against payments whose truth is known
     Bench {
         /// 多少笔收款 / how many payments
@@ -702,6 +708,18 @@ pub enum BenchCommand {
         /// RabbitMQ 地址，默认内嵌 / RabbitMQ; embedded by default
         #[arg(long)]
         broker: Option<String>,
+    },
+    /// 比对两个文件 / compare: two files against a bare hash join, and DuckDB where there is one
+    Compare(BenchCompareArgs),
+    /// One engine on two files, in a process of its own.
+    #[command(hide = true)]
+    CompareOnce {
+        /// Engine.
+        engine: CompareEngine,
+        /// Left file.
+        left: PathBuf,
+        /// Right file.
+        right: PathBuf,
     },
     /// 坏单据 / poison: what 1 % bad documents cost the healthy ones, with and without them by turns
     Poison {

@@ -11,6 +11,7 @@ pub mod archive;
 pub mod ask;
 pub mod cli;
 pub mod commands;
+pub mod comparing;
 pub mod config;
 pub mod emit;
 pub mod files;

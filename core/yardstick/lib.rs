@@ -1,8 +1,11 @@
 //! What the shipped mapping of contracts to Kingdee sales orders is measured against: the same translation written
-//! by hand with serde and rust_decimal, the contract of ten lines, and the codes that contracts need.
+//! by hand with serde and rust_decimal, the contract of ten lines, and the codes that contracts need. And what comparing
+//! two files is measured against: [`join`].
 //!
 //! `tongbao bench mapping` and the comparison with other languages (`peers/`) hold against the same code and the same
 //! bytes. It does not know the mapping language; whoever measures runs both and sees that they make the same.
+
+pub mod join;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};

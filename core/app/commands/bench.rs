@@ -1,6 +1,7 @@
 //! `tongbao bench …`: each figure beside a limit measured in the same run, interleaved.
 
 mod backlog;
+mod compare;
 mod contracts;
 mod delivery;
 mod filling;
@@ -41,6 +42,9 @@ pub struct Table {
 
 /// Runs a benchmark. Told to stop, it takes the services with it that it has started.
 pub async fn run(command: BenchCommand, as_json: bool) -> Exit {
+    if let BenchCommand::CompareOnce { engine, left, right } = command {
+        return compare::once(engine, &left, &right);
+    }
     let result = tokio::select! {
         () = stop_signal() => Err("中止 / stopped".to_owned()),
         result = measure(command) => result,
@@ -70,6 +74,9 @@ async fn measure(command: BenchCommand) -> Result<(Vec<Figure>, Vec<Table>), Str
         BenchCommand::Delivery { documents, rounds, clients, store, broker } => {
             delivery::run(delivery::Options { documents, rounds, clients, store, broker }).await
         }
+        BenchCommand::Compare(args) => compare::run(&args).await,
+        // Taken in `run`.
+        BenchCommand::CompareOnce { .. } => Ok((Vec::new(), Vec::new())),
         BenchCommand::Poison { contracts, rounds, clients, kinds, store, broker } => {
             poison::run(poison::Load { contracts, rounds, clients, kinds, store, broker }).await.map(plain)
         }

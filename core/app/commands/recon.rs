@@ -1,5 +1,6 @@
 //! `tongbao recon …`
 
+mod compare;
 mod statement;
 
 use crate::cli::{AsOf, ReconCommand};
@@ -25,6 +26,7 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
         }
         ReconCommand::Statement(args) => statement::run(args, config, as_json).await,
         ReconCommand::Verify { file } => statement::verify(file, config, as_json).await,
+        ReconCommand::Compare(args) => compare::run(args, as_json),
         ReconCommand::Bench { payments, seed } => bench(*payments, *seed, as_json),
     }
 }
