@@ -2,7 +2,6 @@
 
 use crate::cli::{Charset, CompareArgs, Once};
 use crate::comparing::{Source, compare};
-use crate::masters::confirm::guarded;
 use crate::output::{self, Exit};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -10,6 +9,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tongbao_paper::csv::guarded;
 use tongbao_recon::compare::{
     Class, Columns, Differing, Encoding, GB18030, Line, Outcome, Read, Refusals, Tally, UTF_8,
 };
