@@ -115,6 +115,13 @@ impl World {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    async fn post(&self, path: &str, body: &str) -> (u16, String) {
+        let request = reqwest::Client::new().post(format!("http://{}{path}", self.listen));
+        let request = request.header("content-type", "application/json").body(body.to_owned());
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
     async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !holds().await {

@@ -1,5 +1,6 @@
 //! The HTTP API for operations: what the CLI shows, as JSON.
 
+mod closings;
 mod files;
 mod mappings;
 mod masters;
@@ -33,6 +34,9 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/explain/{number}", get(explained))
         .route("/receivables/contracts/{number}", get(receivables::contract))
         .route("/receivables/customers/{code}", get(receivables::customer))
+        .route("/closings", get(closings::list))
+        .route("/closings/{month}", post(closings::close))
+        .route("/closings/{month}/reopen", post(closings::reopen))
         .route("/counts", get(counts))
         .route("/status", get(status))
         .route("/mappings", get(mappings::mappings_told))

@@ -322,6 +322,27 @@ pub enum ReconCommand {
     },
     /// 客户月度对账单：期初、发票、收款、调整、期末、账龄 / a customer's statement of a month
     Statement(StatementArgs),
+    /// 结账：该月及以前各月冻结，迟到的单据列为下月调整 / close a month and all before it: what comes later is an adjustment
+    Close {
+        /// 月份，如 2026-10 / month, e.g. 2026-10
+        month: String,
+        /// 原因 / reason
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// 经办人，默认为系统用户 / who; the system's user by default
+        #[arg(long)]
+        by: Option<String>,
+    },
+    /// 反结账：重新打开最后一个已结账的月份 / open the last closed month again
+    Reopen {
+        /// 月份，如 2026-10 / month, e.g. 2026-10
+        month: String,
+        /// 经办人，默认为系统用户 / who; the system's user by default
+        #[arg(long)]
+        by: Option<String>,
+    },
+    /// 结账记录 / what was closed, by whom
+    Closings,
     /// 证明导出的对账单与账面一致，逐行指出不符 / prove that an exported statement equals the books, naming each line that does not
     Verify {
         /// CSV、Excel 或 PDF 文件（PDF 只核对校验）/ CSV, Excel or PDF file; of a PDF only the checksum

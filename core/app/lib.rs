@@ -10,6 +10,7 @@ pub mod api;
 pub mod archive;
 pub mod ask;
 pub mod cli;
+pub mod closings;
 pub mod commands;
 pub mod comparing;
 pub mod config;

@@ -1,11 +1,12 @@
 //! Statements from the journal.
 
+use crate::closings;
 use crate::intake::at;
 use serde_json::Value;
 use tongbao_delivery::port::{Holder, Recorded, Store, Stored};
 use tongbao_model::{Text, decimal};
 use tongbao_recon::MovementKind;
-use tongbao_recon::statement::{Closing, Entry, Question, Statement, StatementError, statement};
+use tongbao_recon::statement::{Entry, Question, Statement, StatementError, statement};
 
 /// Makes a customer's statement. The inner error says why there is none.
 ///
@@ -13,14 +14,9 @@ use tongbao_recon::statement::{Closing, Entry, Question, Statement, StatementErr
 /// What the database said.
 pub async fn made(store: &dyn Store, question: Question<'_>) -> Stored<Result<Statement, Text>> {
     let journal = store.journal(&Holder::Customer(question.customer.to_owned())).await?;
-    let closings = closings(store).await?;
+    let closings = closings::standing(store.closures().await?, question.as_of_ms);
     let entries: Result<Vec<Entry>, Text> = journal.into_iter().map(entry).collect();
     Ok(entries.and_then(|entries| statement(&entries, &closings, question).map_err(|error| why(&error))))
-}
-
-/// The months that were closed. None are stored yet.
-async fn closings(_store: &dyn Store) -> Stored<Vec<Closing>> {
-    Ok(Vec::new())
 }
 
 /// A customer whom a document names.

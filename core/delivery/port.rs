@@ -580,6 +580,25 @@ pub struct Hold {
     pub ended_by: Option<String>,
 }
 
+/// That the books of a month, and of all before it, are closed, or were: who said so, when and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closure {
+    /// The month in China, `2026-10`.
+    pub month: String,
+    /// What was stored by then is in it; never earlier than that of a month before it.
+    pub through_ms: i64,
+    /// When it was closed.
+    pub at_ms: i64,
+    /// By whom.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// When it was opened again; `None` while it is closed.
+    pub reopened_ms: Option<i64>,
+    /// By whom.
+    pub reopened_by: Option<String>,
+}
+
 /// The note of a process that takes from the queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
@@ -817,6 +836,15 @@ pub trait Store: Send + Sync {
 
     /// Holds that stand, and the latest 1,000 of those that ended at this time or later, newest first.
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>>;
+
+    /// Closes the books of a month and of all before it. Answers whether neither it nor a later one was closed.
+    async fn close_books(&self, closure: Closure) -> Stored<bool>;
+
+    /// Opens a month again. Answers whether it was the last one that was closed.
+    async fn reopen_books(&self, month: &str, who: &str, now_ms: i64) -> Stored<bool>;
+
+    /// All closings, those that were taken back as well; oldest first.
+    async fn closures(&self) -> Stored<Vec<Closure>>;
 
     /// Notes that a process is at work; removes notes made before `forgotten_ms`.
     async fn attend(&self, process: &str, now_ms: i64, forgotten_ms: i64) -> Stored<()>;

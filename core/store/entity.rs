@@ -341,6 +341,29 @@ pub mod holds {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Months whose books are, or were, closed.
+pub mod closures {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "closures")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub at_ms: i64,
+        pub month: String,
+        pub through_ms: i64,
+        pub actor: String,
+        pub reason: String,
+        pub reopened_ms: Option<i64>,
+        pub reopened_by: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Counters that must rise, by name.
 pub mod counters {
     use sea_orm::entity::prelude::*;
@@ -351,6 +374,8 @@ pub mod counters {
     pub const TABLES_KNOWN_FROM: &str = "code_tables_known_from";
     /// How often something was held or released.
     pub const HOLDS: &str = "holds";
+    /// How often somebody closed a month or opened it again, or tried to.
+    pub const CLOSURES: &str = "closures";
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "counters")]

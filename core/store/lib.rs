@@ -7,6 +7,7 @@ mod accept;
 mod archive;
 mod attention;
 mod begin;
+mod closures;
 mod columns;
 mod convert;
 mod db;
@@ -39,9 +40,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::attention::{Health, Parked};
 use tongbao_delivery::port::{
-    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview,
-    Presence, Recorded, Replayable, Replayed, Store, Stored, Subject, TableRow, Tombstone,
+    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Closure, Count, Cursor, DeliveryView,
+    Filter, Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow,
+    Overview, Presence, Recorded, Replayable, Replayed, Store, Stored, Subject, TableRow, Tombstone,
 };
 use tongbao_delivery::stalled::Stalled;
 use tongbao_model::Event;
@@ -270,6 +271,22 @@ impl Store for Sql {
     async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool> {
         let ask = Arc::new(holds::Ask::new(&subject, who, "", now_ms)?);
         self.db.write(task!(ask; |txn| holds::release(txn, &ask).await)).await
+    }
+
+    async fn close_books(&self, closure: Closure) -> Stored<bool> {
+        closures::check(&closure)?;
+        let closure = Arc::new(closure);
+        self.db.write(task!(closure; |txn| closures::close(txn, &closure).await)).await
+    }
+
+    async fn reopen_books(&self, month: &str, who: &str, now_ms: i64) -> Stored<bool> {
+        limits::fits("who", who, limits::KEY)?;
+        let (month, who) = (month.to_owned(), who.to_owned());
+        self.db.write(task!(month, who; |txn| closures::reopen(txn, &month, &who, now_ms).await)).await
+    }
+
+    async fn closures(&self) -> Stored<Vec<Closure>> {
+        self.db.ask(|db| async move { closures::list(&db).await }).await
     }
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {

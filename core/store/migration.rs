@@ -1,5 +1,6 @@
 //! The schema, once for all databases.
 
+mod closures;
 mod journal;
 mod lighter;
 mod versions;
@@ -10,6 +11,7 @@ use crate::entity::{
     ledger, outbox, processes,
 };
 use crate::limits::{CODE, ID, KEY, NAME};
+use closures::Closures;
 use journal::Journal;
 use lighter::Lighter;
 use sea_orm::sea_query::{ColumnDef, Index, IntoIden, Table, TableCreateStatement};
@@ -27,7 +29,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Versions), Box::new(Lighter), Box::new(Journal)]
+        vec![Box::new(First), Box::new(Versions), Box::new(Lighter), Box::new(Journal), Box::new(Closures)]
     }
 }
 

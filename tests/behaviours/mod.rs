@@ -1,6 +1,7 @@
 //! The behaviours and the lists they are run from.
 
 mod accepting;
+mod closing;
 mod flowing;
 mod pausing;
 mod racing;
@@ -80,6 +81,8 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::texts_are_kept_and_compared_exactly,
     storing::what_does_not_fit_is_refused_everywhere,
     storing::accounts_keep_the_newest_revision,
+    closing::books_are_closed_by_one_at_a_time,
+    closing::a_closed_month_stays_as_it_was,
     storing::numbers_are_found_from_both_ends,
     storing::code_tables_merge_replace_and_count,
     versions::code_tables_are_known_as_they_were,

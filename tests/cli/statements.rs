@@ -93,7 +93,33 @@ async fn a_statement_is_exported_and_proved() {
     assert_eq!(nobody.status.code(), Some(1), "a mistyped code is no customer with nothing open");
     let before = world.json(&["recon", "statement", "C1", "--month", "2026-01"]);
     assert_eq!(before["sections"], json!([]));
+    closed_and_opened_again(&world, &month).await;
     let other = write(world.folder.path(), "other.csv", "a,b\n1,2\n");
     assert_eq!(world.run(&["recon", "verify", &other]).status.code(), Some(1));
     assert_eq!(serving.stop().0, Some(0));
+}
+
+/// A month that is over is closed, by command and by API; the one that runs is not.
+async fn closed_and_opened_again(world: &World, running: &str) {
+    let early = world.run(&["recon", "close", running]);
+    assert_eq!(early.status.code(), Some(1));
+    assert!(told(&early).contains("is not over"), "{}", told(&early));
+    assert_eq!(world.run(&["recon", "close", "2026-1"]).status.code(), Some(2));
+    let closed = world.json(&["recon", "close", "2025-12", "--by", "财务", "--reason", "年结"]);
+    assert_eq!(
+        (&closed["closings"][0]["month"], &closed["closings"][0]["by"]),
+        (&json!("2025-12"), &json!("财务"))
+    );
+    let (status, body) = world.post("/api/closings/2026-01", "{}").await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(world.post("/api/closings/2025-11", "{}").await.0, 409);
+    assert_eq!(world.post("/api/closings/2025", "{}").await.0, 400);
+    assert_eq!(world.json(&["recon", "statement", "C1", "--month", "2026-01"])["is_closed"], true);
+    let wrong = world.run(&["recon", "reopen", "2025-12"]);
+    assert_eq!(wrong.status.code(), Some(1), "the last one first");
+    let (status, body) = world.post("/api/closings/2026-01/reopen", r#"{"by":"复核"}"#).await;
+    assert_eq!((status, body.contains("复核")), (200, true), "{body}");
+    let list = told(&world.run(&["recon", "closings"]));
+    assert!(list.contains("年结") && list.contains("复核"), "{list}");
+    assert_eq!(world.json(&["recon", "statement", "C1", "--month", "2026-01"])["is_closed"], false);
 }

@@ -7,8 +7,8 @@ use super::process::Fate;
 use crate::attention::{Health, Parked};
 use crate::clock::Clock;
 use crate::port::{
-    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, Next, OutboxRow,
+    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Closure, Count, Cursor, DeliveryView,
+    Filter, Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, Next, OutboxRow,
     Overview, Presence, Recorded, Replayable, Replayed, Store, StoreError, Stored, Subject, TableRow,
     Tombstone,
 };
@@ -201,6 +201,18 @@ impl Store for StoreDoor {
 
     async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool> {
         self.write("release", self.memory().release(subject, who, now_ms)).await
+    }
+
+    async fn close_books(&self, closure: Closure) -> Stored<bool> {
+        self.write("close-books", self.memory().close_books(closure)).await
+    }
+
+    async fn reopen_books(&self, month: &str, who: &str, now_ms: i64) -> Stored<bool> {
+        self.write("reopen-books", self.memory().reopen_books(month, who, now_ms)).await
+    }
+
+    async fn closures(&self) -> Stored<Vec<Closure>> {
+        self.read(self.memory().closures()).await
     }
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {

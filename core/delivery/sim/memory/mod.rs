@@ -12,10 +12,10 @@ mod queue;
 
 use crate::attention::{Health, Parked};
 use crate::port::{
-    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Count, Cursor, DeliveryView, Filter,
-    Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow, Overview,
-    Presence, Recorded, RemoteRef, Replayable, Replayed, State, Store, StoreError, Stored, Subject, TableRow,
-    Tombstone,
+    Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Closure, Count, Cursor, DeliveryView,
+    Filter, Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow,
+    Overview, Presence, Recorded, RemoteRef, Replayable, Replayed, State, Store, StoreError, Stored, Subject,
+    TableRow, Tombstone,
 };
 use crate::stalled::Stalled;
 use async_trait::async_trait;
@@ -99,6 +99,7 @@ pub struct Tables {
     codes_before: BTreeMap<i64, BTreeMap<(String, String), TableRow>>,
     mappings: BTreeMap<String, MappingVersion>,
     holds: Vec<Hold>,
+    closures: Vec<Closure>,
     present: BTreeMap<String, i64>,
     /// Deliberate mistake: outcomes are stored whoever brings them.
     pub(super) without_fencing: bool,
@@ -349,6 +350,18 @@ impl Store for MemoryStore {
 
     async fn release(&self, subject: Subject, who: &str, now_ms: i64) -> Stored<bool> {
         Ok(self.tables().release(&subject, who, now_ms))
+    }
+
+    async fn close_books(&self, closure: Closure) -> Stored<bool> {
+        Ok(self.tables().close_books(closure))
+    }
+
+    async fn reopen_books(&self, month: &str, who: &str, now_ms: i64) -> Stored<bool> {
+        Ok(self.tables().reopen_books(month, who, now_ms))
+    }
+
+    async fn closures(&self) -> Stored<Vec<Closure>> {
+        Ok(self.tables().closures.clone())
     }
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {

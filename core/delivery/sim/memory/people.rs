@@ -1,7 +1,7 @@
 //! What people ask, and what they tell to stand still.
 
 use super::{MOST, Row, Tables};
-use crate::port::{Filter, Hold, Overview, ReplayGroup, Replayable, State, Subject};
+use crate::port::{Closure, Filter, Hold, Overview, ReplayGroup, Replayable, State, Subject};
 use std::collections::BTreeMap;
 use tongbao_model::Class;
 
@@ -25,6 +25,28 @@ impl Tables {
         let Some(hold) = last.filter(|hold| hold.until_ms.is_none()) else { return false };
         hold.until_ms = Some(now_ms.max(hold.since_ms));
         hold.ended_by = Some(who.to_owned());
+        true
+    }
+
+    pub(super) fn close_books(&mut self, asked: Closure) -> bool {
+        let last = self.closures.iter().rfind(|one| one.reopened_ms.is_none());
+        if last.is_some_and(|one| one.month >= asked.month) {
+            return false;
+        }
+        let after = |before: Option<i64>, wanted: i64| {
+            before.map_or(wanted, |before| before.saturating_add(1).max(wanted))
+        };
+        let through_ms = after(last.map(|one| one.through_ms), asked.through_ms);
+        let at_ms = after(self.closures.last().map(|one| one.at_ms), asked.at_ms);
+        self.closures.push(Closure { through_ms, at_ms, ..asked });
+        true
+    }
+
+    pub(super) fn reopen_books(&mut self, month: &str, who: &str, now_ms: i64) -> bool {
+        let last = self.closures.iter_mut().rfind(|one| one.reopened_ms.is_none());
+        let Some(closure) = last.filter(|one| one.month == month) else { return false };
+        closure.reopened_ms = Some(now_ms.max(closure.at_ms));
+        closure.reopened_by = Some(who.to_owned());
         true
     }
 
