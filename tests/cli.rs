@@ -416,11 +416,14 @@ async fn replayed(world: &World, client: &reqwest::Client) {
 
 /// The same overview from the command line and over HTTP, and as metrics.
 async fn overviewed(world: &World) {
-    let status = world.json(&["deliveries", "status"]);
     let of = |status: &Value, name: &str| {
         let list = status["connections"].as_array().unwrap().clone();
         list.into_iter().find(|one| one["connection"] == name).unwrap()
     };
+    // What was published rests there for a moment before it is noted.
+    let is_noted = async || of(&world.json(&["deliveries", "status"]), "erp")["outbox"] == 0;
+    world.until("nothing is left in the outbox", is_noted).await;
+    let status = world.json(&["deliveries", "status"]);
     let erp = of(&status, "erp");
     assert_eq!((&erp["parked"]["rejected"], &erp["backlog"]), (&json!(1), &json!(0)), "{status}");
     assert_eq!(erp["circuit"], "closed", "the running service was asked: {status}");
