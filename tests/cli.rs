@@ -13,6 +13,8 @@ mod connectors;
 mod editing;
 #[path = "cli/masters.rs"]
 mod masters;
+#[path = "cli/payments.rs"]
+mod payments;
 #[path = "cli/receivables.rs"]
 mod receivables;
 #[path = "cli/related.rs"]

@@ -4,6 +4,7 @@ mod closings;
 mod files;
 mod mappings;
 mod masters;
+mod payments;
 mod receivables;
 
 use crate::commands::explain;
@@ -34,6 +35,12 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/explain/{number}", get(explained))
         .route("/receivables/contracts/{number}", get(receivables::contract))
         .route("/receivables/customers/{code}", get(receivables::customer))
+        .route("/payments", get(payments::list))
+        .route("/payments/drift", get(payments::drift))
+        .route("/payments/match", post(payments::look))
+        .route("/payments/{number}", get(payments::one))
+        .route("/payments/{number}/allocate", post(payments::allocate))
+        .route("/payments/{number}/undo", post(payments::undo))
         .route("/closings", get(closings::list))
         .route("/closings/{month}", post(closings::close))
         .route("/closings/{month}/reopen", post(closings::reopen))

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod compare;
+pub mod payments;
 
 pub use compare::{BenchCompareArgs, Charset, CompareArgs, CompareEngine, Once};
 
@@ -350,6 +351,9 @@ pub enum ReconCommand {
     },
     /// 逐键比对两个导出文件，如银行流水与 ERP 收款 / two exports compared by key, e.g. the bank's and the ERP's receipts
     Compare(Box<CompareArgs>),
+    /// 收款与核销 / payments and what they pay
+    #[command(subcommand)]
+    Payments(payments::PaymentsCommand),
     /// 用答案已知的收款检验自动核销 / automatic matching held against payments whose truth is known
     Bench {
         /// 多少笔收款 / how many payments

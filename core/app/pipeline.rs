@@ -2,10 +2,11 @@
 //!
 //! The engine has stored the intent before it calls [`Pipeline::handle`], and stores the report after it.
 
-use crate::config::{INTAKE, LEDGER, SIGNATURE};
+use crate::config::{INTAKE, LEDGER, PAYMENTS, SIGNATURE};
 use crate::emit;
 use crate::intake::{Intaker, unknown_mapping};
 use crate::ledger;
+use crate::payments;
 use crate::related;
 use crate::signature;
 use crate::telemetry;
@@ -38,6 +39,7 @@ impl Handler for Pipeline {
     async fn handle(&self, work: &Work, now_ms: i64) -> Report {
         match work.delivery.target.as_str() {
             LEDGER => ledger::handle(&self.store, &self.intaker.routes, work, now_ms).await,
+            PAYMENTS => payments::handle(work),
             SIGNATURE => signature::handle(&self.store, &self.intaker.routes, work, now_ms).await,
             INTAKE => self.intaker.retry(&work.event, now_ms),
             _ => self.deliver(work, now_ms).await,

@@ -1,11 +1,12 @@
 //! The service: everything wired together, started in order, stopped in order.
 
-use crate::config::{BrokerConfig, Config, INTAKE, LEDGER, Loaded, SIGNATURE};
+use crate::config::{self, BUILTIN, BrokerConfig, Config, Loaded, Matching, PAYMENTS};
 use crate::files::watch::Watcher;
 use crate::intake::Intaker;
 use crate::mappings::{Mappings, Reloader};
 use crate::masters::Desk;
 use crate::notices::Notifier;
+use crate::payments::Matcher;
 use crate::pipeline::Pipeline;
 use crate::poller::Poller;
 use crate::routes::{Ids, Routes};
@@ -67,6 +68,8 @@ pub struct Service {
     pub reloader: Arc<Reloader>,
     /// Connections that deliveries go to.
     pub targets: Vec<String>,
+    /// How payments are allocated, if they are.
+    pub matching: Option<Matching>,
     /// API token, if one is set.
     pub api_token: Option<SecretString>,
     /// Whether the API may answer without a token: it listens on loopback only.
@@ -278,6 +281,7 @@ impl Running {
             reloader: reloader.clone(),
             targets: overview::targets(&loaded),
             api_token: loaded.config.server.api_token.clone(),
+            matching: config::allocates(&loaded.config).then(|| loaded.config.matching.clone()),
             is_local: address.ip().is_loopback(),
             clock,
             stopping: stopping.clone(),
@@ -301,6 +305,9 @@ impl Running {
         spawn_pollers(&service, &loaded, &stopping, &mut tasks);
         spawn_watchers(&service, &loaded.config.folder, &stopping, &mut tasks);
         tasks.spawn(notifier(&service, &loaded.config).keep(stopping.clone()));
+        if config::allocates(&loaded.config) {
+            tasks.spawn(matcher(&service, &loaded.config).keep(stopping.clone()));
+        }
         tasks.spawn(follow_tables(tables, stopping.clone()));
         tasks.spawn(reloader.keep(stopping.clone()));
         let retention = loaded.config.retention.clone();
@@ -351,7 +358,8 @@ pub fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
             Some(TargetSettings { refuses_twice, ..connection.target.clone() })
         })
         .collect();
-    let builtin = [LEDGER, SIGNATURE, INTAKE];
+    let is_needed = |name: &&str| *name != PAYMENTS || config::allocates(&loaded.config);
+    let builtin = BUILTIN.into_iter().filter(is_needed);
     targets.extend(
         builtin.map(|name| TargetSettings { name: name.to_owned(), ..loaded.config.builtin.clone() }),
     );
@@ -369,6 +377,17 @@ fn notifier(service: &Arc<Service>, config: &Config) -> Notifier {
         polled: polled.collect(),
         routes: service.intaker.routes.clone(),
         link: config.server.public_url.clone(),
+        wake: Arc::new(move || engine.wake()),
+        clock: Arc::new(move || clock.now_ms()),
+    }
+}
+
+fn matcher(service: &Arc<Service>, config: &Config) -> Matcher {
+    let (clock, engine) = (service.clock.clone(), service.engine.clone());
+    Matcher {
+        matching: config.matching.clone(),
+        store: service.store.clone(),
+        routes: service.intaker.routes.clone(),
         wake: Arc::new(move || engine.wake()),
         clock: Arc::new(move || clock.now_ms()),
     }

@@ -1,5 +1,6 @@
 //! What delivery calls to have a document sent: the application's pipeline.
 
+use crate::payments::PaymentSaid;
 use crate::port::{Binding, Intake, LedgerEntry, RemoteRef, Work};
 use async_trait::async_trait;
 use tongbao_model::{Class, Fault};
@@ -36,6 +37,8 @@ pub struct Report {
     pub follow_on: Vec<Intake>,
     /// Movements on receivable accounts.
     pub entries: Vec<LedgerEntry>,
+    /// What documents say of payments.
+    pub payments: Vec<PaymentSaid>,
 }
 
 impl Report {
@@ -53,6 +56,7 @@ impl Report {
             binding: None,
             follow_on: Vec::new(),
             entries: Vec::new(),
+            payments: Vec::new(),
         }
     }
 

@@ -24,6 +24,7 @@ mod head_start;
 mod holds;
 pub mod observer;
 mod outbox;
+pub mod payments;
 pub mod policy;
 pub mod port;
 pub mod rabbit;

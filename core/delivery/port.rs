@@ -4,11 +4,17 @@
 //! from the caller. Texts named `record` hold JSON with numbers as they were written.
 
 use crate::attention::{Health, Parked};
+use crate::payments::{
+    Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, PaymentSaid, Settling,
+};
 use crate::stalled::Stalled;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tongbao_model::{Class, Event, Fault};
+
+/// Characters that a business key, and any other number, has room for.
+pub const KEY_CHARACTERS: usize = 190;
 
 /// A store failure. Callers treat every kind as "nothing is known to have been written".
 #[derive(Debug, thiserror::Error)]
@@ -311,14 +317,7 @@ impl Holder {
     /// Of everything that was known, what is in force: of each origin the newest revision, and of a customer's contracts
     /// those that name it still. Oldest first.
     pub fn in_force(&self, known: impl IntoIterator<Item = LedgerEntry>) -> Vec<LedgerEntry> {
-        let mut newest: BTreeMap<(String, String, String), LedgerEntry> = BTreeMap::new();
-        for entry in known {
-            let key = (entry.contract.clone(), entry.kind.clone(), entry.origin.clone());
-            if newest.get(&key).is_none_or(|stored| stored.revision < entry.revision) {
-                newest.insert(key, entry);
-            }
-        }
-        let mut entries: Vec<LedgerEntry> = newest.into_values().collect();
+        let mut entries = LedgerEntry::newest(known);
         if let Holder::Customer(customer) = self {
             let names_it = |entry: &&LedgerEntry| {
                 entry.kind == LedgerEntry::ORDERED && entry.customer.as_ref() == Some(customer)
@@ -337,6 +336,18 @@ impl Holder {
 impl LedgerEntry {
     /// Kind of the entry that a contract itself makes: it names the customer.
     pub const ORDERED: &'static str = "ordered";
+
+    /// Of each origin the newest revision, by contract.
+    pub fn newest(known: impl IntoIterator<Item = LedgerEntry>) -> Vec<LedgerEntry> {
+        let mut newest: BTreeMap<(String, String, String), LedgerEntry> = BTreeMap::new();
+        for entry in known {
+            let key = (entry.contract.clone(), entry.kind.clone(), entry.origin.clone());
+            if newest.get(&key).is_none_or(|stored| stored.revision < entry.revision) {
+                newest.insert(key, entry);
+            }
+        }
+        newest.into_values().collect()
+    }
 }
 
 /// Outcome of an attempt with everything that must be true together with it.
@@ -370,6 +381,8 @@ pub struct Finish {
     pub follow_on: Vec<Intake>,
     /// Movements on receivable accounts.
     pub entries: Vec<LedgerEntry>,
+    /// What documents say of payments; of each the newest revision is kept, and is open.
+    pub payments: Vec<PaymentSaid>,
 }
 
 impl Finish {
@@ -390,6 +403,7 @@ impl Finish {
             binding: None,
             follow_on: Vec::new(),
             entries: Vec::new(),
+            payments: Vec::new(),
         }
     }
 }
@@ -806,6 +820,28 @@ pub trait Store: Send + Sync {
 
     /// Every revision of every entry, of a customer those on all contracts that ever named it. In no order.
     async fn journal(&self, of: &Holder) -> Stored<Vec<Recorded>>;
+
+    /// Payments, by book and number.
+    async fn payments(&self, filter: PaymentFilter) -> Stored<Vec<Payment>>;
+
+    /// One payment with everything that it was ever allocated to, oldest first.
+    async fn payment(&self, book: PaymentBook, number: &str) -> Stored<Option<(Payment, Vec<Allocation>)>>;
+
+    /// Everything that so many payments were ever allocated to.
+    async fn allocations(&self, book: PaymentBook, numbers: Vec<String>) -> Stored<Vec<Allocation>>;
+
+    /// The accounts of some contracts, by number, after one of them.
+    async fn accounts(&self, after: Option<String>, limit: u64) -> Stored<Accounts>;
+
+    /// Under what names and accounts customers pay, as far as people have said so and not taken it back.
+    async fn learned_payers(&self) -> Stored<Vec<LearnedPayer>>;
+
+    /// How often something was decided about payments.
+    async fn payments_turn(&self) -> Stored<i64>;
+
+    /// Stores decisions with their events, all or none: answers whether nothing was decided since `turn`, and every payment is
+    /// as it was looked at.
+    async fn settle(&self, turn: i64, settlings: Vec<Settling>, now_ms: i64) -> Stored<bool>;
 
     /// A stored poll cursor.
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>>;

@@ -267,6 +267,7 @@ fn outcome(work: &Work, report: Report, target: &TargetSettings, moment: &Moment
         binding: report.binding,
         follow_on: report.follow_on,
         entries: report.entries,
+        payments: report.payments,
     }
 }
 

@@ -53,7 +53,9 @@ pub mod kinds {
     pub const PAYMENT_RECEIVED: &str = "payment.received";
     /// A statement shows an entry on an account of ours. Record: `bank_entry`.
     pub const BANK_BOOKED: &str = "bank.booked";
-    /// A payment was allocated to a contract. Record: `opportunity_status`.
+    /// What of a payment is for a contract was decided, or taken back. Record: `allocation`.
+    pub const PAYMENT_ALLOCATED: &str = "payment.allocated";
+    /// A payment was booked on a contract's account. Record: `opportunity_status`.
     pub const PAYMENT_MATCHED: &str = "payment.matched";
     /// What commission is due on for a payment is known, or changed. Record: `commission`.
     pub const COMMISSION_RELEASED: &str = "commission.released";
@@ -72,6 +74,7 @@ pub mod kinds {
             "invoice" => INVOICE_ISSUED,
             "payment" => PAYMENT_RECEIVED,
             "bank_entry" => BANK_BOOKED,
+            "allocation" => PAYMENT_ALLOCATED,
             "opportunity_status" => PAYMENT_MATCHED,
             "commission" => COMMISSION_RELEASED,
             "notice" => NOTICE_DUE,

@@ -378,6 +378,12 @@ records! {
         amount: Exact [Money],
         /// Bank's reference.
         bank_reference: Option<String>,
+        /// Name of who pays.
+        payer_name: Option<String>,
+        /// Account that it was paid from.
+        payer_account: Option<String>,
+        /// What it is for, as payer or receipt say.
+        text: Option<String>,
     }
     /// A line of a bank statement: money that moved on an account of ours.
     BankEntry = "bank_entry" {
@@ -421,6 +427,29 @@ records! {
         statement: Option<String>,
         /// Line of the file, or number of the entry in it, from 1.
         place: Option<i64>,
+    }
+    /// What of a payment is for a contract.
+    Allocation = "allocation" {
+        /// Contract and payment: the business key.
+        number: String,
+        /// Rises with every decision about the payment.
+        revision: i64,
+        /// Contract number.
+        contract_number: String,
+        /// Number of the payment.
+        payment_number: String,
+        /// ISO 4217 code.
+        currency: String,
+        /// Money of it that is for the contract; zero once it was taken back.
+        amount: Exact [Money],
+        /// What a bank kept: closes what is owed, without money.
+        fee: Exact [Money],
+        /// When the payment came in.
+        received_at: Time,
+        /// Rule that decided, or `by-hand`.
+        rule: String,
+        /// Who decided or took back, if a person did.
+        by: Option<String>,
     }
     /// What a payment did to an opportunity.
     OpportunityStatus = "opportunity_status" {

@@ -14,6 +14,8 @@ pub enum MovementKind {
     Invoiced,
     /// Money received; zero once the receipt was taken back.
     Received,
+    /// What a bank kept of a receipt: closes what is owed, without money.
+    Fee,
     /// Commission was released on this base for a receipt.
     Released,
     /// All that is due had been received once. Written once, never taken off by later movements.
@@ -55,7 +57,9 @@ pub struct Account {
     pub invoiced: Decimal,
     /// Received.
     pub received: Decimal,
-    /// Due less received; negative when too much came in.
+    /// What banks kept of it on the way.
+    pub fees: Decimal,
+    /// Due less received and fees; negative when too much came in.
     pub open: Decimal,
     /// Invoiced and not received yet (应收); zero where more came in than was invoiced.
     pub receivable: Decimal,
@@ -94,6 +98,7 @@ impl MovementKind {
             MovementKind::Credited => "credited",
             MovementKind::Invoiced => "invoiced",
             MovementKind::Received => "received",
+            MovementKind::Fee => "fee",
             MovementKind::Released => "released",
             MovementKind::Settled => "settled",
         }
@@ -106,6 +111,7 @@ impl MovementKind {
             MovementKind::Credited,
             MovementKind::Invoiced,
             MovementKind::Received,
+            MovementKind::Fee,
             MovementKind::Released,
             MovementKind::Settled,
         ]
@@ -137,6 +143,7 @@ impl Account {
             due: Decimal::ZERO,
             invoiced: Decimal::ZERO,
             received: Decimal::ZERO,
+            fees: Decimal::ZERO,
             open: Decimal::ZERO,
             receivable: Decimal::ZERO,
             advance: Decimal::ZERO,
@@ -148,7 +155,8 @@ impl Account {
         for movement in movements {
             account.take(movement)?;
         }
-        let less_received = |what| decimal::add(what, -account.received).ok_or(AccountError::Range);
+        let paid = decimal::add(account.received, account.fees).ok_or(AccountError::Range)?;
+        let less_received = |what| decimal::add(what, -paid).ok_or(AccountError::Range);
         let (open, uncovered) = (less_received(account.due)?, less_received(account.invoiced)?);
         account.open = open;
         // Not by the greater of two: the negative of nothing is a nothing with a sign, and would be shown with it.
@@ -175,11 +183,12 @@ impl Account {
                 self.received = sum(self.received, movement.amount)?;
                 self.has_receipts = true;
             }
+            MovementKind::Fee => self.fees = sum(self.fees, movement.amount)?,
             MovementKind::Released => self.released = sum(self.released, movement.amount)?,
             MovementKind::Settled => self.settled = true,
         }
-        // These are consequences of the other movements; counting them would make news of no news.
-        if !matches!(movement.kind, MovementKind::Released | MovementKind::Settled) {
+        // These are consequences of the other movements, or come with one; counting them would make news of no news.
+        if !matches!(movement.kind, MovementKind::Fee | MovementKind::Released | MovementKind::Settled) {
             self.revision = self.revision.checked_add(movement.revision).ok_or(AccountError::Range)?;
         }
         Ok(())
@@ -211,7 +220,7 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use MovementKind::{Credited, Invoiced, Ordered, Received, Released, Settled};
+    use MovementKind::{Credited, Fee, Invoiced, Ordered, Received, Released, Settled};
     use proptest::prelude::*;
 
     fn movement(kind: MovementKind, cents: i64) -> Movement {
@@ -232,6 +241,8 @@ mod tests {
             (vec![(Ordered, 10_000), (Received, 0)], 10_000, Stage::PartPaid, false),
             (vec![(Ordered, 0), (Received, 0)], 0, Stage::PartPaid, false),
             (vec![(Ordered, 10_000), (Invoiced, 10_000)], 10_000, Stage::Open, false),
+            // The bank kept five: nothing is open, and nobody was paid for it.
+            (vec![(Ordered, 10_000), (Received, 9_500), (Fee, 500)], 0, Stage::Paid, true),
         ] {
             let movements: Vec<_> =
                 movements.into_iter().map(|(kind, cents)| movement(kind, cents)).collect();

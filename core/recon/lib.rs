@@ -11,6 +11,7 @@ pub mod account;
 pub mod codes;
 pub mod commission;
 pub mod compare;
+pub mod items;
 pub mod matching;
 pub mod pairing;
 pub mod statement;

@@ -341,6 +341,82 @@ pub mod holds {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Payments, as the newest document says, and what is decided of them.
+pub mod payments {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "payments")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub book: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub number: String,
+        pub revision: i64,
+        pub event: String,
+        pub kind: String,
+        pub reversed: i16,
+        pub amount: String,
+        pub currency: String,
+        pub at_ms: i64,
+        pub bank_reference: Option<String>,
+        pub party: Option<String>,
+        pub party_account: Option<String>,
+        pub purpose: Option<String>,
+        pub customer: Option<String>,
+        pub contract: Option<String>,
+        pub turn: i64,
+        /// 1 while there is something to decide.
+        pub undecided: i16,
+        pub by_hand: i16,
+        pub pair: Option<String>,
+        pub verdict: Option<String>,
+        pub changed_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What payments are, and were, allocated to.
+pub mod allocations {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "allocations")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub book: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub number: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub turn: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub place: i32,
+        pub contract: String,
+        pub paper: Option<String>,
+        pub amount: String,
+        pub fee: String,
+        pub currency: String,
+        pub customer: Option<String>,
+        pub revision: i64,
+        pub rule: String,
+        pub actor: Option<String>,
+        pub reasons: String,
+        pub at_ms: i64,
+        pub undone_ms: Option<i64>,
+        pub undone_by: Option<String>,
+        pub undone_why: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Months whose books are, or were, closed.
 pub mod closures {
     use sea_orm::entity::prelude::*;
@@ -376,6 +452,8 @@ pub mod counters {
     pub const HOLDS: &str = "holds";
     /// How often somebody closed a month or opened it again, or tried to.
     pub const CLOSURES: &str = "closures";
+    /// How often something was decided about payments.
+    pub const PAYMENTS: &str = "payments";
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "counters")]

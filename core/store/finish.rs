@@ -8,6 +8,7 @@ use crate::error::Fail;
 use crate::group::Grouped;
 use crate::lane::{Place, wake_heads};
 use crate::limits;
+use crate::payments;
 use crate::rows::{insert_all, insert_new, insert_or, outbox_row};
 use futures::future::BoxFuture;
 use sea_orm::sea_query::OnConflict;
@@ -128,6 +129,9 @@ async fn consequences(txn: &DatabaseTransaction, ended: &[(&Finish, deliveries::
     for (finish, _) in ended {
         for entry in &finish.entries {
             enter(txn, entry, finish.now_ms).await?;
+        }
+        for said in &finish.payments {
+            payments::say(txn, said, finish.now_ms).await?;
         }
     }
     // One already stored is skipped: `accept` answers `Repeat` or `Conflict` and writes nothing.

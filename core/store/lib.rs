@@ -23,6 +23,7 @@ mod limits;
 mod mappings;
 mod migration;
 mod open;
+mod payments;
 mod presence;
 mod queue;
 mod read;
@@ -39,6 +40,9 @@ use group::Group;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::attention::{Health, Parked};
+use tongbao_delivery::payments::{
+    Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, Settling,
+};
 use tongbao_delivery::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Closure, Count, Cursor, DeliveryView,
     Filter, Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow,
@@ -234,6 +238,37 @@ impl Store for Sql {
     async fn journal(&self, of: &Holder) -> Stored<Vec<Recorded>> {
         let of = of.clone();
         self.db.ask(|db| async move { read::journal(&db, &of).await }).await
+    }
+
+    async fn payments(&self, filter: PaymentFilter) -> Stored<Vec<Payment>> {
+        self.db.ask(|db| async move { payments::list(&db, &filter).await }).await
+    }
+
+    async fn payment(&self, book: PaymentBook, number: &str) -> Stored<Option<(Payment, Vec<Allocation>)>> {
+        let number = number.to_owned();
+        self.db.ask(|db| async move { payments::one(&db, book, &number).await }).await
+    }
+
+    async fn allocations(&self, book: PaymentBook, numbers: Vec<String>) -> Stored<Vec<Allocation>> {
+        self.db.ask(|db| async move { payments::allocations_of(&db, book, &numbers).await }).await
+    }
+
+    async fn accounts(&self, after: Option<String>, limit: u64) -> Stored<Accounts> {
+        self.db.ask(|db| async move { payments::accounts(&db, after.as_deref(), limit).await }).await
+    }
+
+    async fn learned_payers(&self) -> Stored<Vec<LearnedPayer>> {
+        self.db.ask(|db| async move { payments::learned(&db).await }).await
+    }
+
+    async fn payments_turn(&self) -> Stored<i64> {
+        self.db.ask(|db| async move { payments::turn(&db).await }).await
+    }
+
+    async fn settle(&self, turn: i64, settlings: Vec<Settling>, now_ms: i64) -> Stored<bool> {
+        settlings.iter().try_for_each(payments::settleable)?;
+        let settlings = Arc::new(settlings);
+        self.db.write(task!(settlings; |txn| payments::settle(txn, turn, &settlings, now_ms).await)).await
     }
 
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {

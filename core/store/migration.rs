@@ -3,6 +3,7 @@
 mod closures;
 mod journal;
 mod lighter;
+mod payments;
 mod versions;
 
 use crate::entity::lane_locks::SLOTS;
@@ -14,6 +15,7 @@ use crate::limits::{CODE, ID, KEY, NAME};
 use closures::Closures;
 use journal::Journal;
 use lighter::Lighter;
+use payments::Payments;
 use sea_orm::sea_query::{ColumnDef, Index, IntoIden, Table, TableCreateStatement};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, DbErr, EntityTrait, Statement};
 use sea_orm_migration::schema::{
@@ -29,7 +31,14 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Versions), Box::new(Lighter), Box::new(Journal), Box::new(Closures)]
+        vec![
+            Box::new(First),
+            Box::new(Versions),
+            Box::new(Lighter),
+            Box::new(Journal),
+            Box::new(Closures),
+            Box::new(Payments),
+        ]
     }
 }
 
@@ -313,10 +322,17 @@ async fn seed(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         lane_locks::Entity::insert_many(rows).exec_without_returning(db).await?;
     }
     for name in [counters::TABLES, counters::HOLDS] {
-        if counters::Entity::find_by_id(name.to_owned()).one(db).await?.is_none() {
-            let row = counters::ActiveModel { name: Set(name.to_owned()), at: Set(0) };
-            counters::Entity::insert(row).exec_without_returning(db).await?;
-        }
+        counter(manager, name).await?;
+    }
+    Ok(())
+}
+
+/// A counter at nothing, unless it is there: a migration that was cut off starts again.
+async fn counter(manager: &SchemaManager<'_>, name: &str) -> Result<(), DbErr> {
+    let db = manager.get_connection();
+    if counters::Entity::find_by_id(name.to_owned()).one(db).await?.is_none() {
+        let row = counters::ActiveModel { name: Set(name.to_owned()), at: Set(0) };
+        counters::Entity::insert(row).exec_without_returning(db).await?;
     }
     Ok(())
 }

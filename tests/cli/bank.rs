@@ -16,12 +16,12 @@ const ROWS: [&str; 4] = [
 const TO_CRM: &str = "mapping: bank-entry-to-crm\nversion: 2\nfrom: bank_entry\nto: webhook/entry_back\nkey: number\n\
     fields: { amount: money!, direction: text!, currency: text! }\nset: { amount: amount, direction: direction, currency: currency }\nignore: [fee, balance_after]\n";
 
-fn file(rows: &[&str]) -> String {
+pub fn file(rows: &[&str]) -> String {
     format!("{STATEMENT}{}", rows.concat())
 }
 
 /// A world with a bank, whose entries flow to the CRM like any event.
-async fn world() -> World {
+pub async fn world() -> World {
     let world = World::new().await;
     let text = std::fs::read_to_string(&world.config).unwrap();
     let bank = BANK.split_once("\nconnections:\n").unwrap().1;
@@ -46,7 +46,7 @@ fn counts(told: &Value) -> (u64, u64, u64) {
 }
 
 impl World {
-    async fn import(&self, text: &str) -> (u16, Value) {
+    pub async fn import(&self, text: &str) -> (u16, Value) {
         let url = format!("http://{}/api/connections/bank/import", self.listen);
         let response = reqwest::Client::new().post(url).body(text.to_owned()).send().await.unwrap();
         let status = response.status().as_u16();

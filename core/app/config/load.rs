@@ -2,7 +2,9 @@
 
 use crate::emit::EMITTED;
 
-use super::{Config, Environment, Flow, INTAKE, LEDGER, Receives, SIGNATURE, notices, read};
+use super::{
+    Config, Environment, Flow, INTAKE, LEDGER, PAYMENTS, Receives, SIGNATURE, matching, notices, read,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -180,6 +182,7 @@ fn build(
         return (None, findings.into_sorted());
     };
     notices::check(&config, &mut findings);
+    matching::check(&config, &mut findings);
     config.flows.extend(notices::flows(&config));
     let (mappings, files, mut found) =
         if with_mappings { compile_all(&config.mappings, &mut findings) } else { Compiled::default() };
@@ -374,7 +377,7 @@ fn check_flows(
                 format!("`signature` takes only `{}`", kinds::SIGNATURE_CONFIRMED),
             );
         }
-        if flow.to == LEDGER || flow.to == SIGNATURE {
+        if [LEDGER, PAYMENTS, SIGNATURE].contains(&flow.to.as_str()) {
             continue;
         }
         check_flow(flow, config, mappings, connections, findings);

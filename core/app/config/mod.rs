@@ -1,11 +1,13 @@
 //! `tongbao.yaml`: one file, read once, everything wrong with it told in one run with line numbers.
 
 mod load;
+mod matching;
 mod notices;
 mod read;
 mod secrets;
 
 pub use load::{Beside, Documents, Loaded, load, load_text, load_without_mappings, mapping_files};
+pub use matching::{Matching, is_used as allocates, kind_of};
 pub use notices::{AtMost, Matter, NoticeRule, Quiet, source};
 pub use read::read;
 pub use secrets::{Environment, failpoint, operator};
@@ -17,10 +19,14 @@ use tongbao_model::yaml::Node;
 
 /// Name of the built-in target that keeps receivable accounts.
 pub const LEDGER: &str = "ledger";
+/// Name of the built-in target that keeps payments until it is decided what they pay.
+pub const PAYMENTS: &str = "payments";
 /// Name of the built-in target that brings contracts into effect once their signature is confirmed.
 pub const SIGNATURE: &str = "signature";
 /// Name of the built-in target that keeps documents no mapping could read at intake.
 pub const INTAKE: &str = "intake";
+/// All of them.
+pub const BUILTIN: [&str; 4] = [LEDGER, PAYMENTS, SIGNATURE, INTAKE];
 
 /// The configuration as written, checked for form.
 #[derive(Debug)]
@@ -35,7 +41,7 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Engine's relay and sweeper.
     pub relay: RelaySettings,
-    /// How deliveries to the built-in targets ([`LEDGER`], [`SIGNATURE`], [`INTAKE`]) are made.
+    /// How deliveries to the built-in targets ([`LEDGER`], [`PAYMENTS`], [`SIGNATURE`], [`INTAKE`]) are made.
     pub builtin: TargetSettings,
     /// How long finished events stay in the database.
     pub retention: Retention,
@@ -49,6 +55,8 @@ pub struct Config {
     pub flows: Vec<Flow>,
     /// Which people are told what, in the order of the file.
     pub notices: Vec<NoticeRule>,
+    /// How payments are allocated.
+    pub matching: Matching,
 }
 
 /// HTTP server settings.
@@ -160,7 +168,7 @@ pub struct Flow {
     pub on: String,
     /// Only events from this connection.
     pub from: Option<String>,
-    /// Connection, or [`LEDGER`] or [`SIGNATURE`].
+    /// Connection, or [`LEDGER`], [`PAYMENTS`] or [`SIGNATURE`].
     pub to: String,
     /// Mapping; absent for the built-in targets.
     pub mapping: Option<String>,

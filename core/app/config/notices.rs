@@ -7,7 +7,7 @@ use tongbao_model::event::kinds;
 use tongbao_model::yaml::Node;
 use tongbao_model::{Code, Owner, Text};
 
-use super::{Config, Flow, INTAKE, LEDGER, SIGNATURE};
+use super::{BUILTIN, Config, Flow};
 
 const NOTICE: &[&str] =
     &["name", "on", "connections", "owner", "codes", "to", "every", "for", "at_most", "quiet", "examples"];
@@ -124,7 +124,7 @@ fn flow_name(rule: &str, to: &str) -> String {
 /// What names mean: connections are there, and none of them is built in.
 pub fn check(config: &Config, findings: &mut Findings) {
     for rule in &config.notices {
-        for to in rule.to.iter().filter(|to| [LEDGER, SIGNATURE, INTAKE].contains(&to.as_str())) {
+        for to in rule.to.iter().filter(|to| BUILTIN.contains(&to.as_str())) {
             findings.error(
                 "connection-unknown",
                 rule.place,
@@ -144,10 +144,7 @@ pub fn check(config: &Config, findings: &mut Findings) {
             );
         }
         let known = |name: &str| {
-            name == INTAKE
-                || name == LEDGER
-                || name == SIGNATURE
-                || config.connections.iter().any(|connection| connection.name == name)
+            BUILTIN.contains(&name) || config.connections.iter().any(|connection| connection.name == name)
         };
         for name in rule.connections.iter().filter(|name| !known(name)) {
             let all = config.connections.iter().map(|connection| connection.name.as_str());
@@ -279,7 +276,7 @@ impl Reader<'_> {
         })
     }
 
-    fn wrong(&mut self, place: Place, zh: &str, en: &str) {
+    pub(super) fn wrong(&mut self, place: Place, zh: &str, en: &str) {
         self.findings.error("config-value", place, zh, en);
     }
 

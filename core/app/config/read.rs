@@ -23,6 +23,7 @@ const TOP: &[&str] = &[
     "connections",
     "flows",
     "notices",
+    "matching",
 ];
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "public_url", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
@@ -68,6 +69,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         section("connections").entries().iter().filter_map(|entry| reader.connection(entry)).collect();
     let flows: Vec<_> = section("flows").items().iter().filter_map(|node| reader.flow(node)).collect();
     let notices = reader.notices(section("notices"));
+    let matching = reader.matching(section("matching"));
     if connections.is_empty() {
         findings.error("config-missing", root.place, "没有任何 connections", "there are no `connections`");
     }
@@ -84,6 +86,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         connections,
         flows,
         notices,
+        matching,
     })
 }
 
@@ -302,17 +305,12 @@ impl Reader<'_> {
     fn connection(&mut self, entry: &yaml::Entry) -> Option<Connection> {
         let (node, name) = (&entry.value, entry.key.clone());
         refuse_unknown(node, CONNECTION, self.findings);
-        if name == LEDGER
-            || name == super::SIGNATURE
-            || name == super::INTAKE
-            || name == "tongbao"
-            || !is_name(&name)
-        {
+        if super::BUILTIN.contains(&name.as_str()) || name == "tongbao" || !is_name(&name) {
             self.findings.error(
                 "config-name",
                 entry.place,
-                format!("连接名 {name} 不可用：小写字母、数字、连字符；ledger、signature、intake、tongbao 为保留名"),
-                format!("`{name}` cannot name a connection: lower-case letters, digits and hyphens; `ledger`, `signature`, `intake` and `tongbao` are taken"),
+                format!("连接名 {name} 不可用：小写字母、数字、连字符；ledger、payments、signature、intake、tongbao 为保留名"),
+                format!("`{name}` cannot name a connection: lower-case letters, digits and hyphens; `ledger`, `payments`, `signature`, `intake` and `tongbao` are taken"),
             );
         }
         let connector = self.required(node, "connector", entry.place);

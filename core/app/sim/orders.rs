@@ -134,6 +134,7 @@ async fn attempt(store: &Arc<dyn Store>, routes: &Routes, work: &Work, told: &mu
     let finish = Finish {
         follow_on: report.follow_on,
         entries: report.entries,
+        payments: report.payments,
         ..Finish::new(work, 0, Next::Posted, report.class)
     };
     assert_eq!(store.finish(finish).await.unwrap(), Finished::Stored);

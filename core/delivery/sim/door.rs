@@ -6,6 +6,7 @@ use super::memory::MemoryStore;
 use super::process::Fate;
 use crate::attention::{Health, Parked};
 use crate::clock::Clock;
+use crate::payments::{Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, Settling};
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Closure, Count, Cursor, DeliveryView,
     Filter, Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, Next, OutboxRow,
@@ -298,6 +299,34 @@ impl Store for StoreDoor {
 
     async fn journal(&self, of: &Holder) -> Stored<Vec<Recorded>> {
         self.read(self.memory().journal(of)).await
+    }
+
+    async fn payments(&self, filter: PaymentFilter) -> Stored<Vec<Payment>> {
+        self.read(self.memory().payments(filter)).await
+    }
+
+    async fn payment(&self, book: PaymentBook, number: &str) -> Stored<Option<(Payment, Vec<Allocation>)>> {
+        self.read(self.memory().payment(book, number)).await
+    }
+
+    async fn allocations(&self, book: PaymentBook, numbers: Vec<String>) -> Stored<Vec<Allocation>> {
+        self.read(self.memory().allocations(book, numbers)).await
+    }
+
+    async fn accounts(&self, after: Option<String>, limit: u64) -> Stored<Accounts> {
+        self.read(self.memory().accounts(after, limit)).await
+    }
+
+    async fn learned_payers(&self) -> Stored<Vec<LearnedPayer>> {
+        self.read(self.memory().learned_payers()).await
+    }
+
+    async fn payments_turn(&self) -> Stored<i64> {
+        self.read(self.memory().payments_turn()).await
+    }
+
+    async fn settle(&self, turn: i64, settlings: Vec<Settling>, now_ms: i64) -> Stored<bool> {
+        self.write("settle", self.memory().settle(turn, settlings, now_ms)).await
     }
 
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>> {

@@ -131,6 +131,8 @@ pub enum LineKind {
     Invoice,
     /// A receipt.
     Receipt,
+    /// What a bank kept of a receipt.
+    Fee,
 }
 
 impl LineKind {
@@ -140,6 +142,7 @@ impl LineKind {
             LineKind::Adjustment => ("调整", "adjustment"),
             LineKind::Invoice => ("发票", "invoice"),
             LineKind::Receipt => ("收款", "receipt"),
+            LineKind::Fee => ("手续费", "bank fee"),
         }
     }
 }

@@ -41,6 +41,7 @@ impl Posting<'_> {
         match self.kind {
             _ if self.is_adjustment => LineKind::Adjustment,
             MovementKind::Invoiced => LineKind::Invoice,
+            MovementKind::Fee => LineKind::Fee,
             _ => LineKind::Receipt,
         }
     }
@@ -88,7 +89,7 @@ pub fn postings<'e>(
     for step in steps(closings, question) {
         let theirs = contracts(&documents, question.customer, step.known_ms);
         for (key, revisions) in &documents {
-            if !matches!(key.1, MovementKind::Invoiced | MovementKind::Received) {
+            if !matches!(key.1, MovementKind::Invoiced | MovementKind::Received | MovementKind::Fee) {
                 continue;
             }
             let newest = newest(revisions, step.known_ms).filter(|_| theirs.contains(key.0));

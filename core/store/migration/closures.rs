@@ -1,9 +1,9 @@
 //! The fifth migration: months whose books are closed.
 
-use super::{TextType, table};
+use super::{TextType, counter, table};
 use crate::entity::{closures, counters};
 use crate::limits::{CODE, KEY};
-use sea_orm::{ActiveValue::Set, DbErr, EntityTrait};
+use sea_orm::DbErr;
 use sea_orm_migration::schema::{big_integer, big_integer_null, string_len, string_len_null, text};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
@@ -31,11 +31,6 @@ impl MigrationTrait for Closures {
             .to_owned();
         TextType::of(manager).await?.apply(&mut closures);
         manager.create_table(closures).await?;
-        let db = manager.get_connection();
-        if counters::Entity::find_by_id(counters::CLOSURES.to_owned()).one(db).await?.is_none() {
-            let row = counters::ActiveModel { name: Set(counters::CLOSURES.to_owned()), at: Set(0) };
-            counters::Entity::insert(row).exec_without_returning(db).await?;
-        }
-        Ok(())
+        counter(manager, counters::CLOSURES).await
     }
 }

@@ -117,6 +117,9 @@ impl Tables {
         for entry in &finish.entries {
             self.enter(entry, finish.now_ms);
         }
+        for said in &finish.payments {
+            self.pool.say(said);
+        }
         for intake in &finish.follow_on {
             self.accept(intake, finish.now_ms);
         }

@@ -7,10 +7,12 @@
 mod accept;
 mod attempt;
 mod attention;
+mod payments;
 mod people;
 mod queue;
 
 use crate::attention::{Health, Parked};
+use crate::payments::{Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, Settling};
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Closure, Count, Cursor, DeliveryView,
     Filter, Finish, Finished, Hold, Holder, ImportMode, Intake, LedgerEntry, MappingVersion, OutboxRow,
@@ -100,6 +102,7 @@ pub struct Tables {
     mappings: BTreeMap<String, MappingVersion>,
     holds: Vec<Hold>,
     closures: Vec<Closure>,
+    pool: payments::Pool,
     present: BTreeMap<String, i64>,
     /// Deliberate mistake: outcomes are stored whoever brings them.
     pub(super) without_fencing: bool,
@@ -465,6 +468,34 @@ impl Store for MemoryStore {
     async fn binding(&self, target: &str, kind: &str, key: &str) -> Stored<Option<Binding>> {
         let key = (target.to_owned(), kind.to_owned(), key.to_owned());
         Ok(self.tables().bindings.get(&key).cloned())
+    }
+
+    async fn payments(&self, filter: PaymentFilter) -> Stored<Vec<Payment>> {
+        Ok(self.tables().pool.list(&filter))
+    }
+
+    async fn payment(&self, book: PaymentBook, number: &str) -> Stored<Option<(Payment, Vec<Allocation>)>> {
+        Ok(self.tables().pool.one(book, number))
+    }
+
+    async fn allocations(&self, book: PaymentBook, numbers: Vec<String>) -> Stored<Vec<Allocation>> {
+        Ok(self.tables().pool.allocations_of(book, &numbers))
+    }
+
+    async fn accounts(&self, after: Option<String>, limit: u64) -> Stored<Accounts> {
+        Ok(self.tables().accounts(after.as_deref(), limit))
+    }
+
+    async fn learned_payers(&self) -> Stored<Vec<LearnedPayer>> {
+        Ok(self.tables().pool.learned())
+    }
+
+    async fn payments_turn(&self) -> Stored<i64> {
+        Ok(self.tables().pool.turn())
+    }
+
+    async fn settle(&self, turn: i64, settlings: Vec<Settling>, now_ms: i64) -> Stored<bool> {
+        Ok(self.tables().settle(turn, &settlings, now_ms))
     }
 
     async fn ledger_as_of(&self, of: &Holder, until_ms: i64) -> Stored<Vec<LedgerEntry>> {

@@ -3,36 +3,34 @@
 //! The movement, the status event and the releases of commission are stored in the same transaction as the
 //! outcome. All deliveries of one contract go through one lane, so that an account is never changed twice at once.
 
+mod releases;
+
 use crate::emit;
+use releases::{is_of_the_whole, releases};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::handler::Report;
-use tongbao_delivery::port::{Intake, LedgerEntry, Store, Work};
+use tongbao_delivery::port::{Intake, KEY_CHARACTERS, LedgerEntry, Store, Work};
 use tongbao_model::event::kinds;
 use tongbao_model::record::{Commission, OpportunityStatus, Time};
 use tongbao_model::{Class, Code, Event, Exact, Fault, china, decimal, digest};
-use tongbao_recon::commission::{self, Receipt};
 use tongbao_recon::{Account, AccountError, Movement, MovementKind, Stage};
 
 use crate::intake::{at, store_unavailable};
 use crate::routes::Routes;
 
-/// What a key has room for, in characters.
-const LONGEST_NUMBER: usize = 190;
-
 /// Takes one event into the accounts.
 pub async fn handle(store: &Arc<dyn Store>, routes: &Routes, work: &Work, now_ms: i64) -> Report {
-    let entry = match entry(&work.event) {
-        Ok(entry) => entry,
+    let moved = match moved(&work.event) {
+        Ok(moved) => moved,
         Err(fault) => return Report::fault(fault),
     };
-    let before = match store.ledger(&entry.contract).await {
+    let before = match store.ledger(&moved.entry.contract).await {
         Ok(entries) => entries,
         Err(error) => return Report::fault(store_unavailable(&error)),
     };
-    match settle(&work.event, &work.delivery.id, entry, before, now_ms) {
+    match settle(&work.event, &work.delivery.id, moved, before, now_ms) {
         Ok((entries, events)) => Report {
             entries,
             follow_on: events.into_iter().map(|event| routes.intake(event)).collect::<Vec<Intake>>(),
@@ -54,8 +52,15 @@ fn contract_named(record: &Value) -> Option<String> {
     at(record, "contract_number").and_then(Value::as_str).map(str::to_owned)
 }
 
+/// What an event moves.
+struct Moved {
+    entry: LedgerEntry,
+    /// What a bank kept of it.
+    fee: Option<LedgerEntry>,
+}
+
 /// The movement an event means.
-fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
+fn moved(event: &Event) -> Result<Moved, Fault> {
     let record: Value = serde_json::from_str(&event.record)
         .map_err(|_| Fault::new(Code::Defect, "事件内容无法读取", "the event's record cannot be read"))?;
     let text = |path: &str| at(&record, path).and_then(Value::as_str).map(str::to_owned);
@@ -63,7 +68,9 @@ fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
         kinds::CONTRACT_SIGNED => (MovementKind::Ordered, "total_tax_included", Some(event.key.clone())),
         kinds::CREDIT_NOTE_SIGNED => (MovementKind::Credited, "total_tax_included", contract_named(&record)),
         kinds::INVOICE_ISSUED => (MovementKind::Invoiced, "total_tax_included", contract_named(&record)),
-        kinds::PAYMENT_RECEIVED => (MovementKind::Received, "amount", contract_named(&record)),
+        kinds::PAYMENT_RECEIVED | kinds::PAYMENT_ALLOCATED => {
+            (MovementKind::Received, "amount", contract_named(&record))
+        }
         other => {
             return Err(Fault::new(
                 Code::TargetMisconfigured,
@@ -82,11 +89,13 @@ fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
         "opportunity": text("opportunity.id"),
         "salesperson": text("salesperson.code"),
         "status": text("status"),
+        "customer_name": text("customer.name"),
     });
-    Ok(LedgerEntry {
+    let payment = text("payment_number").filter(|_| event.kind == kinds::PAYMENT_ALLOCATED);
+    let entry = LedgerEntry {
         contract,
         kind: kind.name().into(),
-        origin: event.key.clone(),
+        origin: payment.unwrap_or_else(|| event.key.clone()),
         revision: event.revision,
         amount,
         currency: text("currency").unwrap_or_else(|| "CNY".into()),
@@ -94,14 +103,20 @@ fn entry(event: &Event) -> Result<LedgerEntry, Fault> {
         at_ms: event.occurred_at_ms,
         customer: text("customer.code"),
         facts: facts.to_string(),
-    })
+    };
+    let fee = (event.kind == kinds::PAYMENT_ALLOCATED).then(|| LedgerEntry {
+        kind: MovementKind::Fee.name().into(),
+        amount: text("fee").unwrap_or_else(|| "0".into()),
+        ..entry.clone()
+    });
+    Ok(Moved { entry, fee })
 }
 
 /// The account after a movement, and what follows from it. Pure.
 fn settle(
     event: &Event,
     delivery: &str,
-    entry: LedgerEntry,
+    Moved { entry, fee }: Moved,
     mut entries: Vec<LedgerEntry>,
     now_ms: i64,
 ) -> Result<(Vec<LedgerEntry>, Vec<Event>), Fault> {
@@ -114,17 +129,24 @@ fn settle(
         // A receipt that was never received (a draft in the ERP, or voided before we saw it) is no payment.
         return Ok((Vec::new(), Vec::new()));
     }
-    entries.retain(|one| !same(one));
+    let of_fee = |one: &LedgerEntry| {
+        fee.as_ref().is_some_and(|fee| (&one.kind, &one.origin) == (&fee.kind, &fee.origin))
+    };
+    // Most payments come without a fee, and an entry of nothing only takes one back.
+    let has_fee = fee.as_ref().is_some_and(|fee| !is_zero(&fee.amount)) || entries.iter().any(of_fee);
+    entries.retain(|one| !same(one) && !of_fee(one));
     entries.push(entry.clone());
+    let mut stored = vec![entry.clone()];
+    stored.extend(fee.filter(|_| has_fee));
+    entries.extend(stored.iter().skip(1).cloned());
     let account = match account(&entries) {
         Ok(account) => account,
         // Money can come before its contract; it is told about when the contract comes.
-        Err(AccountError::NoContract) => return Ok((vec![entry], Vec::new())),
+        Err(AccountError::NoContract) => return Ok((stored, Vec::new())),
         Err(error) => return Err(no_account(error)),
     };
     let news = News { account: &account, entry: &entry, entries: &entries, delivery, now_ms };
     let mut events = Vec::new();
-    let mut stored = vec![entry.clone()];
     if account.stage() != Stage::Open && event.kind != kinds::INVOICE_ISSUED {
         events.push(news.status());
     }
@@ -150,51 +172,10 @@ fn settle(
     Ok((stored, events))
 }
 
-/// Receipts whose base for commission is another than was told, with the base.
-fn releases<'e>(
-    entries: &'e [LedgerEntry],
-    account: &Account,
-) -> Result<Vec<(&'e LedgerEntry, Decimal)>, Fault> {
-    let is_of = |kind: MovementKind| move |entry: &&LedgerEntry| entry.kind == kind.name();
-    if entries.iter().any(|entry| is_of_the_whole(entry, entries)) {
-        return Ok(Vec::new());
-    }
-    let amount = |entry: &LedgerEntry| decimal::parse(&entry.amount).ok();
-    let receipts: Vec<&LedgerEntry> = entries.iter().filter(is_of(MovementKind::Received)).collect();
-    let known = |entry: &&LedgerEntry| {
-        Some(Receipt { number: entry.origin.clone(), at_ms: entry.at_ms, amount: amount(entry)? })
-    };
-    let out_of_range = || no_account(AccountError::Range);
-    let known: Vec<Receipt> = receipts.iter().map(known).collect::<Option<_>>().ok_or_else(out_of_range)?;
-    let bases = commission::bases(account.due, &known).ok_or_else(out_of_range)?;
-    let told: BTreeMap<&str, Decimal> = entries
-        .iter()
-        .filter(is_of(MovementKind::Released))
-        .filter_map(|entry| Some((entry.origin.as_str(), amount(entry)?)))
-        .collect();
-    // Not of this movement's only: a credit note changes what an earlier payment counts for.
-    let news = receipts.into_iter().filter_map(|receipt| {
-        let base = *bases.get(receipt.origin.as_str())?;
-        let before = told.get(receipt.origin.as_str()).copied().unwrap_or_default();
-        (base != before).then_some((receipt, base))
-    });
-    Ok(news.collect())
-}
-
-/// Whether this is a release as there were before: of a contract paid in full and not of its payments. Such a contract is
-/// done with.
-fn is_of_the_whole(entry: &LedgerEntry, entries: &[LedgerEntry]) -> bool {
-    let is_receipt =
-        |one: &LedgerEntry| one.kind == MovementKind::Received.name() && one.origin == entry.origin;
-    entry.kind == MovementKind::Released.name()
-        && entry.origin == entry.contract
-        && !entries.iter().any(is_receipt)
-}
-
 /// Contract and payment as one number.
-fn commission_number(contract: &str, payment: &str) -> String {
+pub fn joint_number(contract: &str, payment: &str) -> String {
     let number = format!("{contract}:{payment}");
-    if number.chars().count() <= LONGEST_NUMBER { number } else { digest::of_bytes(number.as_bytes()) }
+    if number.chars().count() <= KEY_CHARACTERS { number } else { digest::of_bytes(number.as_bytes()) }
 }
 
 fn no_account(error: AccountError) -> Fault {
@@ -250,7 +231,7 @@ impl News<'_> {
     /// Of one receipt, with a revision that rises with every movement on the account.
     fn commission(&self, receipt: &LedgerEntry, base: Decimal) -> Event {
         let contract = &self.entry.contract;
-        let number = commission_number(contract, &receipt.origin);
+        let number = joint_number(contract, &receipt.origin);
         let commission = emit::record(&Commission {
             number: number.clone(),
             revision: self.account.revision,
@@ -263,6 +244,10 @@ impl News<'_> {
         });
         self.event(kinds::COMMISSION_RELEASED, &number, &commission)
     }
+}
+
+fn is_zero(amount: &str) -> bool {
+    decimal::parse(amount).is_ok_and(|amount| amount.is_zero())
 }
 
 fn is_reversal(entry: &LedgerEntry) -> bool {
@@ -307,7 +292,7 @@ mod tests {
         let mut entries: Vec<LedgerEntry> = Vec::new();
         let (mut stages, mut released) = (Vec::new(), Vec::new());
         for event in events {
-            let (stored, told) = settle(event, "d", entry(event).unwrap(), entries.clone(), 0).unwrap();
+            let (stored, told) = settle(event, "d", moved(event).unwrap(), entries.clone(), 0).unwrap();
             for one in stored {
                 entries.retain(|old| (&old.kind, &old.origin) != (&one.kind, &one.origin));
                 entries.push(one);
@@ -374,22 +359,22 @@ mod tests {
 
     #[test]
     fn a_contract_whose_commission_was_released_as_a_whole_gets_no_other() {
-        let receipt = entry(&payment("R1", 1, "received", "100.00")).unwrap();
+        let receipt = moved(&payment("R1", 1, "received", "100.00")).unwrap().entry;
         let whole = LedgerEntry { kind: "released".into(), origin: "HT-1".into(), ..receipt.clone() };
-        let entries = vec![entry(&contract()).unwrap(), receipt, whole];
+        let entries = vec![moved(&contract()).unwrap().entry, receipt, whole];
         let refund = payment("R2", 1, "received", "-10.00");
         assert_eq!(account(&entries).unwrap().stage(), Stage::Paid);
-        let (_, told) = settle(&refund, "d", entry(&refund).unwrap(), entries, 0).unwrap();
+        let (_, told) = settle(&refund, "d", moved(&refund).unwrap(), entries, 0).unwrap();
         assert!(told.iter().all(|event| event.kind != kinds::COMMISSION_RELEASED));
         assert!(told[0].record.contains(r#""stage":"paid""#), "{}", told[0].record);
     }
 
     #[test]
     fn a_number_that_is_too_long_is_another_one() {
-        assert_eq!(commission_number("HT-1", "R1"), "HT-1:R1");
-        let long = "9".repeat(LONGEST_NUMBER);
-        assert!(commission_number(&long, "R1").chars().count() <= LONGEST_NUMBER);
-        assert_ne!(commission_number(&long, "R1"), commission_number(&long, "R2"));
+        assert_eq!(joint_number("HT-1", "R1"), "HT-1:R1");
+        let long = "9".repeat(KEY_CHARACTERS);
+        assert!(joint_number(&long, "R1").chars().count() <= KEY_CHARACTERS);
+        assert_ne!(joint_number(&long, "R1"), joint_number(&long, "R2"));
     }
 
     #[test]
