@@ -5,6 +5,7 @@ mod files;
 mod mappings;
 mod masters;
 mod receivables;
+mod statements;
 
 use crate::commands::explain;
 use crate::ingress::answer;
@@ -34,6 +35,7 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/explain/{number}", get(explained))
         .route("/receivables/contracts/{number}", get(receivables::contract))
         .route("/receivables/customers/{code}", get(receivables::customer))
+        .route("/statements/{customer}/{month}", get(statements::statement))
         .route("/closings", get(closings::list))
         .route("/closings/{month}", post(closings::close))
         .route("/closings/{month}/reopen", post(closings::reopen))
