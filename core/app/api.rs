@@ -6,6 +6,7 @@ mod mappings;
 mod masters;
 mod payments;
 mod receivables;
+mod statements;
 
 use crate::commands::explain;
 use crate::ingress::answer;
@@ -41,6 +42,7 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/payments/{number}", get(payments::one))
         .route("/payments/{number}/allocate", post(payments::allocate))
         .route("/payments/{number}/undo", post(payments::undo))
+        .route("/statements/{customer}/{month}", get(statements::statement))
         .route("/closings", get(closings::list))
         .route("/closings/{month}", post(closings::close))
         .route("/closings/{month}/reopen", post(closings::reopen))

@@ -10,13 +10,23 @@ use tongbao_recon::statement::Closing;
 /// is closed, or stamped by a clock that is behind, must not change it afterwards.
 pub const LAG_MS: i64 = 120_000;
 
+/// A month as people write it.
+///
+/// # Errors
+/// It is none.
+pub fn month(text: &str) -> Result<Month, Text> {
+    let none =
+        || Text::new(format!("月份 {text} 应如 2026-10"), format!("`{text}` is no month such as 2026-10"));
+    text.parse().map_err(|_| none())
+}
+
 /// The closings that stood at a time.
-pub fn standing(closures: Vec<Closure>, as_of_ms: i64) -> Vec<Closing> {
-    let stood = |one: &Closure| {
+pub fn standing(closures: &[Closure], as_of_ms: i64) -> Vec<Closing> {
+    let stood = |one: &&Closure| {
         one.at_ms <= as_of_ms && one.reopened_ms.is_none_or(|reopened_ms| reopened_ms > as_of_ms)
     };
-    let closing = |one: Closure| Some(Closing { month: one.month.parse().ok()?, closed_ms: one.through_ms });
-    closures.into_iter().filter(stood).filter_map(closing).collect()
+    let closing = |one: &Closure| Some(Closing { month: one.month.parse().ok()?, closed_ms: one.through_ms });
+    closures.iter().filter(stood).filter_map(closing).collect()
 }
 
 /// Closes a month and all before it. The inner error says why it is not.
@@ -103,7 +113,7 @@ mod tests {
             (40, vec!["2026-09", "2026-10"]),
         ] {
             let found: Vec<String> =
-                standing(all.clone(), as_of_ms).iter().map(|closing| closing.month.to_string()).collect();
+                standing(&all, as_of_ms).iter().map(|closing| closing.month.to_string()).collect();
             assert_eq!(found, expected, "{as_of_ms}");
         }
     }

@@ -3,20 +3,34 @@
 use crate::closings;
 use crate::intake::at;
 use serde_json::Value;
-use tongbao_delivery::port::{Holder, Recorded, Store, Stored};
+use tongbao_delivery::port::{Closure, Holder, Recorded, Store, StoreError, Stored};
 use tongbao_model::{Text, decimal};
 use tongbao_recon::MovementKind;
 use tongbao_recon::statement::{Entry, Question, Statement, StatementError, statement};
 
-/// Makes a customer's statement. The inner error says why there is none.
-///
-/// # Errors
-/// What the database said.
-pub async fn made(store: &dyn Store, question: Question<'_>) -> Stored<Result<Statement, Text>> {
-    let journal = store.journal(&Holder::Customer(question.customer.to_owned())).await?;
-    let closings = closings::standing(store.closures().await?, question.as_of_ms);
-    let entries: Result<Vec<Entry>, Text> = journal.into_iter().map(entry).collect();
-    Ok(entries.and_then(|entries| statement(&entries, &closings, question).map_err(|error| why(&error))))
+/// What is known of a customer: read once, and asked as often as there are questions.
+#[derive(Debug)]
+pub struct Books {
+    customer: String,
+    journal: Vec<Recorded>,
+    closures: Vec<Closure>,
+}
+
+/// Why there is no statement.
+#[derive(Debug)]
+pub enum Failed {
+    /// The database.
+    Store(StoreError),
+    /// Nobody knows the customer.
+    Unknown(Text),
+    /// Anything else, in words.
+    Told(Text),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Failed {
+        Failed::Store(error)
+    }
 }
 
 /// A customer whom a document names.
@@ -24,23 +38,55 @@ pub async fn made(store: &dyn Store, question: Question<'_>) -> Stored<Result<St
 pub struct Customer {
     /// As in the newest document that is still there and has it.
     pub name: Option<String>,
+    /// Where mail reaches it, likewise.
+    pub email: Option<String>,
 }
 
-/// Looks a customer up. `None`: no document ever named it.
-///
-/// # Errors
-/// What the database said.
-pub async fn customer(store: &dyn Store, code: &str) -> Stored<Option<Customer>> {
-    let journal = store.journal(&Holder::Customer(code.to_owned())).await?;
-    let named = journal.into_iter().filter(|one| one.entry.customer.as_deref() == Some(code));
-    let Some(newest) = named.max_by_key(|one| (one.at_ms, one.entry.revision)) else { return Ok(None) };
-    let Some(event) = store.event(&newest.entry.event).await? else { return Ok(Some(Customer::default())) };
-    let record: Value = serde_json::from_str(&event.record).unwrap_or(Value::Null);
-    let name = at(&record, "customer.name").and_then(Value::as_str).map(str::to_owned);
-    Ok(Some(Customer { name }))
+impl Books {
+    /// Reads every revision of a customer's entries, and all closings.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn load(store: &dyn Store, customer: &str) -> Stored<Books> {
+        let journal = store.journal(&Holder::Customer(customer.to_owned())).await?;
+        Ok(Books { customer: customer.to_owned(), journal, closures: store.closures().await? })
+    }
+
+    /// Makes the statement; the question must be about the same customer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn statement(&self, question: Question<'_>) -> Result<Statement, Text> {
+        let closings = closings::standing(&self.closures, question.as_of_ms);
+        let entries: Vec<Entry> = self.journal.iter().map(entry).collect::<Result<_, _>>()?;
+        statement(&entries, &closings, question).map_err(|error| why(&error))
+    }
+
+    /// What the newest document says of the customer. `None`: no document ever named it.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn customer(&self, store: &dyn Store) -> Stored<Option<Customer>> {
+        let named = self.journal.iter().filter(|one| one.entry.customer.as_ref() == Some(&self.customer));
+        let Some(newest) = named.max_by_key(|one| (one.at_ms, one.entry.revision)) else { return Ok(None) };
+        let Some(event) = store.event(&newest.entry.event).await? else {
+            return Ok(Some(Customer::default()));
+        };
+        let record: Value = serde_json::from_str(&event.record).unwrap_or(Value::Null);
+        let text = |path: &str| at(&record, path).and_then(Value::as_str).map(str::to_owned);
+        Ok(Some(Customer { name: text("customer.name"), email: text("customer.email") }))
+    }
 }
 
-fn entry(recorded: Recorded) -> Result<Entry, Text> {
+/// What is said of a customer whom no document names.
+pub fn unknown(customer: &str) -> Text {
+    Text::new(
+        format!("没有单据指明客户 {customer}：请核对客户编码"),
+        format!("no document names customer {customer}: check the code"),
+    )
+}
+
+fn entry(recorded: &Recorded) -> Result<Entry, Text> {
     let Recorded { entry, at_ms: stored_ms } = recorded;
     let kind = MovementKind::from_name(&entry.kind);
     let (Some(kind), Ok(amount)) = (kind, decimal::parse(&entry.amount)) else {
@@ -50,15 +96,15 @@ fn entry(recorded: Recorded) -> Result<Entry, Text> {
         ));
     };
     Ok(Entry {
-        contract: entry.contract,
+        contract: entry.contract.clone(),
         kind,
-        origin: entry.origin,
+        origin: entry.origin.clone(),
         revision: entry.revision,
         amount,
-        currency: entry.currency,
+        currency: entry.currency.clone(),
         at_ms: entry.at_ms,
-        stored_ms,
-        customer: entry.customer,
+        stored_ms: *stored_ms,
+        customer: entry.customer.clone(),
     })
 }
 

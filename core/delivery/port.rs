@@ -613,6 +613,36 @@ pub struct Closure {
     pub reopened_by: Option<String>,
 }
 
+impl Closure {
+    /// The closing as it is stored after all that were made before it, oldest first. `None`: neither this month may be
+    /// closed, nor a later one, because it is. Its times are later than those before it, whatever the clocks say: a
+    /// statement takes closings one after the other.
+    pub fn after(self, all: &[Closure]) -> Option<Closure> {
+        let last = Closure::last(all);
+        if last.is_some_and(|one| one.month >= self.month) {
+            return None;
+        }
+        let after = |before: Option<i64>, wanted: i64| {
+            before.map_or(wanted, |before| before.saturating_add(1).max(wanted))
+        };
+        let through_ms = after(last.map(|one| one.through_ms), self.through_ms);
+        let at_ms = after(all.last().map(|one| one.at_ms), self.at_ms);
+        Some(Closure { through_ms, at_ms, ..self })
+    }
+
+    /// The last closing with its month opened again. `None`: it is not that of this month.
+    pub fn reopened(all: &[Closure], month: &str, who: &str, now_ms: i64) -> Option<Closure> {
+        let last = Closure::last(all).filter(|one| one.month == month)?;
+        let reopened_ms = Some(now_ms.max(last.at_ms));
+        Some(Closure { reopened_ms, reopened_by: Some(who.to_owned()), ..last.clone() })
+    }
+
+    /// The last one that stands.
+    fn last(all: &[Closure]) -> Option<&Closure> {
+        all.iter().rfind(|one| one.reopened_ms.is_none())
+    }
+}
+
 /// The note of a process that takes from the queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {

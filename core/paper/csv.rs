@@ -1,7 +1,7 @@
 //! Statements as CSV: UTF-8 with a byte order mark, so that Excel reads the Chinese; sheet after sheet.
 
+use crate::Paper;
 use crate::grid::{self, Cell};
-use crate::{Paper, checksum};
 use std::borrow::Cow;
 
 /// What says that a file is UTF-8.
@@ -39,9 +39,7 @@ pub fn write(paper: &Paper<'_>) -> Result<Vec<u8>, csv::Error> {
 
 fn shown(cell: &Cell) -> String {
     match cell {
-        Cell::Blank => String::new(),
         Cell::Text(text) => guarded(text).into_owned(),
-        Cell::Day(day) => day.to_string(),
-        Cell::Amount(amount) => checksum::amount(*amount),
+        Cell::Blank | Cell::Day(_) | Cell::Amount(_) => cell.shown(),
     }
 }

@@ -22,6 +22,18 @@ pub enum Cell {
     Amount(Decimal),
 }
 
+impl Cell {
+    /// As people read it.
+    pub fn shown(&self) -> String {
+        match self {
+            Cell::Blank => String::new(),
+            Cell::Text(text) => text.clone(),
+            Cell::Day(day) => day.to_string(),
+            Cell::Amount(amount) => checksum::amount(*amount),
+        }
+    }
+}
+
 /// What a row is, for those who format it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

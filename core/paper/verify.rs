@@ -236,18 +236,9 @@ fn between(rows: &[(String, Vec<String>)], expected: &[Vec<Cell>]) -> Vec<Differ
         .map(|(found, expected)| Difference {
             place: found.map(|(place, _)| place.clone()),
             found: found.map(|(_, cells)| cells.join(" | ").trim_end_matches([' ', '|']).to_owned()),
-            expected: expected.map(|row| row.iter().map(shown).collect::<Vec<_>>().join(" | ")),
+            expected: expected.map(|row| row.iter().map(Cell::shown).collect::<Vec<_>>().join(" | ")),
         })
         .collect()
-}
-
-fn shown(cell: &Cell) -> String {
-    match cell {
-        Cell::Blank => String::new(),
-        Cell::Text(text) => text.clone(),
-        Cell::Day(day) => day.to_string(),
-        Cell::Amount(amount) => checksum::amount(*amount),
-    }
 }
 
 /// Whether the cells of a file say what a row says. Empty cells at the end do not count.

@@ -24,62 +24,42 @@ pub fn check(closure: &Closure) -> Stored<()> {
 /// Closes; answers whether neither this month nor a later one was closed.
 pub async fn close(txn: &DatabaseTransaction, asked: &Closure) -> Result<bool, Fail> {
     let all = in_turn(txn).await?;
-    let last = all.iter().rfind(|row| row.reopened_ms.is_none());
-    if last.is_some_and(|row| row.month >= asked.month) {
-        return Ok(false);
-    }
-    // Later than the one before it, whatever the clocks say: a statement takes them one after the other.
-    let after = |before: Option<i64>, wanted: i64| {
-        before.map_or(wanted, |before| std::cmp::max(before.saturating_add(1), wanted))
-    };
-    let through_ms = after(last.map(|row| row.through_ms), asked.through_ms);
-    let at_ms = after(all.last().map(|row| row.at_ms), asked.at_ms);
-    let row = closures::ActiveModel {
-        at_ms: Set(at_ms),
-        month: Set(asked.month.clone()),
-        through_ms: Set(through_ms),
-        actor: Set(asked.who.clone()),
-        reason: Set(asked.why.clone()),
-        reopened_ms: Set(None),
-        reopened_by: Set(None),
-    };
-    closures::Entity::insert(row).exec_without_returning(txn).await?;
+    let Some(closure) = asked.clone().after(&all) else { return Ok(false) };
+    closures::Entity::insert(row(closure)).exec_without_returning(txn).await?;
     Ok(true)
 }
 
 /// Opens a month again; answers whether it was the last one closed.
 pub async fn reopen(txn: &DatabaseTransaction, month: &str, who: &str, now_ms: i64) -> Result<bool, Fail> {
     let all = in_turn(txn).await?;
-    let last = all.into_iter().rfind(|row| row.reopened_ms.is_none());
-    let Some(row) = last.filter(|row| row.month == month) else { return Ok(false) };
-    let reopened = closures::ActiveModel {
-        at_ms: Set(row.at_ms),
-        reopened_ms: Set(Some(std::cmp::max(now_ms, row.at_ms))),
-        reopened_by: Set(Some(who.to_owned())),
-        ..Default::default()
-    };
-    closures::Entity::update(reopened).exec_without_returning(txn).await?;
+    let Some(closure) = Closure::reopened(&all, month, who, now_ms) else { return Ok(false) };
+    closures::Entity::update(row(closure)).exec_without_returning(txn).await?;
     Ok(true)
 }
 
 /// All closings, with the lock under which they change: of two requests at once one finds the other's row.
-async fn in_turn(txn: &DatabaseTransaction) -> Result<Vec<closures::Model>, Fail> {
+async fn in_turn(txn: &DatabaseTransaction) -> Result<Vec<Closure>, Fail> {
     counters::Entity::update_many()
         .col_expr(counters::Column::At, Expr::col(counters::Column::At).add(1))
         .filter(counters::Column::Name.eq(counters::CLOSURES))
         .exec(txn)
         .await?;
-    rows(txn).await
+    list(txn).await
 }
 
-/// All of them: twelve a year. In the order in which they were made.
-async fn rows<C: ConnectionTrait>(db: &C) -> Result<Vec<closures::Model>, Fail> {
-    let mut rows = closures::Entity::find().all(db).await?;
-    rows.sort_by_key(|row| row.at_ms);
-    Ok(rows)
+fn row(closure: Closure) -> closures::ActiveModel {
+    closures::ActiveModel {
+        at_ms: Set(closure.at_ms),
+        month: Set(closure.month),
+        through_ms: Set(closure.through_ms),
+        actor: Set(closure.who),
+        reason: Set(closure.why),
+        reopened_ms: Set(closure.reopened_ms),
+        reopened_by: Set(closure.reopened_by),
+    }
 }
 
-/// All closings, oldest first.
+/// All closings, oldest first: twelve a year.
 pub async fn list<C: ConnectionTrait>(db: &C) -> Result<Vec<Closure>, Fail> {
     let shown = |row: closures::Model| Closure {
         month: row.month,
@@ -90,5 +70,7 @@ pub async fn list<C: ConnectionTrait>(db: &C) -> Result<Vec<Closure>, Fail> {
         reopened_ms: row.reopened_ms,
         reopened_by: row.reopened_by,
     };
-    Ok(rows(db).await?.into_iter().map(shown).collect())
+    let mut all: Vec<Closure> = closures::Entity::find().all(db).await?.into_iter().map(shown).collect();
+    all.sort_by_key(|one| one.at_ms);
+    Ok(all)
 }

@@ -5,7 +5,7 @@ use super::world::{Combination, World, intake};
 use futures::future::join_all;
 use std::sync::Arc;
 use tongbao_app::closings;
-use tongbao_app::statements::made;
+use tongbao_app::statements::Books;
 use tongbao_delivery::port::{Closure, Finish, Finished, LedgerEntry, Next, Store};
 use tongbao_model::{Class, Month, china};
 use tongbao_recon::statement::{LineKind, Question, Section};
@@ -84,7 +84,7 @@ pub async fn a_closed_month_stays_as_it_was(combination: Combination) {
     let statement = async |month: &str, as_of: &str| {
         let month: Month = month.parse().unwrap();
         let question = Question { customer: "C1", month, as_of_ms: noon(as_of), credit_days: 30 };
-        made(store.as_ref(), question).await.unwrap().unwrap()
+        Books::load(store.as_ref(), "C1").await.unwrap().statement(question).unwrap()
     };
     let sums = |section: &Section| {
         [section.opening, section.debit, section.credit, section.closing].map(|sum| sum.0.to_string())

@@ -25,11 +25,12 @@ pub async fn close(
     Path(month): Path<String>,
     said: Option<Json<Said>>,
 ) -> Response {
-    let Ok(month) = month.parse::<Month>() else { return no_month(&month) };
-    let said = said.map(|Json(said)| said).unwrap_or_default();
-    let now_ms = SystemClock.now_ms();
-    let done = closings::close(service.store.as_ref(), month, said.by(), said.reason(), now_ms).await;
-    told(&service, done).await
+    let (month, said) = match asked(&month, said) {
+        Ok(asked) => asked,
+        Err(refused) => return refused,
+    };
+    let (store, now_ms) = (service.store.as_ref(), SystemClock.now_ms());
+    told(&service, closings::close(store, month, said.by(), said.reason(), now_ms).await).await
 }
 
 /// Opens the last closed month again.
@@ -38,10 +39,19 @@ pub async fn reopen(
     Path(month): Path<String>,
     said: Option<Json<Said>>,
 ) -> Response {
-    let Ok(month) = month.parse::<Month>() else { return no_month(&month) };
-    let said = said.map(|Json(said)| said).unwrap_or_default();
-    let done = closings::reopen(service.store.as_ref(), month, said.by(), SystemClock.now_ms()).await;
-    told(&service, done).await
+    let (month, said) = match asked(&month, said) {
+        Ok(asked) => asked,
+        Err(refused) => return refused,
+    };
+    let (store, now_ms) = (service.store.as_ref(), SystemClock.now_ms());
+    told(&service, closings::reopen(store, month, said.by(), now_ms).await).await
+}
+
+#[allow(clippy::result_large_err)]
+fn asked(month: &str, said: Option<Json<Said>>) -> Result<(Month, Said), Response> {
+    let month =
+        closings::month(month).map_err(|why| answer(StatusCode::BAD_REQUEST, json!({"error": why})))?;
+    Ok((month, said.map(|Json(said)| said).unwrap_or_default()))
 }
 
 async fn told(service: &Service, done: Stored<Result<(), Text>>) -> Response {
@@ -60,9 +70,4 @@ async fn listed(service: &Service) -> Response {
             answer(StatusCode::OK, json!({"closings": all}))
         }
     }
-}
-
-fn no_month(text: &str) -> Response {
-    let why = Text::new(format!("月份 {text} 应如 2026-10"), format!("`{text}` is no month such as 2026-10"));
-    answer(StatusCode::BAD_REQUEST, json!({"error": why}))
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use std::sync::Arc;
 use tongbao_delivery::payments::{PaymentBook, PaymentFilter};
 use tongbao_delivery::port::Stored;
-use tongbao_model::{Exact, Month, Text, china};
+use tongbao_model::{Exact, Text};
 
 /// Which payments. A misspelt condition is refused.
 #[derive(Debug, Default, Deserialize)]
@@ -90,20 +90,9 @@ pub async fn one(
 
 /// Where bank and ERP do not agree.
 pub async fn drift(State(service): State<Arc<Service>>, Query(when): Query<When>) -> Response {
-    let (from_ms, before_ms) = match when.month.as_deref().map(str::parse::<Month>) {
-        None => (None, None),
-        Some(Err(_)) => {
-            let month = when.month.unwrap_or_default();
-            let why = Text::new(
-                format!("月份 {month} 应如 2026-10"),
-                format!("`{month}` is no month such as 2026-10"),
-            );
-            return answer(StatusCode::BAD_REQUEST, json!({"error": why}));
-        }
-        Some(Ok(month)) => {
-            let next = month.next().and_then(|next| china::begin_ms(next.first()));
-            (china::begin_ms(month.first()), next)
-        }
+    let (from_ms, before_ms) = match payments::span(when.month.as_deref()) {
+        Ok(span) => span,
+        Err(why) => return answer(StatusCode::BAD_REQUEST, json!({"error": why})),
     };
     match payments::drifts(service.store.as_ref(), from_ms, before_ms).await {
         Err(error) => failed(&error),

@@ -8,7 +8,7 @@ mod statement;
 use crate::cli::{AsOf, ReconCommand};
 use crate::output::{self, Exit};
 use crate::receivables::{self, Owed, Sums};
-use closing::Closing;
+use closing::Change;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -29,13 +29,12 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
         }
         ReconCommand::Statement(args) => statement::run(args, config, as_json).await,
         ReconCommand::Close { month, reason, by } => {
-            let by = by.as_deref();
-            closing::run(Closing::Close { month, reason, by }, config, as_json).await
+            closing::change(month, by.as_deref(), Change::Close { reason }, config, as_json).await
         }
         ReconCommand::Reopen { month, by } => {
-            closing::run(Closing::Reopen { month, by: by.as_deref() }, config, as_json).await
+            closing::change(month, by.as_deref(), Change::Reopen, config, as_json).await
         }
-        ReconCommand::Closings => closing::run(Closing::List, config, as_json).await,
+        ReconCommand::Closings => closing::list(config, as_json).await,
         ReconCommand::Verify { file } => statement::verify(file, config, as_json).await,
         ReconCommand::Compare(args) => compare::run(args, as_json),
         ReconCommand::Payments(command) => payments::run(command, config, as_json).await,

@@ -21,4 +21,4 @@ pub use by_hand::{Asked, Part, allocate, choose, undo};
 pub use keep::{Looked, Matcher, look};
 pub use said::handle;
 pub use verdict::{Kind, Told, Way};
-pub use view::{Drift, Shown, drifts, list, one};
+pub use view::{Drift, Shown, drifts, list, one, span};

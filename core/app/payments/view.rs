@@ -2,12 +2,13 @@
 
 use super::books::exact;
 use super::verdict::Told;
+use crate::closings;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use std::collections::HashMap;
 use tongbao_delivery::payments::{Allocation, Payment, PaymentBook, PaymentFilter};
 use tongbao_delivery::port::{Store, Stored};
-use tongbao_model::Exact;
+use tongbao_model::{Exact, Text, china};
 
 /// A payment with what is said of it and what it pays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,6 +78,16 @@ pub async fn one(store: &dyn Store, book: Option<PaymentBook>, number: &str) -> 
 
 fn shown(payment: Payment, allocations: Vec<Allocation>) -> Shown {
     Shown { told: Told::read(payment.verdict.as_deref()), payment, allocations }
+}
+
+/// From the beginning of a month in China to before its end; all time without one.
+///
+/// # Errors
+/// The text is no month.
+pub fn span(month: Option<&str>) -> Result<(Option<i64>, Option<i64>), Text> {
+    let Some(month) = month.map(closings::month).transpose()? else { return Ok((None, None)) };
+    let next = month.next().and_then(|next| china::begin_ms(next.first()));
+    Ok((china::begin_ms(month.first()), next))
 }
 
 /// Where bank and ERP do not agree on what came in within a span of time: paired with another amount, or in one book alone.

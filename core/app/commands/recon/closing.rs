@@ -7,45 +7,46 @@ use serde_json::{Value, json};
 use std::path::Path;
 use tongbao_delivery::clock::{Clock, SystemClock};
 use tongbao_delivery::port::{Closure, StoreError};
-use tongbao_model::{Month, Text};
+use tongbao_model::Text;
 
-/// What is to be done.
-pub enum Closing<'a> {
-    Close { month: &'a str, reason: &'a str, by: Option<&'a str> },
-    Reopen { month: &'a str, by: Option<&'a str> },
-    List,
+/// What changes.
+pub enum Change<'a> {
+    Close { reason: &'a str },
+    Reopen,
 }
 
-/// Does it. Fails when the books do not allow it.
-pub async fn run(closing: Closing<'_>, config: &Path, as_json: bool) -> Exit {
-    let month = match closing {
-        Closing::Close { month, .. } | Closing::Reopen { month, .. } => match month.parse::<Month>() {
-            Ok(month) => Some(month),
-            Err(_) => {
-                output::note(&format!("月份 {month} 应如 2026-10 / `{month}` is no month such as 2026-10"));
-                return Exit::Usage;
-            }
-        },
-        Closing::List => None,
+/// Closes a month or opens it again. Fails when the books do not allow it.
+pub async fn change(month: &str, by: Option<&str>, change: Change<'_>, config: &Path, as_json: bool) -> Exit {
+    let month = match closings::month(month) {
+        Ok(month) => month,
+        Err(why) => {
+            output::note(&why.to_string());
+            return Exit::Usage;
+        }
     };
     let store = match super::super::store(config).await {
         Ok(store) => store,
         Err(exit) => return exit,
     };
-    let now_ms = SystemClock.now_ms();
-    let who = |by: Option<&str>| by.map_or_else(operator, str::to_owned);
-    let done = match (closing, month) {
-        (Closing::Close { reason, by, .. }, Some(month)) => {
-            closings::close(store.as_ref(), month, &who(by), reason, now_ms).await
-        }
-        (Closing::Reopen { by, .. }, Some(month)) => {
-            closings::reopen(store.as_ref(), month, &who(by), now_ms).await
-        }
-        (_, _) => Ok(Ok(())),
+    let (now_ms, who) = (SystemClock.now_ms(), by.map_or_else(operator, str::to_owned));
+    let done = match change {
+        Change::Close { reason } => closings::close(store.as_ref(), month, &who, reason, now_ms).await,
+        Change::Reopen => closings::reopen(store.as_ref(), month, &who, now_ms).await,
     };
     let all = store.closures().await;
     store.close().await;
     tell(done, all, as_json)
+}
+
+/// Lists all closings.
+pub async fn list(config: &Path, as_json: bool) -> Exit {
+    let store = match super::super::store(config).await {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    let all = store.closures().await;
+    store.close().await;
+    tell(Ok(Ok(())), all, as_json)
 }
 
 fn tell(

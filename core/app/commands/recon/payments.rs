@@ -12,7 +12,7 @@ use std::path::Path;
 use tongbao_delivery::clock::{Clock, SystemClock};
 use tongbao_delivery::payments::{PaymentBook, PaymentFilter};
 use tongbao_delivery::port::{Store, StoreError};
-use tongbao_model::{Text, china, decimal};
+use tongbao_model::{Text, decimal};
 
 /// Runs a command.
 pub async fn run(command: &PaymentsCommand, config: &Path, as_json: bool) -> Exit {
@@ -146,15 +146,11 @@ fn part(text: &str) -> Result<Part, Text> {
 }
 
 async fn drift(store: &dyn Store, month: Option<&str>, as_json: bool) -> Result<Exit, StoreError> {
-    let span = match month.map(str::parse::<tongbao_model::Month>) {
-        None => (None, None),
-        Some(Err(_)) => {
-            output::note(&closings_hint(month.unwrap_or_default()));
+    let span = match payments::span(month) {
+        Ok(span) => span,
+        Err(why) => {
+            output::note(&why.to_string());
             return Ok(Exit::Usage);
-        }
-        Some(Ok(month)) => {
-            let next = month.next().and_then(|next| china::begin_ms(next.first()));
-            (china::begin_ms(month.first()), next)
         }
     };
     let found = payments::drifts(store, span.0, span.1).await?;
@@ -182,10 +178,6 @@ async fn drift(store: &dyn Store, month: Option<&str>, as_json: bool) -> Result<
         output::line(output::table(&head, &rows).trim_end());
     }
     Ok(if found.is_empty() { Exit::Ok } else { Exit::Failed })
-}
-
-fn closings_hint(month: &str) -> String {
-    format!("月份 {month} 应如 2026-10 / `{month}` is no month such as 2026-10")
 }
 
 fn show_looked(looked: &payments::Looked, as_json: bool) -> Exit {

@@ -2,37 +2,26 @@
 
 use crate::cli::{StatementArgs, StatementFormat};
 use crate::output::{self, Exit};
-use crate::{fonts, receivables, statements};
-use serde_json::{Value, json};
+use crate::paper::{self, Format};
+use crate::statements::{Books, Failed};
+use crate::{closings, receivables};
+use serde_json::json;
 use std::path::Path;
 use tongbao_delivery::clock::{Clock, SystemClock};
-use tongbao_delivery::port::{Store, StoreError};
+use tongbao_delivery::port::Store;
 use tongbao_model::Text;
 use tongbao_paper::grid::{self, Cell, Role};
 use tongbao_paper::verify::{self, Difference, Found};
-use tongbao_paper::{Paper, checksum, csv, pdf, xlsx};
-use tongbao_recon::statement::{Question, Statement};
+use tongbao_paper::{Paper, checksum};
+use tongbao_recon::statement::Question;
 
-/// Why a command has come to nothing.
-enum Stop {
-    Store(StoreError),
-    Told(Text),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Stop {
-        Stop::Store(error)
-    }
-}
-
-impl Stop {
-    fn exit(self, as_json: bool) -> Exit {
-        match self {
-            Stop::Store(error) => super::super::store_failed(&error, as_json),
-            Stop::Told(why) => {
-                output::note(&why.to_string());
-                Exit::Failed
-            }
+/// Tells why a command has come to nothing.
+fn stopped(why: Failed, as_json: bool) -> Exit {
+    match why {
+        Failed::Store(error) => super::super::store_failed(&error, as_json),
+        Failed::Unknown(why) | Failed::Told(why) => {
+            output::note(&why.to_string());
+            Exit::Failed
         }
     }
 }
@@ -41,13 +30,9 @@ impl Stop {
 pub async fn run(args: &StatementArgs, config: &Path, as_json: bool) -> Exit {
     let format = if as_json { StatementFormat::Json } else { args.format };
     let as_of_ms = args.when.as_of.as_deref().map(receivables::as_of_ms).transpose();
-    let (month, as_of_ms) = match (args.month.parse(), as_of_ms) {
+    let (month, as_of_ms) = match (closings::month(&args.month), as_of_ms) {
         (Ok(month), Ok(as_of_ms)) => (month, as_of_ms.unwrap_or_else(|| SystemClock.now_ms())),
-        (Err(_), _) => {
-            output::note(&format!("月份 {0} 应如 2026-10 / `{0}` is no month such as 2026-10", args.month));
-            return Exit::Usage;
-        }
-        (_, Err(why)) => {
+        (Err(why), _) | (_, Err(why)) => {
             output::note(&why.to_string());
             return Exit::Usage;
         }
@@ -63,7 +48,7 @@ pub async fn run(args: &StatementArgs, config: &Path, as_json: bool) -> Exit {
     let question = Question { customer: &args.customer, month, as_of_ms, credit_days: args.credit_days };
     let made = written(store.as_ref(), question, args, format).await;
     store.close().await;
-    made.unwrap_or_else(|stop| stop.exit(as_json))
+    made.unwrap_or_else(|why| stopped(why, as_json))
 }
 
 async fn written(
@@ -71,52 +56,28 @@ async fn written(
     question: Question<'_>,
     args: &StatementArgs,
     format: StatementFormat,
-) -> Result<Exit, Stop> {
-    let statement = statements::made(store, question).await?.map_err(Stop::Told)?;
-    let Some(customer) = statements::customer(store, question.customer).await? else {
-        let code = question.customer;
-        return Err(Stop::Told(Text::new(
-            format!("没有单据指明客户 {code}：请核对客户编码"),
-            format!("no document names customer {code}: check the code"),
-        )));
+) -> Result<Exit, Failed> {
+    let sheet = paper::made(store, question, args.seller.clone(), args.buyer.clone()).await?;
+    let file = match format {
+        StatementFormat::Table => None,
+        StatementFormat::Json => Some(Format::Json),
+        StatementFormat::Csv => Some(Format::Csv),
+        StatementFormat::Pdf => Some(Format::Pdf),
+        StatementFormat::Xlsx => Some(Format::Xlsx),
     };
-    let known = args.buyer.clone().or(customer.name);
-    let paper = Paper { statement: &statement, seller: args.seller.as_deref(), buyer: known.as_deref() };
-    let bytes = match format {
-        StatementFormat::Table => table(&paper).into_bytes(),
-        StatementFormat::Json => json_text(&statement).into_bytes(),
-        StatementFormat::Csv => csv::write(&paper).map_err(|error| failed(&error))?,
-        StatementFormat::Pdf => {
-            let font = fonts::read(args.font.as_deref()).map_err(Stop::Told)?;
-            let read = pdf::Font::read(&font.bytes).map_err(|why| font.refused(&why)).map_err(Stop::Told)?;
-            pdf::write(&paper, &read).map_err(|why| font.refused(&why)).map_err(Stop::Told)?
-        }
-        StatementFormat::Xlsx => xlsx::write(&paper).map_err(|error| failed(&error))?,
+    let bytes = match file {
+        None => table(&sheet.paper()).into_bytes(),
+        Some(format) => sheet.bytes(format, args.font.as_deref()).map_err(Failed::Told)?,
     };
     match &args.out {
         Some(path) => {
-            std::fs::write(path, bytes).map_err(|error| failed(&format!("{}: {error}", path.display())))?;
-            output::note(&format!("{} {}", path.display(), checksum::of(&statement)));
+            let unwritten = |error| paper::unwritten(&format!("{}: {error}", path.display()));
+            std::fs::write(path, bytes).map_err(|error| Failed::Told(unwritten(error)))?;
+            output::note(&format!("{} {}", path.display(), checksum::of(&sheet.statement)));
         }
         None => output::line(String::from_utf8_lossy(&bytes).trim_end()),
     }
     Ok(Exit::Ok)
-}
-
-fn failed(error: &dyn std::fmt::Display) -> Stop {
-    Stop::Told(Text::new(
-        format!("对账单无法写出：{error}"),
-        format!("the statement cannot be written: {error}"),
-    ))
-}
-
-fn json_text(statement: &Statement) -> String {
-    let mut told = json!(statement);
-    if let Value::Object(members) = &mut told {
-        members.insert("as_of".into(), grid::as_of(statement).into());
-        members.insert("checksum".into(), checksum::of(statement).into());
-    }
-    serde_json::to_string_pretty(&told).unwrap_or_default()
 }
 
 /// The rows of the files, for a terminal.
@@ -125,7 +86,7 @@ fn table(paper: &Paper<'_>) -> String {
     for sheet in grid::sheets(paper) {
         let mut rows: Vec<Vec<String>> = Vec::new();
         for row in sheet.rows {
-            let cells: Vec<String> = row.cells.iter().map(shown).collect();
+            let cells: Vec<String> = row.cells.iter().map(Cell::shown).collect();
             match row.role {
                 Role::Title | Role::About | Role::Checksum => {
                     text.push_str(&flushed(&mut rows));
@@ -152,15 +113,6 @@ fn flushed(rows: &mut Vec<Vec<String>>) -> String {
     format!("\n{}\n", output::table(&head, lines))
 }
 
-fn shown(cell: &Cell) -> String {
-    match cell {
-        Cell::Blank => String::new(),
-        Cell::Text(text) => text.clone(),
-        Cell::Day(day) => day.to_string(),
-        Cell::Amount(amount) => checksum::amount(*amount),
-    }
-}
-
 /// Holds a file against the books.
 pub async fn verify(file: &Path, config: &Path, as_json: bool) -> Exit {
     let found = match read(file) {
@@ -178,7 +130,7 @@ pub async fn verify(file: &Path, config: &Path, as_json: bool) -> Exit {
     store.close().await;
     match verdict {
         Ok(verdict) => verdict.tell(file, &found, as_json),
-        Err(stop) => stop.exit(as_json),
+        Err(why) => stopped(why, as_json),
     }
 }
 
@@ -204,7 +156,7 @@ struct Verdict {
     is_current: bool,
 }
 
-async fn judged(store: &dyn Store, found: &Found) -> Result<Verdict, Stop> {
+async fn judged(store: &dyn Store, found: &Found) -> Result<Verdict, Failed> {
     let then = Question {
         customer: &found.customer,
         month: found.month,
@@ -212,8 +164,9 @@ async fn judged(store: &dyn Store, found: &Found) -> Result<Verdict, Stop> {
         credit_days: found.credit_days,
     };
     let now = Question { as_of_ms: SystemClock.now_ms(), ..then };
-    let statement = statements::made(store, then).await?.map_err(Stop::Told)?;
-    let current = statements::made(store, now).await?.map_err(Stop::Told)?;
+    let books = Books::load(store, &found.customer).await?;
+    let statement = books.statement(then).map_err(Failed::Told)?;
+    let current = books.statement(now).map_err(Failed::Told)?;
     let paper =
         Paper { statement: &statement, seller: found.seller.as_deref(), buyer: found.buyer.as_deref() };
     let sum = checksum::of(&statement);

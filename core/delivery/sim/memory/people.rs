@@ -29,24 +29,17 @@ impl Tables {
     }
 
     pub(super) fn close_books(&mut self, asked: Closure) -> bool {
-        let last = self.closures.iter().rfind(|one| one.reopened_ms.is_none());
-        if last.is_some_and(|one| one.month >= asked.month) {
-            return false;
-        }
-        let after = |before: Option<i64>, wanted: i64| {
-            before.map_or(wanted, |before| before.saturating_add(1).max(wanted))
-        };
-        let through_ms = after(last.map(|one| one.through_ms), asked.through_ms);
-        let at_ms = after(self.closures.last().map(|one| one.at_ms), asked.at_ms);
-        self.closures.push(Closure { through_ms, at_ms, ..asked });
-        true
+        let closure = asked.after(&self.closures);
+        let is_new = closure.is_some();
+        self.closures.extend(closure);
+        is_new
     }
 
     pub(super) fn reopen_books(&mut self, month: &str, who: &str, now_ms: i64) -> bool {
-        let last = self.closures.iter_mut().rfind(|one| one.reopened_ms.is_none());
-        let Some(closure) = last.filter(|one| one.month == month) else { return false };
-        closure.reopened_ms = Some(now_ms.max(closure.at_ms));
-        closure.reopened_by = Some(who.to_owned());
+        let Some(closure) = Closure::reopened(&self.closures, month, who, now_ms) else { return false };
+        for one in self.closures.iter_mut().filter(|one| one.at_ms == closure.at_ms) {
+            *one = closure.clone();
+        }
         true
     }
 

@@ -1,0 +1,94 @@
+//! Statements: what they say as JSON, and as the files that people open.
+
+use super::failed;
+use crate::ingress::answer;
+use crate::paper::{self, Format, Sheet};
+use crate::service::Service;
+use crate::statements::Failed;
+use crate::{closings, receivables};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use tongbao_model::{Month, Text};
+use tongbao_recon::statement::Question;
+
+/// What a statement is asked for with.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// As far as was known: a day to its end in China, or a time.
+    as_of: Option<String>,
+    /// Days after its date for which an invoice is not due.
+    #[serde(default)]
+    credit_days: u32,
+    /// Who issues it.
+    seller: Option<String>,
+    /// The customer's name; as in its contracts unless given.
+    buyer: Option<String>,
+}
+
+/// `{customer}/{month}`, and with `.xlsx`, `.pdf` or `.csv` behind the month the file.
+pub async fn statement(
+    State(service): State<Arc<Service>>,
+    Path((customer, name)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let (month, format) = match named(&name) {
+        Ok(named) => named,
+        Err(why) => return answer(StatusCode::BAD_REQUEST, json!({"error": why})),
+    };
+    let as_of_ms = match asked.as_of.as_deref().map(receivables::as_of_ms).transpose() {
+        Ok(as_of_ms) => as_of_ms.unwrap_or_else(|| service.now_ms()),
+        Err(why) => return answer(StatusCode::BAD_REQUEST, json!({"error": why})),
+    };
+    let question = Question { customer: &customer, month, as_of_ms, credit_days: asked.credit_days };
+    let made = paper::made(service.store.as_ref(), question, asked.seller, asked.buyer).await;
+    match made {
+        Ok(sheet) => shown(sheet, format).await,
+        Err(Failed::Store(error)) => failed(&error),
+        Err(Failed::Unknown(why)) => answer(StatusCode::NOT_FOUND, json!({"error": why})),
+        Err(Failed::Told(why)) => answer(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": why})),
+    }
+}
+
+fn named(name: &str) -> Result<(Month, Format), Text> {
+    let (month, format) = match name.split_once('.') {
+        None => (name, Format::Json),
+        Some((month, ending)) => {
+            let format = Format::of_ending(ending).ok_or_else(|| {
+                Text::new(
+                    format!("没有格式 {ending}：可为 xlsx、pdf、csv"),
+                    format!("there is no format `{ending}`: xlsx, pdf or csv"),
+                )
+            })?;
+            (month, format)
+        }
+    };
+    Ok((closings::month(month)?, format))
+}
+
+async fn shown(sheet: Sheet, format: Format) -> Response {
+    let name = sheet.file_name(format);
+    // Fonts are read and lines are set: nothing for the threads that answer requests.
+    let bytes = tokio::task::spawn_blocking(move || sheet.bytes(format, None)).await;
+    match bytes {
+        Ok(Ok(bytes)) => {
+            let attached = format!("attachment; filename=\"{name}\"");
+            let kind = (header::CONTENT_TYPE, format.media_type().to_owned());
+            match format {
+                Format::Json => (StatusCode::OK, [kind], bytes).into_response(),
+                Format::Csv | Format::Pdf | Format::Xlsx => {
+                    (StatusCode::OK, [kind, (header::CONTENT_DISPOSITION, attached)], bytes).into_response()
+                }
+            }
+        }
+        Ok(Err(why)) => answer(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": why})),
+        Err(_) => {
+            let why = Text::new("对账单无法写出", "the statement cannot be written");
+            answer(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": why}))
+        }
+    }
+}
