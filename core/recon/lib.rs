@@ -13,6 +13,7 @@ pub mod commission;
 pub mod compare;
 pub mod items;
 pub mod matching;
+pub mod pack;
 pub mod pairing;
 pub mod statement;
 
