@@ -13,6 +13,8 @@ mod connectors;
 mod editing;
 #[path = "cli/masters.rs"]
 mod masters;
+#[path = "cli/month_end.rs"]
+mod month_end;
 #[path = "cli/payments.rs"]
 mod payments;
 #[path = "cli/receivables.rs"]
@@ -49,8 +51,12 @@ struct World {
 
 impl World {
     async fn new() -> World {
+        World::with(SandboxConfig::default()).await
+    }
+
+    async fn with(config: SandboxConfig) -> World {
         let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+        let sandbox = Sandbox::start(config).await.unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let listen = format!("127.0.0.1:{port}");
         let options = StageOptions { listen: listen.clone(), ..StageOptions::quick(folder.path()) };

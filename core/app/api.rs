@@ -4,6 +4,7 @@ mod closings;
 mod files;
 mod mappings;
 mod masters;
+mod pack;
 mod payments;
 mod receivables;
 mod statements;
@@ -36,6 +37,7 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/explain/{number}", get(explained))
         .route("/receivables/contracts/{number}", get(receivables::contract))
         .route("/receivables/customers/{code}", get(receivables::customer))
+        .route("/packs/{month}", get(pack::pack))
         .route("/payments", get(payments::list))
         .route("/payments/drift", get(payments::drift))
         .route("/payments/match", post(payments::look))

@@ -351,6 +351,8 @@ pub enum ReconCommand {
     },
     /// 逐键比对两个导出文件，如银行流水与 ERP 收款 / two exports compared by key, e.g. the bank's and the ERP's receipts
     Compare(Box<CompareArgs>),
+    /// 月结包：应收变动、核销、账面与银行调节、账龄、DSO 及趋势图 / month-end pack with the walk to the bank, ageing and DSO
+    Pack(payments::PackArgs),
     /// 收款与核销 / payments and what they pay
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),

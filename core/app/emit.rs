@@ -73,7 +73,12 @@ pub fn follow_on(
         }
         _ => return None,
     };
-    Some(event(kind, &key, 1, &contract, &record, delivery, now_ms))
+    let follows = event(kind, &key, 1, &contract, &record, delivery, now_ms);
+    // An invoice is of the day that is on it, which may have passed by the time that we hear of it.
+    let issued_ms =
+        (kind == kinds::INVOICE_ISSUED).then(|| fact("issued_at")?.parse::<jiff::Timestamp>().ok());
+    let occurred_at_ms = issued_ms.flatten().map_or(now_ms, jiff::Timestamp::as_millisecond);
+    Some(Event { occurred_at_ms, ..follows })
 }
 
 fn json(record: &impl Serialize) -> Option<Value> {

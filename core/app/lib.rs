@@ -26,6 +26,7 @@ pub mod masters;
 pub mod notices;
 pub mod output;
 pub mod overview;
+pub mod pack;
 mod paper;
 pub mod payments;
 pub mod pipeline;

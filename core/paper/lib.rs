@@ -6,6 +6,7 @@
 pub mod checksum;
 pub mod csv;
 pub mod grid;
+pub mod pack;
 pub mod pdf;
 pub mod verify;
 pub mod words;

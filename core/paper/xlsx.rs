@@ -135,7 +135,7 @@ fn write_amount<'p>(
 }
 
 /// The float that Excel shows as exactly this amount, if there is one.
-fn number(value: Decimal) -> Option<f64> {
+pub(crate) fn number(value: Decimal) -> Option<f64> {
     let value = value.normalize();
     let fits = value.mantissa().unsigned_abs() < 10_u128.pow(DIGITS);
     fits.then(|| value.to_string().parse().ok()).flatten()

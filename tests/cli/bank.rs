@@ -21,8 +21,8 @@ pub fn file(rows: &[&str]) -> String {
 }
 
 /// A world with a bank, whose entries flow to the CRM like any event.
-pub async fn world() -> World {
-    let world = World::new().await;
+pub async fn world(config: SandboxConfig) -> World {
+    let world = World::with(config).await;
     let text = std::fs::read_to_string(&world.config).unwrap();
     let bank = BANK.split_once("\nconnections:\n").unwrap().1;
     let bank = bank.replace("folder: statements\n", "folder: statements\n      every_ms: 100\n");
@@ -56,7 +56,7 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_come_in_three_ways_and_every_row_once() {
-    let world = world().await;
+    let world = world(SandboxConfig::default()).await;
     let folder = world.folder.path();
     // The command line, nobody serving.
     let first = write(folder, "first.csv", &file(&ROWS[..2]));
@@ -134,7 +134,7 @@ async fn statements_come_in_three_ways_and_every_row_once() {
 /// A file that was stored and not yet moved, for the process died, is taken again and adds nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_before_the_file_is_moved_adds_nothing_twice() {
-    let world = world().await;
+    let world = world(SandboxConfig::default()).await;
     let statements = world.folder.path().join("statements");
     std::fs::create_dir_all(&statements).unwrap();
     std::fs::write(statements.join("a.csv"), file(&ROWS)).unwrap();

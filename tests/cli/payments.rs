@@ -9,11 +9,16 @@ const MATCHING: &str = include_str!("../../deploy/matching.yaml");
 
 /// A world whose bank statements are allocated.
 async fn world() -> World {
-    let world = bank::world().await;
+    world_with(SandboxConfig::default(), "every_ms: 200").await
+}
+
+/// The same with far sides of their own, looked at as often as is said.
+pub async fn world_with(config: SandboxConfig, every: &str) -> World {
+    let world = bank::world(config).await;
     let text = std::fs::read_to_string(&world.config).unwrap();
     let (flows, matching) = MATCHING.split_once("\nflows:\n").unwrap().1.split_once("\nmatching:\n").unwrap();
     let flow = text.lines().find(|line| line.contains("name: account-payment,")).unwrap();
-    let matching = matching.replace("book: erp", "book: bank").replace("every_ms: 5000", "every_ms: 200");
+    let matching = matching.replace("book: erp", "book: bank").replace("every_ms: 5000", every);
     let edited = text.replace(flow, flows.trim_end());
     std::fs::write(&world.config, format!("{edited}\nmatching:\n{matching}")).unwrap();
     world

@@ -1,6 +1,7 @@
 //! Options of the commands about payments.
 
 use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
 use tongbao_delivery::payments::PaymentBook;
 
 /// `recon payments …`
@@ -66,6 +67,35 @@ pub struct AllocateArgs {
     /// 经办人，默认为系统用户 / who; the system's user by default
     #[arg(long)]
     pub by: Option<String>,
+}
+
+/// Options of `recon pack`.
+#[derive(Debug, Args)]
+pub struct PackArgs {
+    /// 月份（中国时间），如 2026-10 / month in China
+    pub month: String,
+    /// 格式 / format
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: PackFormat,
+    /// 写入文件 / write to a file
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// 信用期：开票后多少天内不算逾期 / days after its date for which an invoice is not due
+    #[arg(long, default_value_t = 0)]
+    pub credit_days: u32,
+}
+
+/// Formats of a pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PackFormat {
+    /// For a terminal.
+    Table,
+    /// For programs.
+    Json,
+    /// A page to read and print, with a chart.
+    Html,
+    /// Excel, with a chart.
+    Xlsx,
 }
 
 /// Whose book.

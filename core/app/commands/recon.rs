@@ -2,6 +2,7 @@
 
 mod closing;
 mod compare;
+mod pack;
 mod payments;
 mod statement;
 
@@ -37,6 +38,7 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
         ReconCommand::Closings => closing::list(config, as_json).await,
         ReconCommand::Verify { file } => statement::verify(file, config, as_json).await,
         ReconCommand::Compare(args) => compare::run(args, as_json),
+        ReconCommand::Pack(args) => pack::run(args, config, as_json).await,
         ReconCommand::Payments(command) => payments::run(command, config, as_json).await,
         ReconCommand::Bench { payments, seed } => bench(*payments, *seed, as_json),
     }

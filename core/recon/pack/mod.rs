@@ -156,7 +156,12 @@ fn part(currency: &str, given: &Given) -> Result<Part, OutOfRange> {
             dso: Dso::of(closing, &sold).ok_or(OutOfRange)?,
         });
     }
-    let from = trend.len().saturating_sub(TREND);
+    // Not before there was anything, and the pack's own month whatever there was.
+    let is_something =
+        |point: &Point| [point.invoiced, point.received, point.closing].iter().any(|one| !one.0.is_zero());
+    let last_place = trend.len().saturating_sub(1);
+    let begun = trend.iter().position(is_something).unwrap_or(last_place);
+    let from = trend.len().saturating_sub(TREND).max(begun);
     let last = given.months.last().map(|(_, statements)| statements.as_slice()).unwrap_or_default();
     Ok(Part {
         currency: currency.to_owned(),
