@@ -1,6 +1,7 @@
 //! The HTTP API for operations: what the CLI shows, as JSON.
 
 mod closings;
+mod commission;
 mod files;
 mod mappings;
 mod masters;
@@ -37,6 +38,7 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/explain/{number}", get(explained))
         .route("/receivables/contracts/{number}", get(receivables::contract))
         .route("/receivables/customers/{code}", get(receivables::customer))
+        .route("/commission/{month}", get(commission::due))
         .route("/packs/{month}", get(pack::pack))
         .route("/payments", get(payments::list))
         .route("/payments/drift", get(payments::drift))

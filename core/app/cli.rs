@@ -353,6 +353,8 @@ pub enum ReconCommand {
     Compare(Box<CompareArgs>),
     /// 月结包：应收变动、核销、账面与银行调节、账龄、DSO 及趋势图 / month-end pack with the walk to the bank, ageing and DSO
     Pack(payments::PackArgs),
+    /// 提成基数：该月每笔收款放行或收回多少，按业务员合计 / what commission is due on in a month, by payment and salesperson
+    Commission(payments::CommissionArgs),
     /// 收款与核销 / payments and what they pay
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),

@@ -12,6 +12,7 @@ pub mod ask;
 pub mod cli;
 pub mod closings;
 pub mod commands;
+pub mod commission;
 pub mod comparing;
 pub mod config;
 pub mod emit;

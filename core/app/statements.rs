@@ -6,7 +6,7 @@ use serde_json::Value;
 use tongbao_delivery::port::{Closure, Holder, Recorded, Store, StoreError, Stored};
 use tongbao_model::{Text, decimal};
 use tongbao_recon::MovementKind;
-use tongbao_recon::statement::{Entry, Question, Statement, StatementError, statement};
+use tongbao_recon::statement::{Entry, Question, Release, Statement, StatementError, releases, statement};
 
 /// What is known of a customer: read once, and asked as often as there are questions.
 #[derive(Debug)]
@@ -60,6 +60,16 @@ impl Books {
         let closings = closings::standing(&self.closures, question.as_of_ms);
         let entries: Vec<Entry> = self.journal.iter().map(entry).collect::<Result<_, _>>()?;
         statement(&entries, &closings, question).map_err(|error| why(&error))
+    }
+
+    /// What commission was released on in the month; the question must be about the same customer.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn releases(&self, question: Question<'_>) -> Result<Vec<Release>, Text> {
+        let closings = closings::standing(&self.closures, question.as_of_ms);
+        let entries: Vec<Entry> = self.journal.iter().map(entry).collect::<Result<_, _>>()?;
+        releases(&entries, &closings, question).map_err(|error| why(&error))
     }
 
     /// What the newest document says of the customer. `None`: no document ever named it.

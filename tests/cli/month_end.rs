@@ -256,6 +256,9 @@ async fn the_guide_for_finance_as_it_stands() {
         if line.contains("payments show") {
             line = format!("tongbao recon payments show {}", number(&first.reference));
         }
+        if line.contains("recon close ") {
+            ten_minutes_go_by(&world);
+        }
         let output = shell(&world, &line);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let why = String::from_utf8_lossy(&output.stderr);
@@ -302,6 +305,20 @@ async fn is_consistent(world: &World, told: &[(String, String)]) {
     assert!(text(&next["parts"][0]["roll"]["received"]) != "0.00", "the late ones came in January");
     let table = &told.iter().find(|(line, _)| line == "tongbao recon pack 2011-12").unwrap().1;
     assert!(table.contains("DSO 余额法") && table.contains(&text(&part["roll"]["closing"])), "{table}");
+    let commission = world.json(&["recon", "commission", "2011-12"]);
+    let lines = commission["lines"].as_array().unwrap();
+    let bases = |list: &[Value]| {
+        list.iter().map(|one| text(&one["base"]).parse::<Decimal>().unwrap()).sum::<Decimal>()
+    };
+    assert_eq!(bases(lines), bases(commission["sums"].as_array().unwrap()));
+    // All that came in but what was too much: what is above what is due earns nothing.
+    let received: Decimal = text(&part["roll"]["received"]).parse().unwrap();
+    let over: Decimal = text(&part["payments"]["over"]["amount"]).parse().unwrap();
+    assert_eq!(bases(lines), received - over);
+    let (status, file) = world.get("/api/commission/2011-12.csv").await;
+    assert_eq!((status, file.lines().count()), (200, lines.len() + 1));
+    let written = std::fs::read_to_string(world.folder.path().join("commission-2011-12.csv")).unwrap();
+    assert!(written == file && world.get("/api/commission/2011.csv").await.0 == 400);
     let (status, page) = world.get("/api/packs/2011-12.html").await;
     assert!(status == 200 && page.contains("<svg") && !page.contains("<script"), "{status}");
     let (status, body) = world.get("/api/packs/2011-12").await;
@@ -311,6 +328,15 @@ async fn is_consistent(world: &World, told: &[(String, String)]) {
     );
     assert_eq!(world.get("/api/packs/2011.html").await.0, 400);
     assert_eq!(world.get("/api/packs/2011-12.pdf").await.0, 400);
+}
+
+/// A closing leaves out what came in within its last two minutes, which at a month's end is nothing.
+fn ten_minutes_go_by(world: &World) {
+    let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=60); \
+                  db.execute('UPDATE journal SET recorded_ms = recorded_ms - 600000'); db.commit()";
+    let file = world.folder.path().join("tongbao.db");
+    let status = Command::new("python3").args(["-c", script]).arg(file).status().unwrap();
+    assert!(status.success());
 }
 
 /// The lines of the page's ```sh blocks.

@@ -85,6 +85,16 @@ pub struct PackArgs {
     pub credit_days: u32,
 }
 
+/// Options of `recon commission`.
+#[derive(Debug, Args)]
+pub struct CommissionArgs {
+    /// 月份（中国时间），如 2026-10 / month in China
+    pub month: String,
+    /// 写入 CSV 文件 / write to a CSV file
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
 /// Formats of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PackFormat {

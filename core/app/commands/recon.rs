@@ -1,6 +1,7 @@
 //! `tongbao recon …`
 
 mod closing;
+mod commission;
 mod compare;
 mod pack;
 mod payments;
@@ -38,6 +39,7 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
         ReconCommand::Closings => closing::list(config, as_json).await,
         ReconCommand::Verify { file } => statement::verify(file, config, as_json).await,
         ReconCommand::Compare(args) => compare::run(args, as_json),
+        ReconCommand::Commission(args) => commission::run(args, config, as_json).await,
         ReconCommand::Pack(args) => pack::run(args, config, as_json).await,
         ReconCommand::Payments(command) => payments::run(command, config, as_json).await,
         ReconCommand::Bench { payments, seed } => bench(*payments, *seed, as_json),

@@ -158,6 +158,53 @@ pub enum StatementError {
     Closings(Month),
 }
 
+/// What is on a statement.
+const SHOWN: [MovementKind; 3] = [MovementKind::Invoiced, MovementKind::Received, MovementKind::Fee];
+
+/// A base that commission was released on, or taken back, within a month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// Day on which the payment came in: of an adjustment one in a month that is closed.
+    pub day: Date,
+    /// Contract.
+    pub contract: String,
+    /// Payment.
+    pub payment: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// What is released; less than zero where it is taken back.
+    pub base: Exact,
+    /// Late news of a closed month.
+    pub is_adjustment: bool,
+}
+
+/// What commission was released on in a month for a customer's contracts. As a statement's lines are: a closed month stays as
+/// it was known, and what is heard later is in the first month that was open then. Bases of all months together are what is
+/// released now.
+///
+/// # Errors
+/// As of [`statement`].
+pub fn releases(
+    entries: &[Entry],
+    closings: &[Closing],
+    question: Question<'_>,
+) -> Result<Vec<Release>, StatementError> {
+    let closings = in_order(closings, question.as_of_ms)?;
+    let postings = postings(entries, &closings, question, &[MovementKind::Released])?;
+    let release = |posting: Posting<'_>| Release {
+        day: posting.day,
+        contract: posting.contract.to_owned(),
+        payment: posting.origin.to_owned(),
+        currency: posting.currency.to_owned(),
+        base: money(posting.amount),
+        is_adjustment: posting.is_adjustment,
+    };
+    let of_month = postings.into_iter().filter(|posting| posting.month == question.month);
+    let mut releases: Vec<Release> = of_month.map(release).collect();
+    releases.sort_by(|a, b| (a.day, &a.contract, &a.payment).cmp(&(b.day, &b.contract, &b.payment)));
+    Ok(releases)
+}
+
 /// Makes a customer's statement from every revision of the entries of all contracts that ever named it. Their order does
 /// not matter. Only invoices and receipts are on it.
 ///
@@ -171,7 +218,7 @@ pub fn statement(
     let Question { customer, month, as_of_ms, credit_days } = question;
     let closings = in_order(closings, as_of_ms)?;
     let closing = closings.iter().find(|closing| closing.month >= month);
-    let postings = postings(entries, &closings, question)?;
+    let postings = postings(entries, &closings, question, &SHOWN)?;
     let mut by_currency: BTreeMap<&str, Vec<Posting<'_>>> = BTreeMap::new();
     for posting in postings.into_iter().filter(|posting| posting.month <= month) {
         by_currency.entry(posting.currency).or_default().push(posting);

@@ -74,11 +74,12 @@ type Key<'e> = (&'e str, MovementKind, &'e str);
 /// The revisions of each document.
 type Documents<'e> = BTreeMap<Key<'e>, Vec<&'e Entry>>;
 
-/// All postings up to the asked month, and some after it.
+/// All postings of some kinds up to the asked month, and some after it.
 pub fn postings<'e>(
     entries: &'e [Entry],
     closings: &[Closing],
     question: Question<'_>,
+    kinds: &[MovementKind],
 ) -> Result<Vec<Posting<'e>>, StatementError> {
     let mut documents: Documents<'e> = BTreeMap::new();
     for entry in entries {
@@ -89,7 +90,7 @@ pub fn postings<'e>(
     for step in steps(closings, question) {
         let theirs = contracts(&documents, question.customer, step.known_ms);
         for (key, revisions) in &documents {
-            if !matches!(key.1, MovementKind::Invoiced | MovementKind::Received | MovementKind::Fee) {
+            if !kinds.contains(&key.1) {
                 continue;
             }
             let newest = newest(revisions, step.known_ms).filter(|_| theirs.contains(key.0));

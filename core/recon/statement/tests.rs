@@ -292,3 +292,39 @@ proptest! {
         }
     }
 }
+
+/// What was released is frozen with its month; what is taken back later is in the month that was open then.
+#[test]
+fn commission_by_month() {
+    let one = |origin: &str, revision, day: &str, stored_ms, amount: i64| Entry {
+        contract: "HT-1".into(),
+        kind: MovementKind::Released,
+        origin: origin.into(),
+        revision,
+        amount: Decimal::new(amount, 0),
+        currency: "CNY".into(),
+        at_ms: china::begin_ms(day.parse().unwrap()).unwrap(),
+        stored_ms,
+        customer: None,
+    };
+    let ordered =
+        Entry { kind: Ordered, customer: Some("C1".into()), ..one("HT-1", 1, "2026-09-01", 1, 100) };
+    let entries = [
+        ordered,
+        one("R1", 1, "2026-10-05", 10, 40),
+        one("R2", 1, "2026-10-06", 11, 60),
+        // October was closed at 20. R1 is taken back after it, and November's payment counts for what it did.
+        one("R1", 2, "2026-10-05", 30, 0),
+        one("R3", 1, "2026-11-02", 31, 40),
+    ];
+    let closings = [Closing { month: "2026-10".parse().unwrap(), closed_ms: 20 }];
+    let told = |month: &str| -> Vec<String> {
+        let month = month.parse().unwrap();
+        let question = Question { customer: "C1", month, as_of_ms: 99, credit_days: 0 };
+        let releases = releases(&entries, &closings, question).unwrap();
+        releases.iter().map(|one| format!("{} {} {}", one.payment, one.base, one.is_adjustment)).collect()
+    };
+    assert_eq!(told("2026-10"), ["R1 40.00 false", "R2 60.00 false"]);
+    assert_eq!(told("2026-11"), ["R1 -40.00 true", "R3 40.00 false"]);
+    assert!(told("2026-12").is_empty());
+}
