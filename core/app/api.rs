@@ -2,10 +2,13 @@
 
 mod closings;
 mod files;
+pub mod link;
 mod mappings;
 mod masters;
 mod receivables;
 mod statements;
+
+pub use statements::unconfigured;
 
 use crate::commands::explain;
 use crate::ingress::answer;
@@ -36,6 +39,8 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/receivables/contracts/{number}", get(receivables::contract))
         .route("/receivables/customers/{code}", get(receivables::customer))
         .route("/statements/{customer}/{month}", get(statements::statement))
+        .route("/statements/{customer}/{month}/send", post(statements::send))
+        .route("/statements", get(statements::sent))
         .route("/closings", get(closings::list))
         .route("/closings/{month}", post(closings::close))
         .route("/closings/{month}/reopen", post(closings::reopen))

@@ -3,6 +3,7 @@
 mod closures;
 mod journal;
 mod lighter;
+mod statements;
 mod versions;
 
 use crate::entity::lane_locks::SLOTS;
@@ -21,6 +22,7 @@ use sea_orm_migration::schema::{
     text_null,
 };
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
+use statements::Statements;
 use versions::Versions;
 
 /// All migrations, oldest first.
@@ -29,7 +31,14 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Versions), Box::new(Lighter), Box::new(Journal), Box::new(Closures)]
+        vec![
+            Box::new(First),
+            Box::new(Versions),
+            Box::new(Lighter),
+            Box::new(Journal),
+            Box::new(Closures),
+            Box::new(Statements),
+        ]
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod closing;
 mod compare;
+mod sending;
 mod statement;
 
 use crate::cli::{AsOf, ReconCommand};
@@ -27,6 +28,8 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
             owed(Holder::Customer(code.clone()), when, config, as_json).await
         }
         ReconCommand::Statement(args) => statement::run(args, config, as_json).await,
+        ReconCommand::Send(args) => sending::send(args, config, as_json).await,
+        ReconCommand::Sent(args) => sending::sent(args, config, as_json).await,
         ReconCommand::Close { month, reason, by } => {
             closing::change(month, by.as_deref(), Change::Close { reason }, config, as_json).await
         }

@@ -4,11 +4,13 @@ mod load;
 mod notices;
 mod read;
 mod secrets;
+mod statements;
 
 pub use load::{Beside, Documents, Loaded, load, load_text, load_without_mappings, mapping_files};
 pub use notices::{AtMost, Matter, NoticeRule, Quiet, source};
 pub use read::read;
 pub use secrets::{Environment, failpoint, operator};
+pub use statements::{CustomerRule, Remind, SOURCE as STATEMENTS, SendAt, StatementRules};
 
 use std::path::PathBuf;
 use tongbao_delivery::settings::{RelaySettings, TargetSettings};
@@ -49,6 +51,8 @@ pub struct Config {
     pub flows: Vec<Flow>,
     /// Which people are told what, in the order of the file.
     pub notices: Vec<NoticeRule>,
+    /// How statements reach customers; `None`: nothing is sent.
+    pub statements: Option<StatementRules>,
 }
 
 /// HTTP server settings.

@@ -23,6 +23,7 @@ const TOP: &[&str] = &[
     "connections",
     "flows",
     "notices",
+    "statements",
 ];
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "public_url", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
@@ -68,6 +69,8 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         section("connections").entries().iter().filter_map(|entry| reader.connection(entry)).collect();
     let flows: Vec<_> = section("flows").items().iter().filter_map(|node| reader.flow(node)).collect();
     let notices = reader.notices(section("notices"));
+    let public_url = server.as_ref().and_then(|server| server.public_url.as_deref());
+    let statements = reader.statements(root.get("statements"), public_url, folder);
     if connections.is_empty() {
         findings.error("config-missing", root.place, "没有任何 connections", "there are no `connections`");
     }
@@ -84,11 +87,12 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         connections,
         flows,
         notices,
+        statements,
     })
 }
 
 pub(super) struct Reader<'a> {
-    environment: &'a Environment,
+    pub(super) environment: &'a Environment,
     pub(super) findings: &'a mut Findings,
 }
 
@@ -108,7 +112,7 @@ impl Reader<'_> {
         }
     }
 
-    fn optional<T: Setting>(&mut self, node: &Node, name: &str) -> Option<T> {
+    pub(super) fn optional<T: Setting>(&mut self, node: &Node, name: &str) -> Option<T> {
         node.get(name).and_then(|inner| self.value(inner, name))
     }
 

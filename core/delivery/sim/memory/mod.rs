@@ -9,6 +9,7 @@ mod attempt;
 mod attention;
 mod people;
 mod queue;
+mod statements;
 
 use crate::attention::{Health, Parked};
 use crate::port::{
@@ -18,6 +19,7 @@ use crate::port::{
     TableRow, Tombstone,
 };
 use crate::stalled::Stalled;
+use crate::statements::{Note, Wanted};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -100,6 +102,7 @@ pub struct Tables {
     mappings: BTreeMap<String, MappingVersion>,
     holds: Vec<Hold>,
     closures: Vec<Closure>,
+    notes: BTreeMap<(String, String, i64), Note>,
     present: BTreeMap<String, i64>,
     /// Deliberate mistake: outcomes are stored whoever brings them.
     pub(super) without_fencing: bool,
@@ -362,6 +365,18 @@ impl Store for MemoryStore {
 
     async fn closures(&self) -> Stored<Vec<Closure>> {
         Ok(self.tables().closures.clone())
+    }
+
+    async fn note_statement(&self, notes: Vec<Note>, intake: Option<Intake>, now_ms: i64) -> Stored<bool> {
+        self.tables().note_statement(notes, intake.as_ref(), now_ms)
+    }
+
+    async fn statement_notes(&self, wanted: &Wanted) -> Stored<Vec<Note>> {
+        Ok(self.tables().statement_notes(wanted))
+    }
+
+    async fn customers(&self, after: &str, limit: u64) -> Stored<Vec<String>> {
+        Ok(self.tables().customers(after, limit))
     }
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
