@@ -196,6 +196,11 @@ fn the_runbook_works() {
     works("deploy/README.md", PREPARED);
 }
 
+#[test]
+fn the_page_on_statements_works() {
+    works("deploy/month-end/statements.zh-CN.md", PREPARED);
+}
+
 /// All pages of the alerts, one after the other, beside a service that runs as in the readme.
 #[test]
 fn the_alert_pages_work() {

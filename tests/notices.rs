@@ -224,7 +224,7 @@ async fn shipped_rules_are_taken_and_wrong_ones_are_told_of() {
     let wecom = ("wecom", "notice-to-wecom");
     assert_eq!(carried, [wecom, ("mail", "notice-to-mail"), ("dingtalk", "notice-to-dingtalk"), wecom]);
     let wrong = [
-        ("{ name: a, on: [parkd], to: wecom }", "`on` must be parked, drift or broken"),
+        ("{ name: a, on: [parkd], to: wecom }", "`on` must be parked, drift, broken or disputed"),
         ("{ name: b, on: parked, to: wecon }", "did you mean `wecom`?"),
         ("{ name: c, on: parked, to: ledger }", "`ledger` takes no notices"),
         ("{ name: d, on: parked }", "`to` is missing"),

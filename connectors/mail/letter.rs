@@ -2,11 +2,12 @@
 //! nothing from a document can become a header. Pure.
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
-use lettre::message::{Mailbox, Message};
+use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, UNIX_EPOCH};
-use tongbao_connect::Failure;
-use tongbao_connect::notice::{Language, Words};
+use tongbao_connect::letter::{self, Attached};
+use tongbao_connect::notice::{self, Language, Words};
+use tongbao_connect::{Failure, Task};
 use tongbao_model::record::Notice;
 use tongbao_model::{Code, Fault};
 
@@ -17,8 +18,11 @@ const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes of a subject, as people read it.
 const SUBJECT_BYTES_MAX: usize = 400;
 
-/// What is written, whoever it goes to. A kind of document with files in it will have them here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Most bytes of a letter's files together. Base64 makes a third more of them, and common servers take 20 to 50 MB.
+const FILES_BYTES_MAX: usize = 14 * 1024 * 1024;
+
+/// What is written.
+#[derive(Clone)]
 pub struct Letter {
     /// Message-ID with its brackets: the same in every attempt, so that mail systems show one message.
     pub id: String,
@@ -26,13 +30,58 @@ pub struct Letter {
     pub subject: String,
     /// Plain text, lines ended by `\n`.
     pub text: String,
+    /// Whom it goes to; where it names nobody, to the connection's own recipients.
+    pub to: Vec<Mailbox>,
+    /// Who gets a copy.
+    pub copy: Vec<Mailbox>,
+    /// Files that come with it.
+    pub files: Vec<Attached>,
 }
 
 impl Letter {
     /// Of a notice: its title is the subject.
     pub fn of_notice(notice: &Notice, language: Language, id: String) -> Letter {
         let words = Words::of(notice, language);
-        Letter { id, subject: words.title.clone(), text: words.fitted(TEXT_BYTES_MAX) + "\n" }
+        let (subject, text) = (words.title.clone(), words.fitted(TEXT_BYTES_MAX) + "\n");
+        Letter { id, subject, text, to: Vec::new(), copy: Vec::new(), files: Vec::new() }
+    }
+
+    /// Of a task that is a letter. What is wrong with an address is told by its place, without it.
+    pub fn of_task(task: &Task, id: String) -> Result<Letter, Failure> {
+        let letter::Letter { to, copy, subject, text } = letter::read(task)?;
+        if to.is_empty() || to.len() + copy.len() > RECIPIENTS_MAX {
+            return Err(refused(
+                "to",
+                Code::FieldMissing,
+                "没有收件人，或收件人过多",
+                "nobody to send it to, or too many",
+            ));
+        }
+        let read = |field: &str, all: &[String]| {
+            let one = |(at, text): (usize, &String)| {
+                let (zh, en) = (
+                    format!("第 {} 个邮箱地址有误", at + 1),
+                    format!("mail address number {} is wrong", at + 1),
+                );
+                mailbox(text).ok_or_else(|| refused(field, Code::FieldType, &zh, &en))
+            };
+            all.iter().enumerate().map(one).collect::<Result<Vec<Mailbox>, Failure>>()
+        };
+        let (to, copy) = (read("to", &to)?, read("copy", &copy)?);
+        if task.files.iter().map(|file| file.bytes.len()).sum::<usize>() > FILES_BYTES_MAX {
+            let most = FILES_BYTES_MAX / (1024 * 1024);
+            let (zh, en) =
+                (format!("附件合计超过 {most} MB"), format!("the files have more than {most} MB together"));
+            return Err(refused("files", Code::DocumentLimit, &zh, &en));
+        }
+        Ok(Letter {
+            id,
+            subject,
+            text: notice::cut(&text, TEXT_BYTES_MAX),
+            to,
+            copy,
+            files: task.files.clone(),
+        })
     }
 }
 
@@ -110,9 +159,14 @@ impl Post {
         self.from.email.domain()
     }
 
-    /// The sender and whom it goes to.
-    pub fn envelope(&self) -> (&str, Vec<&str>) {
-        (self.sender(), self.to.iter().map(|one| one.email.as_ref()).collect())
+    /// The sender and whom a letter goes to.
+    pub fn envelope<'a>(&'a self, letter: &'a Letter) -> (&'a str, Vec<&'a str>) {
+        let all = self.to(letter).iter().chain(&letter.copy);
+        (self.sender(), all.map(|one| one.email.as_ref()).collect())
+    }
+
+    fn to<'a>(&'a self, letter: &'a Letter) -> &'a [Mailbox] {
+        if letter.to.is_empty() { &self.to } else { &letter.to }
     }
 
     /// The Message-ID of a document: the same for the same document.
@@ -132,23 +186,45 @@ impl Post {
             .from(self.from.clone())
             .date(now)
             .message_id(Some(letter.id.clone()))
-            .subject(tongbao_connect::notice::cut(subject.trim(), SUBJECT_BYTES_MAX))
+            .subject(notice::cut(subject.trim(), SUBJECT_BYTES_MAX))
             .header(MIME_VERSION_1_0)
-            .header(ContentType::TEXT_PLAIN)
             .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()));
-        for to in &self.to {
+        for to in self.to(letter) {
             builder = builder.to(to.clone());
         }
-        let message = builder.body(plain(&letter.text, &['\n'])).map_err(|error| {
-            let text = format!("{error}");
-            Failure::new(Fault::new(
-                Code::Defect,
-                format!("邮件无法生成：{text}"),
-                format!("no mail can be made: {text}"),
-            ))
-        })?;
-        Ok(message.formatted())
+        for copy in &letter.copy {
+            builder = builder.cc(copy.clone());
+        }
+        let text = plain(&letter.text, &['\n']);
+        let message = if letter.files.is_empty() {
+            builder.header(ContentType::TEXT_PLAIN).body(text)
+        } else {
+            let mut parts = MultiPart::mixed().singlepart(SinglePart::plain(text));
+            for file in &letter.files {
+                parts = parts.singlepart(attachment(file)?);
+            }
+            builder.multipart(parts)
+        };
+        Ok(message.map_err(|error| unmade(&error))?.formatted())
     }
+}
+
+/// A file as a part of a message. Its name is ASCII without anything that could end a header.
+fn attachment(file: &Attached) -> Result<SinglePart, Failure> {
+    let kind = ContentType::parse(&file.media_type).map_err(|error| unmade(&error))?;
+    let is_plain = |one: &char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.');
+    let name = file.name.chars().filter(is_plain).collect();
+    Ok(Attachment::new(name).body(file.bytes.as_ref().clone(), kind))
+}
+
+fn unmade(error: &dyn std::fmt::Display) -> Failure {
+    let fault =
+        Fault::new(Code::Defect, format!("邮件无法生成：{error}"), format!("no mail can be made: {error}"));
+    Failure::new(fault)
+}
+
+fn refused(field: &str, code: Code, zh: &str, en: &str) -> Failure {
+    Failure::new(Fault::new(code, zh, en).at(field))
 }
 
 /// Blanks in place of control characters: a lone CR is no end of a line to one server, and is one to the next.
@@ -209,7 +285,14 @@ mod tests {
             ("x".repeat(2_000), "y".repeat(5_000)),
             ("a\rb\nc\0".to_owned(), "a\rb\nc\0d\u{7f}".to_owned()),
         ] {
-            let letter = Letter { id: post.id("origin", "ops-1"), subject, text };
+            let letter = Letter {
+                id: post.id("origin", "ops-1"),
+                subject,
+                text,
+                to: Vec::new(),
+                copy: Vec::new(),
+                files: Vec::new(),
+            };
             let message = String::from_utf8(post.message(&letter, 1_795_000_000_000).unwrap()).unwrap();
             assert!(message.is_ascii());
             let head = message.split("\r\n\r\n").next().unwrap();

@@ -152,14 +152,17 @@ impl Mail {
     async fn hand_in(&self, letter: &Letter, dotted: &AtomicBool) -> Result<(Handed, Talk), Failure> {
         let message = self.post.message(letter, self.context.now_ms())?;
         let mut talk = self.open().await?;
-        let handed = talk.hand_in(&self.post.envelope(), &message, dotted).await?;
+        let handed = talk.hand_in(&self.post.envelope(letter), &message, dotted).await?;
         Ok((handed, talk))
     }
 
     /// The letter that a task's document is.
     fn letter(&self, task: &Task) -> Result<Letter, Failure> {
-        let notice = notice::read(task)?;
-        Ok(Letter::of_notice(&notice, self.language, self.post.id(&task.origin, &task.key)))
+        let id = self.post.id(&task.origin, &task.key);
+        if task.kind == tongbao_connect::letter::KIND {
+            return Letter::of_task(task, id);
+        }
+        Ok(Letter::of_notice(&notice::read(task)?, self.language, id))
     }
 
     async fn send(&self, task: &Task) -> Result<Handed, Failure> {

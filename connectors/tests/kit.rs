@@ -186,6 +186,7 @@ pub fn task(kind: &str, key: &str, document: Value, total: &str) -> Task {
         document: document.into(),
         reached: None,
         expected: Expected { total_tax_included: total.parse().ok() },
+        files: Vec::new(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! `mail`: notices by SMTP.
 
-use crate::kit::{Connection, connect, connect_by, done, failed, install, said, sandbox_with, wrong};
+use crate::kit::{Connection, connect, connect_by, done, failed, install, said, sandbox_with, task, wrong};
 use crate::robots::notice;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tongbao_connect::letter::{self, Attached};
 use tongbao_connect::settings::{SecretString, Secrets};
 use tongbao_connect::{EgressRules, Receipt, Task};
 use tongbao_model::diagnostic::Findings;
@@ -344,4 +346,52 @@ async fn a_minute_takes_so_many() {
     let failure = failed(connection.apply(&notice("ops-2", 1)).await);
     assert!(matches!(failure.class, Class::Throttled(Some(_))), "{failure:?}");
     assert_eq!(calls(&sandbox, "connect"), 2, "the third is not even tried");
+}
+
+/// A letter names its own recipients and brings files along, byte for byte; what is wrong with it is told without a word of it.
+#[tokio::test]
+async fn a_letter_goes_to_whom_it_names_with_its_files() {
+    let (sandbox, connection) = mail("subject_prefix: '[通宝]'\n", |_| ()).await;
+    let files: Vec<Vec<u8>> =
+        vec![(0..=255).cycle().take(70_000).collect(), b"%PDF-\r\n.\r\n..\r\n".to_vec()];
+    let attached = |(at, bytes): (usize, &Vec<u8>)| Attached {
+        name: format!("a-{at}.pdf\r\nBcc: x@evil.cn"),
+        media_type: "application/pdf".into(),
+        bytes: Arc::new(bytes.clone()),
+    };
+    let letter = |to: Value, copy: Value| {
+        let document = json!({"to": to, "copy": copy, "subject": "对账单\r\nBcc: x@evil.cn", "text": "正文\n.\n第二行\n"});
+        Task {
+            kind: letter::KIND.into(),
+            files: files.iter().enumerate().map(attached).collect(),
+            ..task(letter::KIND, "C1:2026-10:1", document, "0")
+        }
+    };
+    sent(&connection, &letter(json!(["buyer@customer.example.com"]), json!(["cai@example.com"]))).await;
+    let messages = sandbox.mail_messages();
+    let [message] = messages.as_slice() else { panic!("{messages:?}") };
+    assert_eq!(message.to, ["buyer@customer.example.com", "cai@example.com"]);
+    assert_eq!(message.header("cc").as_deref(), Some("cai@example.com"));
+    assert_eq!(message.header("bcc"), None);
+    let pieces = message.pieces();
+    assert_eq!(pieces[0].text().trim_end(), "正文\n.\n第二行");
+    let found: Vec<Vec<u8>> = pieces.iter().skip(1).map(tongbao_sandbox::MailMessage::bytes).collect();
+    assert!(found == files, "the files are as they were");
+    assert!(pieces.iter().all(|piece| piece.header("bcc").is_none()));
+    for (to, copy, code) in [
+        (json!([]), json!([]), Code::FieldMissing),
+        (json!(["secret-name"]), json!([]), Code::FieldType),
+        (json!(["a@example.com"]), json!(["b@example.com\r\nBcc: x@evil.cn"]), Code::FieldType),
+    ] {
+        let failure = failed(connection.apply(&letter(to, copy)).await);
+        assert_eq!(said(&failure), (Class::Rejected, code));
+        let told = format!("{failure:?}");
+        assert!(!told.contains("secret-name") && !told.contains("example.com"), "{told}");
+    }
+    let heavy = Attached { bytes: Arc::new(vec![0; 15 * 1024 * 1024]), ..attached((0, &files[0])) };
+    let failure = failed(
+        connection.apply(&Task { files: vec![heavy], ..letter(json!(["a@example.com"]), json!([])) }).await,
+    );
+    assert_eq!(said(&failure), (Class::Rejected, Code::DocumentLimit));
+    assert_eq!(sandbox.mail_messages().len(), 1);
 }

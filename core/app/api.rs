@@ -3,12 +3,15 @@
 mod closings;
 mod commission;
 mod files;
+pub mod link;
 mod mappings;
 mod masters;
 mod pack;
 mod payments;
 mod receivables;
 mod statements;
+
+pub use statements::unconfigured;
 
 use crate::commands::explain;
 use crate::ingress::answer;
@@ -47,6 +50,8 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/payments/{number}/allocate", post(payments::allocate))
         .route("/payments/{number}/undo", post(payments::undo))
         .route("/statements/{customer}/{month}", get(statements::statement))
+        .route("/statements/{customer}/{month}/send", post(statements::send))
+        .route("/statements", get(statements::sent))
         .route("/closings", get(closings::list))
         .route("/closings/{month}", post(closings::close))
         .route("/closings/{month}/reopen", post(closings::reopen))

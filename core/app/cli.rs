@@ -323,6 +323,10 @@ pub enum ReconCommand {
     },
     /// 客户月度对账单：期初、发票、收款、调整、期末、账龄 / a customer's statement of a month
     Statement(StatementArgs),
+    /// 把对账单发给客户：附 PDF 与 Excel，带确认链接 / send a statement to its customer: PDF, Excel, and a link to confirm by
+    Send(SendArgs),
+    /// 对账单发送、确认与异议的记录 / what was sent, confirmed and disputed
+    Sent(SentArgs),
     /// 结账：该月及以前各月冻结，迟到的单据列为下月调整 / close a month and all before it: what comes later is an adjustment
     Close {
         /// 月份，如 2026-10 / month, e.g. 2026-10
@@ -398,6 +402,28 @@ pub struct StatementArgs {
     /// 截至何时 / as of when
     #[command(flatten)]
     pub when: AsOf,
+}
+
+/// Options of `recon send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// 客户编码 / code of the customer
+    pub customer: String,
+    /// 月份，如 2026-10 / the month, such as 2026-10
+    pub month: String,
+    /// 经办人，默认为系统用户 / who; the system's user by default
+    #[arg(long)]
+    pub by: Option<String>,
+}
+
+/// Options of `recon sent`.
+#[derive(Debug, Args)]
+pub struct SentArgs {
+    /// 只看此客户 / this customer only
+    pub customer: Option<String>,
+    /// 只看此月 / this month only
+    #[arg(long)]
+    pub month: Option<String>,
 }
 
 /// Formats of a statement.

@@ -136,6 +136,7 @@ mod tests {
             document: json!({}).into(),
             reached: None,
             expected: tongbao_connect::Expected::default(),
+            files: Vec::new(),
         };
         let receipt = Receipt { remote: Remote::default(), facts, ..Receipt::default() };
         follow_on(kinds::SIGNATURE_CONFIRMED, &cause, "d-1", &task, &receipt, 5)

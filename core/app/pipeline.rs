@@ -2,13 +2,14 @@
 //!
 //! The engine has stored the intent before it calls [`Pipeline::handle`], and stores the report after it.
 
-use crate::config::{INTAKE, LEDGER, PAYMENTS, SIGNATURE};
+use crate::config::{INTAKE, LEDGER, PAYMENTS, SIGNATURE, StatementRules};
 use crate::emit;
 use crate::intake::{Intaker, unknown_mapping};
 use crate::ledger;
 use crate::payments;
 use crate::related;
 use crate::signature;
+use crate::statements::letter::{self, Ready};
 use crate::telemetry;
 use async_trait::async_trait;
 use rust_decimal::Decimal;
@@ -32,6 +33,8 @@ pub struct Pipeline {
     pub intaker: Arc<Intaker>,
     /// Targets by connection name.
     pub targets: HashMap<String, Arc<dyn Target>>,
+    /// How statements reach customers.
+    pub statements: Option<Arc<StatementRules>>,
 }
 
 #[async_trait]
@@ -61,6 +64,11 @@ impl Pipeline {
                 ),
             ));
         };
+        if flow.mapping.is_none()
+            && let Some(rules) = &self.statements
+        {
+            return self.post(rules, target.as_ref(), work, now_ms).await;
+        }
         let name = flow.mapping.as_deref().unwrap_or_default();
         let Some(mapping) = self.intaker.mappings.get(name) else {
             return Report::fault(unknown_mapping(name));
@@ -95,6 +103,22 @@ impl Pipeline {
             tables_revision: Some(revision),
             ..report
         }
+    }
+
+    /// A statement's letter: made by the service itself, and kept with the attempt without what is in it.
+    async fn post(&self, rules: &StatementRules, target: &dyn Target, work: &Work, now_ms: i64) -> Report {
+        let Ready { mut task, told } = match letter::ready(rules, self.store.as_ref(), work).await {
+            Ok(ready) => ready,
+            Err(stopped) => {
+                let report = Report::fault(stopped.fault);
+                return Report { final_rejection: stopped.is_final, ..report };
+            }
+        };
+        let report = match send(target, &mut task, work).await {
+            Ok((class, receipt)) => self.succeeded(class, receipt, &task, None, work, now_ms),
+            Err(failure) => failed(failure),
+        };
+        Report { request: Some(told.to_string()), ..report }
     }
 
     /// Maps with the current tables, and with related records as they stood when the attempt began. A missing row may just have been imported: the tables are looked at once more
@@ -190,6 +214,7 @@ fn task(mapping: &Mapping, mapped: MappedJson, work: &Work) -> Task {
             step: remote.step.clone(),
         }),
         expected: Expected { total_tax_included: total },
+        files: Vec::new(),
     }
 }
 

@@ -1,15 +1,17 @@
 //! The service: everything wired together, started in order, stopped in order.
 
-use crate::config::{self, BUILTIN, BrokerConfig, Config, Loaded, Matching, PAYMENTS};
+use crate::config::{self, BUILTIN, BrokerConfig, Config, Loaded, Matching, PAYMENTS, StatementRules};
 use crate::files::watch::Watcher;
 use crate::intake::Intaker;
 use crate::mappings::{Mappings, Reloader};
-use crate::masters::Desk;
+use crate::masters;
 use crate::notices::Notifier;
 use crate::payments::Matcher;
 use crate::pipeline::Pipeline;
 use crate::poller::Poller;
 use crate::routes::{Ids, Routes};
+use crate::statements::answers::Gate;
+use crate::statements::desk::{Desk, Office};
 use crate::tables::TableCache;
 use crate::telemetry::{self, Counters};
 use crate::{api, archive, ingress, overview};
@@ -63,7 +65,9 @@ pub struct Service {
     /// Sources by connection name.
     pub sources: HashMap<String, Arc<dyn Source>>,
     /// Reads master data and stock.
-    pub desk: Desk,
+    pub desk: masters::Desk,
+    /// Sends statements and takes their answers; `None`: it is not configured.
+    pub statements: Option<Office>,
     /// Takes edited mappings over.
     pub reloader: Arc<Reloader>,
     /// Connections that deliveries go to.
@@ -241,8 +245,13 @@ impl Running {
         let intaker = Arc::new(intaker(&loaded, mappings, tables.clone()));
         let targets =
             loaded.connections.iter().filter_map(|(name, built)| Some((name.clone(), built.target.clone()?)));
-        let pipeline =
-            Pipeline { store: store.clone(), intaker: intaker.clone(), targets: targets.collect() };
+        let statements = loaded.config.statements.clone().map(Arc::new);
+        let pipeline = Pipeline {
+            store: store.clone(),
+            intaker: intaker.clone(),
+            targets: targets.collect(),
+            statements: statements.clone(),
+        };
         let broker = open_broker(&loaded.config, &clock)?;
         let settings = target_settings(&loaded);
         if lock.is_some() {
@@ -271,14 +280,17 @@ impl Running {
             .connections
             .iter()
             .filter_map(|(name, built)| Some((name.clone(), built.masters.clone()?)));
+        let engine = Arc::new(engine);
+        let office = statements.map(|rules| office(rules, &store, &intaker, &engine, &clock));
         let service = Arc::new(Service {
-            engine: Arc::new(engine),
+            engine,
             store,
             broker,
             intaker,
             sources: sources.collect(),
-            desk: Desk::new(masters),
+            desk: masters::Desk::new(masters),
             reloader: reloader.clone(),
+            statements: office,
             targets: overview::targets(&loaded),
             api_token: loaded.config.server.api_token.clone(),
             matching: config::allocates(&loaded.config).then(|| loaded.config.matching.clone()),
@@ -307,6 +319,9 @@ impl Running {
         tasks.spawn(notifier(&service, &loaded.config).keep(stopping.clone()));
         if config::allocates(&loaded.config) {
             tasks.spawn(matcher(&service, &loaded.config).keep(stopping.clone()));
+        }
+        if let Some(office) = &service.statements {
+            tasks.spawn(office.desk.clone().keep(stopping.clone()));
         }
         tasks.spawn(follow_tables(tables, stopping.clone()));
         tasks.spawn(reloader.keep(stopping.clone()));
@@ -364,6 +379,24 @@ pub fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
         builtin.map(|name| TargetSettings { name: name.to_owned(), ..loaded.config.builtin.clone() }),
     );
     targets
+}
+
+fn office(
+    rules: Arc<StatementRules>,
+    store: &Arc<dyn Store>,
+    intaker: &Intaker,
+    engine: &Arc<Engine>,
+    clock: &Arc<dyn Clock>,
+) -> Office {
+    let (clock, engine) = (clock.clone(), engine.clone());
+    let desk = Desk {
+        rules,
+        store: store.clone(),
+        routes: intaker.routes.clone(),
+        wake: Arc::new(move || engine.wake()),
+        clock: Arc::new(move || clock.now_ms()),
+    };
+    Office { desk: Arc::new(desk), gate: Gate::default() }
 }
 
 fn notifier(service: &Arc<Service>, config: &Config) -> Notifier {
@@ -456,6 +489,12 @@ fn router(service: Arc<Service>, body_bytes_max: usize) -> Router {
     Router::new()
         .route("/in/{connection}", post(ingress::receive))
         .route("/in/{connection}/{*path}", post(ingress::receive))
+        .route(
+            "/s/{token}",
+            get(api::link::look)
+                .post(api::link::answer)
+                .layer(DefaultBodyLimit::max(api::link::BODY_BYTES_MAX)),
+        )
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
         .route("/metrics", get(|| async { telemetry::metrics().render() }))

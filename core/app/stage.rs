@@ -187,6 +187,7 @@ pub fn secrets(options: &StageOptions, sandbox: &Sandbox) -> Vec<(String, String
         ("TONGBAO_DINGTALK_TOKEN", &known.dingtalk.token),
         ("TONGBAO_DINGTALK_SECRET", known.dingtalk.secret.as_deref().unwrap_or_default()),
         ("TONGBAO_MAIL_PASSWORD", &known.mail.password),
+        ("TONGBAO_LINK_SECRET", "the stage signs its links by this"),
         ("TONGBAO_DATABASE_URL", options.store.as_deref().unwrap_or_default()),
         ("TONGBAO_AMQP_URL", rabbit),
     ]

@@ -1,4 +1,15 @@
-//! Statements from the journal.
+//! Statements from the journal, and how they reach customers.
+
+pub mod answers;
+pub mod desk;
+mod follow;
+pub mod history;
+pub mod letter;
+pub mod link;
+pub(crate) mod page;
+mod schedule;
+#[cfg(test)]
+mod tests;
 
 use crate::closings;
 use crate::intake::at;
@@ -50,6 +61,11 @@ impl Books {
     pub async fn load(store: &dyn Store, customer: &str) -> Stored<Books> {
         let journal = store.journal(&Holder::Customer(customer.to_owned())).await?;
         Ok(Books { customer: customer.to_owned(), journal, closures: store.closures().await? })
+    }
+
+    /// Whether no document ever named the customer.
+    pub fn is_empty(&self) -> bool {
+        self.journal.iter().all(|one| one.entry.customer.as_ref() != Some(&self.customer))
     }
 
     /// Makes the statement; the question must be about the same customer.

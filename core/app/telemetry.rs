@@ -70,6 +70,24 @@ pub const METRICS: &[Metric] = &[
         "Requests refused for their signature",
     ),
     metric("tongbao_notices_total", Kind::Counter, &["rule"], "Messages to people that were made"),
+    metric(
+        "tongbao_statement_letters_total",
+        Kind::Counter,
+        &["kind"],
+        "Letters with statements that were given to delivery: sent, reminded",
+    ),
+    metric(
+        "tongbao_statement_answers_total",
+        Kind::Counter,
+        &["kind"],
+        "Answers of customers to statements: confirmed, disputed",
+    ),
+    metric(
+        "tongbao_statements_failed_total",
+        Kind::Counter,
+        &[],
+        "Statements that the schedule could not make, at each look",
+    ),
     metric("tongbao_poll_failures_total", Kind::Counter, &["connection"], "Polls that failed"),
     metric("tongbao_published_total", Kind::Counter, &["connection"], "Outbox rows confirmed by the broker"),
     metric(

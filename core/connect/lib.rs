@@ -10,6 +10,7 @@ pub mod document;
 pub mod files;
 pub mod http;
 pub mod kit;
+pub mod letter;
 pub mod masters;
 pub mod notice;
 pub mod outcome;

@@ -253,6 +253,10 @@ fn sentence(line: &NoticeLine) -> Text {
             format!("{connection}：{since} 起恢复读取"),
             format!("{connection}: can be read again since {since}"),
         ),
+        "disputed" => Text::new(
+            format!("{count} 份对账单有异议{zh}{}", examples("：")),
+            format!("{count} statements are disputed{en}{}", examples(": ")),
+        ),
         "drift" => Text::new(
             format!("{connection}：{count} 张单据金额有差异{zh}{}", examples("：")),
             format!("{connection}: {count} documents differ in their amounts{en}{}", examples(": ")),
@@ -337,6 +341,7 @@ mod tests {
         let all = vec![
             line("parked", "erp", 488, "HT-1, HT-2"),
             line("drift", "erp", 2, "HT-3"),
+            line("disputed", "statements", 1, "C1:2026-10"),
             line("broken", "tax", 12, ""),
             line("recovered", "crm", 0, ""),
             line("unreadable", "bank", 0, ""),
@@ -348,6 +353,7 @@ mod tests {
             "通宝：500 张单据挂起\n\
              erp：488 张单据挂起（code-table-miss，财务处理）：HT-1, HT-2\n\
              erp：2 张单据金额有差异（code-table-miss，财务处理）：HT-3\n\
+             1 份对账单有异议（财务处理）：C1:2026-10\n\
              tax：11-22 15:03 起连接不通，12 张单据在等待（财务处理）\n\
              crm：11-22 15:03 起已恢复\n\
              bank：11-22 15:03 起读取不到，新单据暂不能取回（财务处理）\n\
@@ -356,8 +362,8 @@ mod tests {
         );
         let en = Words::of(&notice(all, 0), Language::En);
         assert_eq!(en.lines[0], "erp: 488 documents are parked (code-table-miss, for finance): HT-1, HT-2");
-        assert_eq!(en.lines[2], "tax: no connection since 11-22 15:03, 12 documents wait (for finance)");
-        assert_eq!(en.lines[4], "bank: cannot be read since 11-22 15:03, nothing new comes in (for finance)");
+        assert_eq!(en.lines[3], "tax: no connection since 11-22 15:03, 12 documents wait (for finance)");
+        assert_eq!(en.lines[5], "bank: cannot be read since 11-22 15:03, nothing new comes in (for finance)");
         let odd = Words::of(&notice(vec![line("parked", "erp", 1, "HT\n1\u{1b}[2J")], 0), Language::Both);
         assert!(!odd.lines[0].chars().any(char::is_control), "{:?}", odd.lines[0]);
     }

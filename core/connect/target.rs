@@ -1,5 +1,6 @@
 //! Writing to a system.
 
+use crate::letter::Attached;
 use crate::outcome::{Failure, Lookup, Outcome, Remote};
 use async_trait::async_trait;
 use rust_decimal::Decimal;
@@ -21,6 +22,8 @@ pub struct Task {
     pub reached: Option<Remote>,
     /// What the far side's report will be compared with.
     pub expected: Expected,
+    /// Files that go along, in memory only: what a document says is stored with each attempt, and these are not.
+    pub files: Vec<Attached>,
 }
 
 /// Amounts to be read back.

@@ -34,6 +34,7 @@ pub mod sharing;
 pub mod sim;
 mod slots;
 pub mod stalled;
+pub mod statements;
 mod sweeper;
 mod unheard;
 mod worker;

@@ -8,6 +8,7 @@ use crate::payments::{
     Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, PaymentSaid, Settling,
 };
 use crate::stalled::Stalled;
+use crate::statements::{Note, Wanted};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -911,6 +912,16 @@ pub trait Store: Send + Sync {
 
     /// All closings, those that were taken back as well; oldest first.
     async fn closures(&self) -> Stored<Vec<Closure>>;
+
+    /// Adds notes where the history of a statement ends, and accepts the event that belongs to them: all or nothing.
+    /// Answers whether it ended there; if not, somebody was first and nothing is written.
+    async fn note_statement(&self, notes: Vec<Note>, intake: Option<Intake>, now_ms: i64) -> Stored<bool>;
+
+    /// Notes on statements, in the order of months, customers and places.
+    async fn statement_notes(&self, wanted: &Wanted) -> Stored<Vec<Note>>;
+
+    /// Codes of the customers whom contracts name or named, in the order of the database, after one of them.
+    async fn customers(&self, after: &str, limit: u64) -> Stored<Vec<String>>;
 
     /// Notes that a process is at work; removes notes made before `forgotten_ms`.
     async fn attend(&self, process: &str, now_ms: i64, forgotten_ms: i64) -> Stored<()>;

@@ -60,6 +60,9 @@ pub mod kinds {
     /// What commission is due on for a payment is known, or changed. Record: `commission`.
     pub const COMMISSION_RELEASED: &str = "commission.released";
 
+    /// A statement, or a reminder of one, is to go to its customer. The service writes the record itself, and the letter.
+    pub const STATEMENT_DUE: &str = "statement.due";
+
     /// Somebody has to be told something. Record: `notice`.
     pub const NOTICE_DUE: &str = "notice.due";
 

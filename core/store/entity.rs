@@ -440,6 +440,36 @@ pub mod closures {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// The history of statements.
+pub mod statement_notes {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "statement_notes")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub month: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub customer: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub seq: i64,
+        pub kind: String,
+        pub revision: i64,
+        pub letter: i64,
+        pub at_ms: i64,
+        pub as_of_ms: i64,
+        pub checksum: String,
+        pub actor: String,
+        pub remark: String,
+        pub event: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Counters that must rise, by name.
 pub mod counters {
     use sea_orm::entity::prelude::*;

@@ -29,6 +29,7 @@ mod queue;
 mod read;
 mod replay;
 mod rows;
+mod statements;
 mod sweep;
 mod tables;
 
@@ -49,6 +50,7 @@ use tongbao_delivery::port::{
     Overview, Presence, Recorded, Replayable, Replayed, Store, Stored, Subject, TableRow, Tombstone,
 };
 use tongbao_delivery::stalled::Stalled;
+use tongbao_delivery::statements::{Note, Wanted};
 use tongbao_model::Event;
 
 /// Opens the database of a URL (`sqlite://file`, `postgres://…`, `mysql://…`, `mariadb://…`) and brings its
@@ -322,6 +324,21 @@ impl Store for Sql {
 
     async fn closures(&self) -> Stored<Vec<Closure>> {
         self.db.ask(|db| async move { closures::list(&db).await }).await
+    }
+
+    async fn note_statement(&self, notes: Vec<Note>, intake: Option<Intake>, now_ms: i64) -> Stored<bool> {
+        let ask = Arc::new(statements::Ask::new(notes, intake, now_ms)?);
+        self.db.write(task!(ask; |txn| statements::add(txn, &ask).await)).await
+    }
+
+    async fn statement_notes(&self, wanted: &Wanted) -> Stored<Vec<Note>> {
+        let wanted = wanted.clone();
+        self.db.ask(|db| async move { statements::list(&db, &wanted).await }).await
+    }
+
+    async fn customers(&self, after: &str, limit: u64) -> Stored<Vec<String>> {
+        let after = after.to_owned();
+        self.db.ask(|db| async move { statements::customers(&db, &after, limit).await }).await
     }
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {

@@ -4,6 +4,7 @@ mod closures;
 mod journal;
 mod lighter;
 mod payments;
+mod statements;
 mod versions;
 
 use crate::entity::lane_locks::SLOTS;
@@ -23,6 +24,7 @@ use sea_orm_migration::schema::{
     text_null,
 };
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
+use statements::Statements;
 use versions::Versions;
 
 /// All migrations, oldest first.
@@ -38,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(Journal),
             Box::new(Closures),
             Box::new(Payments),
+            Box::new(Statements),
         ]
     }
 }

@@ -3,6 +3,7 @@
 mod accepting;
 mod closing;
 mod flowing;
+mod noting;
 mod pausing;
 mod paying;
 mod racing;
@@ -84,6 +85,8 @@ pub const STORE: &[(&str, Case)] = cases![
     storing::accounts_keep_the_newest_revision,
     closing::books_are_closed_by_one_at_a_time,
     closing::a_closed_month_stays_as_it_was,
+    noting::a_history_is_added_to_by_one_at_a_time,
+    noting::histories_are_found_by_what_is_wanted,
     storing::numbers_are_found_from_both_ends,
     storing::code_tables_merge_replace_and_count,
     versions::code_tables_are_known_as_they_were,

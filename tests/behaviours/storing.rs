@@ -1,5 +1,6 @@
 //! What the store promises by itself; times are made up.
 
+use super::noting;
 use super::world::{Combination, World, fresh, intake, intake_to, open};
 use futures::future::join_all;
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use tongbao_delivery::port::{
     Accepted, Begin, Binding, Cursor, Filter, Finish, Finished, Holder, ImportMode, LedgerEntry, Next,
     Overview, RemoteRef, State, Store, StoreError, Subject, TableRow, Work,
 };
+use tongbao_delivery::statements::{Note, NoteKind};
 use tongbao_model::{Class, Code, Fault};
 
 pub fn finish(work: &Work, now_ms: i64, next: Next, class: Class) -> Finish {
@@ -214,6 +216,8 @@ pub async fn what_does_not_fit_is_refused_everywhere(combination: Combination) {
         assert!(matches!(store.accept(vec![wrong], None, 1).await, Err(StoreError::Invalid(_))));
     }
     assert_eq!(store.accept(vec![intake(&"合".repeat(190), 1)], None, 1).await.unwrap(), [Accepted::New]);
+    let long = Note { customer: "客".repeat(191), ..noting::note("2026-10", "", 1, NoteKind::Sent) };
+    assert!(matches!(store.note_statement(vec![long], None, 1).await, Err(StoreError::Invalid(_))));
     let memory = tongbao_store::open("sqlite::memory:", tongbao_store::StoreOptions::default()).await;
     assert!(matches!(memory, Err(StoreError::Invalid(_))));
     let unknown = tongbao_store::open("oracle://secret@host", tongbao_store::StoreOptions::default()).await;

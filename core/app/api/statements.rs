@@ -1,17 +1,21 @@
 //! Statements: what they say as JSON, and as the files that people open.
 
-use super::failed;
+use super::{Said, failed};
 use crate::ingress::answer;
 use crate::paper::{self, Format, Sheet};
 use crate::service::Service;
 use crate::statements::Failed;
+use crate::statements::desk::Given;
+use crate::statements::history::{self, Page};
 use crate::{closings, receivables};
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
+use tongbao_delivery::statements::Wanted;
 use tongbao_model::{Month, Text};
 use tongbao_recon::statement::Question;
 
@@ -90,5 +94,68 @@ async fn shown(sheet: Sheet, format: Format) -> Response {
             let why = Text::new("对账单无法写出", "the statement cannot be written");
             answer(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": why}))
         }
+    }
+}
+
+/// Sends a statement as it is now: 202 and its revision.
+pub async fn send(
+    State(service): State<Arc<Service>>,
+    Path((customer, month)): Path<(String, String)>,
+    said: Option<Json<Said>>,
+) -> Response {
+    let month = match closings::month(&month) {
+        Ok(month) => month,
+        Err(why) => return answer(StatusCode::BAD_REQUEST, json!({"error": why})),
+    };
+    let Some(office) = &service.statements else {
+        return answer(StatusCode::CONFLICT, json!({"error": unconfigured()}));
+    };
+    let said = said.map(|Json(said)| said).unwrap_or_default();
+    match office.desk.send(&customer, month, said.by()).await {
+        Ok(Given::Sent(revision, event)) => {
+            let told = json!({"customer": customer, "month": month, "revision": revision, "event": event});
+            answer(StatusCode::ACCEPTED, told)
+        }
+        Ok(Given::Needless) => answer(StatusCode::OK, json!({"customer": customer, "month": month})),
+        Err(Failed::Store(error)) => failed(&error),
+        Err(Failed::Unknown(why)) => answer(StatusCode::NOT_FOUND, json!({"error": why})),
+        Err(Failed::Told(why)) => answer(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": why})),
+    }
+}
+
+/// That there is nothing to send with.
+pub fn unconfigured() -> Text {
+    Text::new(
+        "配置中没有 statements：对账单不会发送",
+        "there is no `statements` in the configuration: nothing is sent",
+    )
+}
+
+/// Which statements are listed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    /// Of this month.
+    month: Option<String>,
+    /// Of this customer.
+    customer: Option<String>,
+    /// After the statement that the `next` of an answer names.
+    after: Option<String>,
+}
+
+/// Where statements stand, each with its history; `next` is the `after` of the next request, where there are more.
+pub async fn sent(State(service): State<Arc<Service>>, Query(which): Query<Which>) -> Response {
+    if let Some(Err(why)) = which.month.as_deref().map(closings::month) {
+        return answer(StatusCode::BAD_REQUEST, json!({"error": why}));
+    }
+    let after = which.after.as_deref().map(|after| after.split_once('/').unwrap_or((after, "")));
+    let after = after.map(|(month, customer)| (month.to_owned(), customer.to_owned()));
+    let wanted = Wanted { month: which.month, customer: which.customer, ..Wanted::default() };
+    match history::page(service.store.as_ref(), wanted, after).await {
+        Ok(Page { notes, next }) => {
+            let next = next.map(|(month, customer)| format!("{month}/{customer}"));
+            answer(StatusCode::OK, json!({"statements": history::listed(&notes), "next": next}))
+        }
+        Err(error) => failed(&error),
     }
 }

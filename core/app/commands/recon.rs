@@ -5,6 +5,7 @@ mod commission;
 mod compare;
 mod pack;
 mod payments;
+mod sending;
 mod statement;
 
 use crate::cli::{AsOf, ReconCommand};
@@ -30,6 +31,8 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
             owed(Holder::Customer(code.clone()), when, config, as_json).await
         }
         ReconCommand::Statement(args) => statement::run(args, config, as_json).await,
+        ReconCommand::Send(args) => sending::send(args, config, as_json).await,
+        ReconCommand::Sent(args) => sending::sent(args, config, as_json).await,
         ReconCommand::Close { month, reason, by } => {
             closing::change(month, by.as_deref(), Change::Close { reason }, config, as_json).await
         }

@@ -4,6 +4,7 @@ use crate::emit::EMITTED;
 
 use super::{
     Config, Environment, Flow, INTAKE, LEDGER, PAYMENTS, Receives, SIGNATURE, matching, notices, read,
+    statements,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -183,7 +184,9 @@ fn build(
     };
     notices::check(&config, &mut findings);
     matching::check(&config, &mut findings);
+    statements::check(&config, &mut findings);
     config.flows.extend(notices::flows(&config));
+    config.flows.extend(statements::flow(&config));
     let (mappings, files, mut found) =
         if with_mappings { compile_all(&config.mappings, &mut findings) } else { Compiled::default() };
     let mut connections = HashMap::new();
@@ -351,6 +354,7 @@ fn check_flows(
         if let Some(from) = &flow.from
             && !config.connections.iter().any(|connection| connection.name == *from)
             && !config.notices.iter().any(|rule| notices::source(&rule.name) == *from)
+            && *from != statements::SOURCE
         {
             findings.error(
                 "connection-unknown",
@@ -410,6 +414,10 @@ fn check_flow(
             format!("连接器 {} 不能作为目标", connection.connector),
             format!("the connector `{}` is no target", connection.connector),
         );
+    }
+    // Statements are written by the service itself.
+    if flow.on == kinds::STATEMENT_DUE && flow.from.as_deref() == Some(statements::SOURCE) {
+        return;
     }
     let Some(name) = &flow.mapping else {
         findings.error("config-missing", flow.place, "缺少 mapping", "`mapping` is missing");

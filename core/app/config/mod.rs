@@ -5,12 +5,14 @@ mod matching;
 mod notices;
 mod read;
 mod secrets;
+mod statements;
 
 pub use load::{Beside, Documents, Loaded, load, load_text, load_without_mappings, mapping_files};
 pub use matching::{Matching, is_used as allocates, kind_of};
 pub use notices::{AtMost, Matter, NoticeRule, Quiet, source};
 pub use read::read;
 pub use secrets::{Environment, failpoint, operator};
+pub use statements::{CustomerRule, Remind, SOURCE as STATEMENTS, SendAt, StatementRules};
 
 use std::path::PathBuf;
 use tongbao_delivery::settings::{RelaySettings, TargetSettings};
@@ -57,6 +59,8 @@ pub struct Config {
     pub notices: Vec<NoticeRule>,
     /// How payments are allocated.
     pub matching: Matching,
+    /// How statements reach customers; `None`: nothing is sent.
+    pub statements: Option<StatementRules>,
 }
 
 /// HTTP server settings.

@@ -25,6 +25,8 @@ pub enum Matter {
     Parked,
     /// Those parked because amounts differ between two systems.
     Drift,
+    /// Statements that their customers dispute.
+    Disputed,
     /// A connection that nothing gets through to, and its recovery.
     Broken,
 }
@@ -161,7 +163,7 @@ pub fn check(config: &Config, findings: &mut Findings) {
 }
 
 /// `90s`, `5m`, `2h` or `1d` in milliseconds; at least a second, at most 31 days.
-fn duration_ms(text: &str) -> Option<i64> {
+pub(super) fn duration_ms(text: &str) -> Option<i64> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit_ms = unit_ms(unit)?;
     let ms = number.parse::<u32>().ok().and_then(|number| i64::from(number).checked_mul(unit_ms))?;
@@ -205,6 +207,7 @@ fn matter(text: &str) -> Option<Matter> {
     Some(match text {
         "parked" => Matter::Parked,
         "drift" => Matter::Drift,
+        "disputed" => Matter::Disputed,
         "broken" => Matter::Broken,
         _ => return None,
     })
@@ -240,7 +243,13 @@ impl Reader<'_> {
                 &format!("`{name}` cannot name a notice rule: lower-case letters, digits and hyphens"),
             );
         }
-        let on = self.all_of(node, "on", matter, "parked、drift、broken", "parked, drift or broken");
+        let on = self.all_of(
+            node,
+            "on",
+            matter,
+            "parked、drift、broken、disputed",
+            "parked, drift, broken or disputed",
+        );
         let codes = self.all_of(node, "codes", Code::from_text, "故障代码", "fault codes");
         let to = self.all_of(node, "to", |text| Some(text.to_owned()), "连接名", "names of connections");
         for (key, list) in [("on", on.is_empty()), ("to", to.is_empty())] {
@@ -280,12 +289,12 @@ impl Reader<'_> {
         self.findings.error("config-value", place, zh, en);
     }
 
-    fn must_be(&mut self, place: Place, key: &str, zh: &str, en: &str) {
+    pub(super) fn must_be(&mut self, place: Place, key: &str, zh: &str, en: &str) {
         self.wrong(place, &format!("{key} 应为{zh}"), &format!("`{key}` must be {en}"));
     }
 
     /// One value that `read` understands.
-    fn said<T>(
+    pub(super) fn said<T>(
         &mut self,
         node: &Node,
         key: &str,
@@ -302,7 +311,7 @@ impl Reader<'_> {
     }
 
     /// One value or a list of them.
-    fn all_of<T>(
+    pub(super) fn all_of<T>(
         &mut self,
         node: &Node,
         key: &str,

@@ -24,6 +24,7 @@ const TOP: &[&str] = &[
     "flows",
     "notices",
     "matching",
+    "statements",
 ];
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "public_url", "stop_ms"];
 const STORE: &[&str] = &["url", "pool"];
@@ -70,6 +71,8 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
     let flows: Vec<_> = section("flows").items().iter().filter_map(|node| reader.flow(node)).collect();
     let notices = reader.notices(section("notices"));
     let matching = reader.matching(section("matching"));
+    let public_url = server.as_ref().and_then(|server| server.public_url.as_deref());
+    let statements = reader.statements(root.get("statements"), public_url, folder);
     if connections.is_empty() {
         findings.error("config-missing", root.place, "没有任何 connections", "there are no `connections`");
     }
@@ -87,11 +90,12 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         flows,
         notices,
         matching,
+        statements,
     })
 }
 
 pub(super) struct Reader<'a> {
-    environment: &'a Environment,
+    pub(super) environment: &'a Environment,
     pub(super) findings: &'a mut Findings,
 }
 
@@ -111,7 +115,7 @@ impl Reader<'_> {
         }
     }
 
-    fn optional<T: Setting>(&mut self, node: &Node, name: &str) -> Option<T> {
+    pub(super) fn optional<T: Setting>(&mut self, node: &Node, name: &str) -> Option<T> {
         node.get(name).and_then(|inner| self.value(inner, name))
     }
 

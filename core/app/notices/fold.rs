@@ -15,6 +15,8 @@ use tongbao_model::{Class, Code, Owner, Text};
 
 /// Lines of a notice.
 const LINES_MAX: usize = 20;
+/// What stands where other lines name a connection.
+const DISPUTED: &str = "statements";
 /// Connections that a title names.
 const NAMED_MAX: usize = 3;
 
@@ -45,6 +47,8 @@ pub struct Seen {
     pub health: Vec<Health>,
     /// Streams that are polled.
     pub reads: Vec<Read>,
+    /// Statements that were disputed since what was told, before `until_ms`: number, and when.
+    pub disputed: Vec<(String, i64)>,
 }
 
 /// How one stream of a connection is doing.
@@ -59,7 +63,7 @@ pub struct Read {
 /// A line, not yet with its examples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// `parked`, `drift`, `broken`, `recovered`, `unreadable` or `readable`.
+    /// `parked`, `drift`, `disputed`, `broken`, `recovered`, `unreadable` or `readable`.
     pub what: &'static str,
     /// Connection.
     pub connection: String,
@@ -86,6 +90,8 @@ pub struct Due {
     pub parked: u64,
     /// Documents whose amounts differ.
     pub drift: u64,
+    /// Statements that are disputed.
+    pub disputed: u64,
     /// When what it tells of began; milliseconds since 1970.
     pub from_ms: i64,
     /// What the rule has told once this is stored.
@@ -95,6 +101,7 @@ pub struct Due {
 /// The notice that is due now, if one is.
 pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<Due> {
     let mut lines = parked(rule, seen);
+    lines.extend(disputed(rule, seen));
     let (mut broken, mut unread) = (told.broken.clone(), told.unread.clone());
     if rule.on.contains(&Matter::Broken) {
         lines.extend(connections(rule, &mut broken, &seen.health, now_ms));
@@ -106,7 +113,7 @@ pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<D
     }
     lines.sort_by_key(|line| (rank(line.what), Reverse(line.count), line.connection.clone()));
     let of = |what| lines.iter().filter(|line| line.what == what).map(|line| line.count).sum();
-    let (parked, drift) = (of("parked"), of("drift"));
+    let (parked, drift, disputed) = (of("parked"), of("drift"), of("disputed"));
     let total = lines.iter().fold(0_u64, |sum, line| sum.saturating_add(line.count));
     let more = lines.len().saturating_sub(LINES_MAX);
     lines.truncate(LINES_MAX);
@@ -116,7 +123,7 @@ pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<D
     made_ms.drain(..made_ms.len().saturating_sub(kept));
     let until_ms = seen.until_ms.max(told.until_ms);
     let told = Told { count: told.count + 1, until_ms, made_ms, broken, unread };
-    Some(Due { lines, more, total, parked, drift, from_ms, told })
+    Some(Due { lines, more, total, parked, drift, disputed, from_ms, told })
 }
 
 /// Connections before documents: what is broken explains what is parked.
@@ -126,8 +133,9 @@ fn rank(what: &str) -> u8 {
         "unreadable" => 1,
         "recovered" => 2,
         "readable" => 3,
-        "drift" => 4,
-        _ => 5,
+        "disputed" => 4,
+        "drift" => 5,
+        _ => 6,
     }
 }
 
@@ -185,6 +193,16 @@ fn parked(rule: &NoticeRule, seen: &Seen) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// Statements that were disputed: of no connection, and for finance.
+fn disputed(rule: &NoticeRule, seen: &Seen) -> Option<Line> {
+    let owner = Some(Owner::Finance);
+    let is_told =
+        rule.on.contains(&Matter::Disputed) && rule.owner.is_none_or(|wanted| owner == Some(wanted));
+    let since_ms = seen.disputed.iter().map(|(_, at_ms)| *at_ms).min().filter(|_| is_told)?;
+    let count = u64::try_from(seen.disputed.len()).unwrap_or(u64::MAX);
+    Some(Line { what: "disputed", connection: DISPUTED.to_owned(), code: None, owner, count, since_ms })
 }
 
 /// What has broken or recovered since it was told; `broken` becomes what will have been told.
@@ -341,6 +359,7 @@ impl Due {
             named("unreadable", "、", true).map(|all| format!("{all} 读取不到")),
             named("recovered", "、", true).map(|all| format!("{all} 已恢复")),
             named("readable", "、", true).map(|all| format!("{all} 恢复读取")),
+            counted(self.disputed).map(|count| format!("{count} 份对账单有异议")),
             counted(self.drift).map(|count| format!("{count} 张单据金额有差异")),
             counted(self.parked).map(|count| format!("{count} 张单据挂起")),
         ];
@@ -349,6 +368,7 @@ impl Due {
             named("unreadable", ", ", false).map(|all| format!("{all} cannot be read")),
             named("recovered", ", ", false).map(|all| format!("connected again to {all}")),
             named("readable", ", ", false).map(|all| format!("{all} can be read again")),
+            counted(self.disputed).map(|count| format!("{count} statements are disputed")),
             counted(self.drift).map(|count| format!("{count} documents differ in their amounts")),
             counted(self.parked).map(|count| format!("{count} documents are parked")),
         ];

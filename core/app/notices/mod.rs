@@ -1,4 +1,4 @@
-//! Messages to people: parked documents, amounts that differ, broken connections.
+//! Messages to people: parked documents, amounts that differ, statements that are disputed, broken connections.
 //!
 //! What there is to tell is read from the database alone, and what was told is stored with the event that tells it, in one
 //! transaction. So several processes on one database tell each thing once, and a crash neither loses a notice nor repeats
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tongbao_delivery::port::{Accepted, Cursor, Filter, State, Store, Stored};
+use tongbao_delivery::statements::{NoteKind, Wanted};
 use tongbao_model::event::kinds;
 use tongbao_model::record::Notice;
 use tongbao_model::{Event, Tree, digest};
@@ -95,7 +96,17 @@ impl Notifier {
             let hearing = hearing::of(self.store.as_ref(), connection, stream).await?;
             reads.push(Read { connection: connection.clone(), hearing });
         }
+        let wanted = Wanted {
+            kinds: vec![NoteKind::Disputed],
+            from_ms: Some(told.until_ms),
+            before_ms: Some(until_ms),
+            ..Wanted::default()
+        };
+        let disputed = self.store.statement_notes(&wanted).await?;
+        let disputed =
+            disputed.into_iter().map(|note| (format!("{}:{}", note.customer, note.month), note.at_ms));
         Ok(Seen {
+            disputed: disputed.collect(),
             parked: self.store.parked(told.until_ms, until_ms, kinds::NOTICE_DUE).await?,
             until_ms,
             health: self.store.health(known, kinds::NOTICE_DUE).await?,
@@ -111,6 +122,10 @@ impl Notifier {
         told: &Told,
         seen: &Seen,
     ) -> Stored<Option<String>> {
+        if line.what == "disputed" && rule.examples > 0 {
+            let shown = seen.disputed.iter().take(usize::try_from(rule.examples).unwrap_or(0));
+            return Ok(Some(shown.map(|(number, _)| number.as_str()).collect::<Vec<_>>().join(", ")));
+        }
         if rule.examples == 0 || !matches!(line.what, "parked" | "drift") {
             return Ok(None);
         }

@@ -41,7 +41,7 @@ fn parked(target: &str, code: Code, count: u64, first_ms: i64) -> Parked {
 }
 
 fn seen(parked: Vec<Parked>, health: Vec<Health>, now_ms: i64) -> Seen {
-    Seen { parked, until_ms: now_ms, health, reads: Vec::new() }
+    Seen { parked, until_ms: now_ms, health, reads: Vec::new(), disputed: Vec::new() }
 }
 
 fn failing(target: &str, failing: u64, since_ms: i64, posted_at_ms: Option<i64>) -> Health {
@@ -99,6 +99,22 @@ fn what_a_notice_leaves_out_is_counted_all_the_same() {
     assert_eq!(shown(&found)[0], "parked erp-30 30", "those with most documents first");
     let notice = found.notice(&rule, vec![None; 20], None, NOON);
     assert_eq!((notice.total, notice.more), (465, 10));
+}
+
+#[test]
+fn disputes_are_one_line_for_finance() {
+    let mut rule = rule(&[Matter::Disputed]);
+    let now_ms = NOON + 5 * MINUTE;
+    let disputed = vec![("C1:2026-10".to_owned(), NOON), ("C2:2026-10".to_owned(), NOON + 1)];
+    let seen =
+        Seen { disputed, ..seen(vec![parked("erp", Code::CodeTableMiss, 3, NOON)], Vec::new(), now_ms) };
+    let found = due(&rule, &Told::default(), &seen, now_ms).unwrap();
+    assert_eq!(shown(&found), ["disputed statements 2"]);
+    let (zh, en, severity) = title(&rule, &found);
+    assert_eq!((zh.as_str(), severity.as_str()), ("通宝：2 份对账单有异议", "warning"));
+    assert_eq!(en, "Tongbao: 2 statements are disputed");
+    rule.owner = Some(Owner::Operations);
+    assert_eq!(due(&rule, &Told::default(), &seen, now_ms), None);
 }
 
 #[test]

@@ -195,7 +195,12 @@ impl Cast for Company {
             });
             (connection.name.clone(), target)
         });
-        Ok(Arc::new(Pipeline { store: parts.store.clone(), intaker, targets: targets.collect() }))
+        Ok(Arc::new(Pipeline {
+            store: parts.store.clone(),
+            intaker,
+            targets: targets.collect(),
+            statements: None,
+        }))
     }
 
     async fn beside(&self, parts: Parts, engine: Arc<Engine>) {

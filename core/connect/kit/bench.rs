@@ -216,6 +216,7 @@ impl<'a> Bench<'a> {
             document,
             reached: None,
             expected: crate::target::Expected { total_tax_included: self.total()? },
+            files: Vec::new(),
         })
     }
 

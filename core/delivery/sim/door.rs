@@ -14,6 +14,7 @@ use crate::port::{
     Tombstone,
 };
 use crate::stalled::Stalled;
+use crate::statements::{Note, Wanted};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -214,6 +215,18 @@ impl Store for StoreDoor {
 
     async fn closures(&self) -> Stored<Vec<Closure>> {
         self.read(self.memory().closures()).await
+    }
+
+    async fn note_statement(&self, notes: Vec<Note>, intake: Option<Intake>, now_ms: i64) -> Stored<bool> {
+        self.write("note-statement", self.memory().note_statement(notes, intake, now_ms)).await
+    }
+
+    async fn statement_notes(&self, wanted: &Wanted) -> Stored<Vec<Note>> {
+        self.read(self.memory().statement_notes(wanted)).await
+    }
+
+    async fn customers(&self, after: &str, limit: u64) -> Stored<Vec<String>> {
+        self.read(self.memory().customers(after, limit)).await
     }
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {

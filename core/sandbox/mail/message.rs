@@ -42,14 +42,37 @@ impl MailMessage {
     /// What people read, its transfer encoding undone.
     #[must_use]
     pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes()).replace("\r\n", "\n")
+    }
+
+    /// Its parts where it has several (RFC 2046), each read like a message of its own; otherwise none.
+    #[must_use]
+    pub fn pieces(&self) -> Vec<MailMessage> {
+        let kind = self.header("content-type").unwrap_or_default();
+        let boundary = kind.split_once("boundary=").map(|(_, rest)| rest.trim_start_matches('"'));
+        let boundary = boundary.and_then(|rest| rest.split(['"', ';']).next()).filter(|one| !one.is_empty());
+        let Some(boundary) = boundary.filter(|_| kind.starts_with("multipart/")) else { return Vec::new() };
+        let delimiter = format!("\r\n--{boundary}");
+        let (_, body) = self.parts();
+        let body = format!("\r\n{body}");
+        let inner = body.split(delimiter.as_str()).skip(1).take_while(|piece| !piece.starts_with("--"));
+        let piece = |text: &str| {
+            let raw = text.split_once("\r\n").map_or("", |(_, rest)| rest).to_owned();
+            MailMessage { raw, ..self.clone() }
+        };
+        inner.map(piece).collect()
+    }
+
+    /// What its transfer encoding stands for.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
         let (_, body) = self.parts();
         let encoding = self.header("content-transfer-encoding").unwrap_or_default().to_ascii_lowercase();
-        let bytes = match encoding.as_str() {
+        match encoding.as_str() {
             "base64" => STANDARD.decode(body.split_whitespace().collect::<String>()).unwrap_or_default(),
             "quoted-printable" => quoted(&body.replace("=\r\n", ""), b'='),
             _ => body.as_bytes().to_vec(),
-        };
-        String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
+        }
     }
 
     fn parts(&self) -> (&str, &str) {

@@ -10,6 +10,7 @@ mod attention;
 mod payments;
 mod people;
 mod queue;
+mod statements;
 
 use crate::attention::{Health, Parked};
 use crate::payments::{Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, Settling};
@@ -20,6 +21,7 @@ use crate::port::{
     TableRow, Tombstone,
 };
 use crate::stalled::Stalled;
+use crate::statements::{Note, Wanted};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -103,6 +105,7 @@ pub struct Tables {
     holds: Vec<Hold>,
     closures: Vec<Closure>,
     pool: payments::Pool,
+    notes: BTreeMap<(String, String, i64), Note>,
     present: BTreeMap<String, i64>,
     /// Deliberate mistake: outcomes are stored whoever brings them.
     pub(super) without_fencing: bool,
@@ -365,6 +368,18 @@ impl Store for MemoryStore {
 
     async fn closures(&self) -> Stored<Vec<Closure>> {
         Ok(self.tables().closures.clone())
+    }
+
+    async fn note_statement(&self, notes: Vec<Note>, intake: Option<Intake>, now_ms: i64) -> Stored<bool> {
+        self.tables().note_statement(notes, intake.as_ref(), now_ms)
+    }
+
+    async fn statement_notes(&self, wanted: &Wanted) -> Stored<Vec<Note>> {
+        Ok(self.tables().statement_notes(wanted))
+    }
+
+    async fn customers(&self, after: &str, limit: u64) -> Stored<Vec<String>> {
+        Ok(self.tables().customers(after, limit))
     }
 
     async fn holds(&self, ended_from_ms: i64) -> Stored<Vec<Hold>> {
