@@ -6,6 +6,7 @@ mod files;
 pub mod link;
 mod mappings;
 mod masters;
+mod openapi;
 mod pack;
 mod payments;
 mod receivables;
@@ -55,6 +56,7 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/closings", get(closings::list))
         .route("/closings/{month}", post(closings::close))
         .route("/closings/{month}/reopen", post(closings::reopen))
+        .route("/openapi.json", get(openapi::description))
         .route("/counts", get(counts))
         .route("/status", get(status))
         .route("/mappings", get(mappings::mappings_told))

@@ -277,6 +277,7 @@ async fn the_guide_for_finance_as_it_stands() {
     }
     let told = told.into_inner();
     is_consistent(&world, &told).await;
+    is_as_described(&world).await;
     if let Ok(keep) = std::env::var("TONGBAO_KEEP_PACK") {
         std::fs::copy(folder.join("pack-2011-12.html"), keep).unwrap();
     }
@@ -328,6 +329,40 @@ async fn is_consistent(world: &World, told: &[(String, String)]) {
     );
     assert_eq!(world.get("/api/packs/2011.html").await.0, 400);
     assert_eq!(world.get("/api/packs/2011-12.pdf").await.0, 400);
+}
+
+/// What the API answers is what it says that it answers.
+async fn is_as_described(world: &World) {
+    let described: Value = serde_json::from_str(&world.get("/api/openapi.json").await.1).unwrap();
+    let payments: Value = serde_json::from_str(&world.get("/api/payments?limit=1").await.1).unwrap();
+    let payment = payments["payments"][0]["number"].as_str().unwrap().to_owned();
+    let contract = payments["payments"][0]["allocations"][0]["contract"].as_str().unwrap().to_owned();
+    for (path, schema, status) in [
+        ("/payments?limit=300".to_owned(), "Payments", 200),
+        (format!("/payments/{payment}"), "Payment", 200),
+        ("/payments/drift?month=2011-12".to_owned(), "Drifts", 200),
+        (format!("/receivables/contracts/{contract}"), "Owed", 200),
+        ("/receivables/customers/C15687".to_owned(), "Owed", 200),
+        ("/statements/C15687/2011-12".to_owned(), "Statement", 200),
+        ("/packs/2011-12".to_owned(), "Pack", 200),
+        ("/commission/2011-12".to_owned(), "Commission", 200),
+        ("/closings".to_owned(), "Closings", 200),
+        ("/payments/nobody".to_owned(), "Error", 404),
+        ("/packs/12".to_owned(), "Error", 400),
+    ] {
+        let (found, body) = world.get(&format!("/api{path}")).await;
+        assert_eq!(found, status, "{path}: {body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let schema =
+            json!({"$ref": format!("#/components/schemas/{schema}"), "components": described["components"]});
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let wrong: Vec<String> = validator
+            .iter_errors(&body)
+            .take(3)
+            .map(|one| format!("{}: {one}", one.instance_path()))
+            .collect();
+        assert!(wrong.is_empty(), "{path}: {wrong:?}");
+    }
 }
 
 /// A closing leaves out what came in within its last two minutes, which at a month's end is nothing.
