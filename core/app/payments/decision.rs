@@ -128,9 +128,11 @@ impl<'p> Decision<'p> {
     fn event(&self, contract: &str, (amount, fee): Sum, turn: i64, routes: &Routes, now_ms: i64) -> Intake {
         let said = &self.payment.said;
         let number = joint_number(contract, &said.number);
+        // Above every revision that the document itself was ever booked with, for accounts from before there were allocations.
+        let revision = said.revision.saturating_add(turn);
         let record = emit::record(&record::Allocation {
             number: number.clone(),
-            revision: turn,
+            revision,
             contract_number: contract.to_owned(),
             payment_number: said.number.clone(),
             currency: said.currency.clone(),
@@ -140,7 +142,7 @@ impl<'p> Decision<'p> {
             rule: if self.rule.is_empty() { "undone".to_owned() } else { self.rule.clone() },
             by: self.who.clone(),
         });
-        let event = emit::event(kinds::PAYMENT_ALLOCATED, &number, turn, contract, &record, "", now_ms);
+        let event = emit::event(kinds::PAYMENT_ALLOCATED, &number, revision, contract, &record, "", now_ms);
         // It is booked for the day on which the money came in, and follows from no delivery.
         routes.intake(Event { occurred_at_ms: said.at_ms, cause: None, ..event })
     }

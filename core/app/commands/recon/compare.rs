@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tongbao_paper::csv::guarded;
+use tongbao_paper::csv::{MARK, guarded};
 use tongbao_recon::compare::{
     Class, Columns, Differing, Encoding, GB18030, Line, Outcome, Read, Refusals, Tally, UTF_8,
 };
@@ -154,7 +154,7 @@ impl Told<'_> {
     /// All that differs, as a file that spreadsheets take for UTF-8 and in which they find no formula.
     fn write(&self, out: &Path) -> Result<(), csv::Error> {
         let mut file = BufWriter::new(File::create(out)?);
-        file.write_all("\u{feff}".as_bytes())?;
+        file.write_all(MARK.as_bytes())?;
         let mut csv = csv::Writer::from_writer(file);
         csv.write_record(head())?;
         for line in self.differing.lines() {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tongbao_connect::Masters;
 use tongbao_delivery::port::Store;
 use tongbao_model::{Text, china};
-use tongbao_paper::csv::guarded;
+use tongbao_paper::csv::{MARK, guarded};
 
 /// Lines that are shown where no file is asked for.
 const SHOWN: usize = 40;
@@ -121,7 +121,7 @@ fn write(made: &Proposals, out: Option<&Path>, as_json: bool) -> Exit {
 
 fn csv(lines: &[[String; 12]]) -> Vec<u8> {
     // A mark, by which Excel takes it as UTF-8.
-    let mut csv = csv::Writer::from_writer("\u{feff}".as_bytes().to_vec());
+    let mut csv = csv::Writer::from_writer(MARK.as_bytes().to_vec());
     // Writing to memory cannot fail.
     let _ = csv.write_record(COLUMNS);
     for line in lines {
