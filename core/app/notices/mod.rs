@@ -96,17 +96,22 @@ impl Notifier {
             let hearing = hearing::of(self.store.as_ref(), connection, stream).await?;
             reads.push(Read { connection: connection.clone(), hearing });
         }
-        let wanted = Wanted {
-            kinds: vec![NoteKind::Disputed],
-            from_ms: Some(told.until_ms),
-            before_ms: Some(until_ms),
-            ..Wanted::default()
+        let noted = async |kind: NoteKind| -> Stored<Vec<(String, i64)>> {
+            let wanted = Wanted {
+                kinds: vec![kind],
+                from_ms: Some(told.until_ms),
+                before_ms: Some(until_ms),
+                ..Wanted::default()
+            };
+            let notes = self.store.statement_notes(&wanted).await?;
+            Ok(notes
+                .into_iter()
+                .map(|note| (format!("{}:{}", note.customer, note.month), note.at_ms))
+                .collect())
         };
-        let disputed = self.store.statement_notes(&wanted).await?;
-        let disputed =
-            disputed.into_iter().map(|note| (format!("{}:{}", note.customer, note.month), note.at_ms));
         Ok(Seen {
-            disputed: disputed.collect(),
+            disputed: noted(NoteKind::Disputed).await?,
+            drifted: noted(NoteKind::Drifted).await?,
             parked: self.store.parked(told.until_ms, until_ms, kinds::NOTICE_DUE).await?,
             until_ms,
             health: self.store.health(known, kinds::NOTICE_DUE).await?,
@@ -122,8 +127,13 @@ impl Notifier {
         told: &Told,
         seen: &Seen,
     ) -> Stored<Option<String>> {
-        if line.what == "disputed" && rule.examples > 0 {
-            let shown = seen.disputed.iter().take(usize::try_from(rule.examples).unwrap_or(0));
+        let noted = match line.what {
+            "disputed" => Some(&seen.disputed),
+            "books" => Some(&seen.drifted),
+            _ => None,
+        };
+        if let Some(noted) = noted.filter(|_| rule.examples > 0) {
+            let shown = noted.iter().take(usize::try_from(rule.examples).unwrap_or(0));
             return Ok(Some(shown.map(|(number, _)| number.as_str()).collect::<Vec<_>>().join(", ")));
         }
         if rule.examples == 0 || !matches!(line.what, "parked" | "drift") {
