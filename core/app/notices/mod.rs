@@ -27,6 +27,8 @@ use fold::{Due, Line, Read, Seen, Told};
 /// What was parked so lately may not be visible yet, or stamped by a machine whose clock is a little behind: it is told of
 /// the next time. Milliseconds.
 const SETTLED_MS: i64 = 3_000;
+/// Notes on statements that one notice counts.
+const NOTES_MAX: u64 = 10_000;
 /// Bounds of the pause between two looks.
 const PAUSE_MS: (i64, i64) = (500, 15_000);
 
@@ -101,6 +103,7 @@ impl Notifier {
                 kinds: vec![kind],
                 from_ms: Some(told.until_ms),
                 before_ms: Some(until_ms),
+                limit: NOTES_MAX,
                 ..Wanted::default()
             };
             let notes = self.store.statement_notes(&wanted).await?;

@@ -107,19 +107,29 @@ impl Desk {
         let remind_ms = self.rules.remind.map_or(i64::MAX, |remind| remind.after_ms / 50);
         let follow_ms = remind_ms.clamp(FOLLOW_MS.0, FOLLOW_MS.1);
         let pause = PAUSE.min(Duration::from_millis(u64::try_from(follow_ms).unwrap_or(1_000)));
-        let (mut followed_ms, mut not_before_ms) = (i64::MIN, i64::MIN);
+        let (mut failed_ms, mut followed_ms) = (i64::MIN, i64::MIN);
         loop {
             let now_ms = (self.clock)();
-            let looked = if now_ms < not_before_ms { Ok(true) } else { self.look().await };
-            if matches!(looked, Ok(false)) {
-                not_before_ms = now_ms.saturating_add(AGAIN_MS);
-            }
-            let followed = if now_ms.saturating_sub(followed_ms) >= follow_ms {
-                followed_ms = now_ms;
-                self.follow().await
-            } else {
-                Ok(())
+            // A clock that was set back must not hold anything up.
+            let waits =
+                |since_ms: i64, pause_ms: i64| (0..pause_ms).contains(&now_ms.saturating_sub(since_ms));
+            let (looks, follows) = (!waits(failed_ms, AGAIN_MS), !waits(followed_ms, follow_ms));
+            let step = async {
+                let looked = if looks { self.look().await } else { Ok(true) };
+                let followed = if follows { self.follow().await } else { Ok(()) };
+                (looked, followed)
             };
+            // What is under way when it is told to stop is whole or not there at all, and is done by the next process.
+            let (looked, followed) = tokio::select! {
+                () = stop.cancelled() => return,
+                done = step => done,
+            };
+            if matches!(looked, Ok(false)) {
+                failed_ms = now_ms;
+            }
+            if follows {
+                followed_ms = now_ms;
+            }
             for error in [looked.err(), followed.err()].into_iter().flatten() {
                 tracing::warn!(%error, "statements could not be looked after");
             }
