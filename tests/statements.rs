@@ -378,6 +378,23 @@ async fn a_customer_without_an_address_is_parked() {
     };
     world.until("it is parked", async || state().await["state"] == "parked").await;
     assert_eq!(state().await["fault"]["code"], "field-missing");
+    // The ERP does not know that customer, so it has no order of theirs: the books differ by all of it.
+    let compared = async |path: &str| -> Value {
+        let (_, body) = world.get(path).await;
+        serde_json::from_str::<Value>(&body).unwrap()["compared"].clone()
+    };
+    let drift = &compared(&path).await["drifts"][0];
+    assert_eq!(
+        (&drift["left"]["book"], &drift["right"]["book"]),
+        (&json!("crm-contract"), &json!("erp-order"))
+    );
+    assert_eq!((&drift["difference"], &drift["over"]), (&json!("339.00"), &json!(true)), "{drift}");
+    assert_eq!(drift["documents"], json!([{"number": "HT-2", "left": "339.00", "right": null}]));
+    world
+        .until("the first customer's books agree", async || {
+            compared(&world.path("")).await["drifts"] == json!([])
+        })
+        .await;
     assert_eq!(world.mails().len(), 0);
     let mut amended = contract("HT-2", "C-MUTE");
     amended["revision"] = 2.into();
@@ -417,6 +434,7 @@ async fn wrong_settings_are_told_of_with_their_lines() {
         ("copy: [finance@example.com]", "copy: [finance]", "`copy` must be mail addresses"),
         ("C-0002: { send: false }", "C-0002: { send: maybe }", "`send` must be true or false"),
         ("credit_days: 30", "credit_dys: 30", "did you mean `credit_days`?"),
+        ("drift_limit: 5%", "drift_limit: 5", "`drift_limit` must be a percentage such as 5%"),
         ("id: k1", "id: K 1", "`id` must be lower-case letters"),
     ];
     let text = wrong.iter().fold(good, |text, (from, to, _)| {

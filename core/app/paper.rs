@@ -1,12 +1,13 @@
 //! Statements with what is on the paper beside them, in every format: for the command line, the API and mail alike.
 
 use crate::fonts;
+use crate::statements::compared::{Against, Bank, Compared, compared};
 use crate::statements::{self, Books, Failed};
 use serde_json::{Value, json};
 use std::path::Path;
 use tongbao_delivery::port::Store;
 use tongbao_model::Text;
-use tongbao_paper::{Paper, checksum, csv, grid, pdf, xlsx};
+use tongbao_paper::{Paper, checksum, csv, drift, grid, pdf, xlsx};
 use tongbao_recon::statement::{Question, Statement};
 
 /// A file format.
@@ -44,6 +45,11 @@ impl Format {
         }
     }
 
+    /// Whether it has room for the books compared.
+    pub fn compares(self) -> bool {
+        matches!(self, Format::Json | Format::Xlsx)
+    }
+
     /// As IANA has it registered.
     pub fn media_type(self) -> &'static str {
         match self {
@@ -64,9 +70,12 @@ pub struct Sheet {
     pub seller: Option<String>,
     /// The customer's name.
     pub buyer: Option<String>,
+    /// The books held against each other: for ourselves, and on no paper that goes to the customer.
+    pub compared: Option<Compared>,
 }
 
-/// Makes a statement; the customer's name is that of its newest contract unless one is given.
+/// Makes a statement; the customer's name is that of its newest contract unless one is given. The books are compared where it
+/// is said by what.
 ///
 /// # Errors
 /// What the database said; that nobody knows the customer; that the amounts leave the range.
@@ -75,13 +84,19 @@ pub async fn made(
     question: Question<'_>,
     seller: Option<String>,
     buyer: Option<String>,
+    against: Option<&Against>,
 ) -> Result<Sheet, Failed> {
     let books = Books::load(store, question.customer).await?;
     let statement = books.statement(question).map_err(Failed::Told)?;
     let Some(customer) = books.customer(store).await? else {
         return Err(Failed::Unknown(statements::unknown(question.customer)));
     };
-    Ok(Sheet { statement, seller, buyer: buyer.or(customer.name) })
+    let mut sheet = Sheet { statement, seller, buyer: buyer.or(customer.name), compared: None };
+    if let Some(against) = against {
+        let (bank, until) = (Bank::load(store).await?, (question.month, question.as_of_ms));
+        sheet.compared = Some(compared(store, &books, until, against, &bank).await?);
+    }
+    Ok(sheet)
 }
 
 impl Sheet {
@@ -99,7 +114,10 @@ impl Sheet {
         match format {
             Format::Json => Ok(self.json_text().into_bytes()),
             Format::Csv => csv::write(&paper).map_err(|error| unwritten(&error)),
-            Format::Xlsx => xlsx::write(&paper).map_err(|error| unwritten(&error)),
+            Format::Xlsx => {
+                let more = self.compared.as_ref().map(|one| drift::sheet(&one.figures, &one.drifts));
+                xlsx::write_with(&paper, more.as_ref()).map_err(|error| unwritten(&error))
+            }
             Format::Pdf => {
                 let font = fonts::read(font)?;
                 let read = pdf::Font::read(&font.bytes).map_err(|why| font.refused(&why))?;
@@ -115,6 +133,7 @@ impl Sheet {
         if let Value::Object(members) = &mut told {
             members.insert("as_of".into(), grid::as_of(statement).into());
             members.insert("checksum".into(), checksum::of(statement).into());
+            members.extend(self.compared.as_ref().map(|one| ("compared".to_owned(), one.told())));
         }
         told
     }

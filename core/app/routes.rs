@@ -51,6 +51,11 @@ impl Routes {
         self.flows.iter().find(|flow| flow.name == name)
     }
 
+    /// Whether some flow's success is an event of a kind.
+    pub fn emits(&self, kind: &str) -> bool {
+        self.flows.iter().any(|flow| flow.emits.as_deref() == Some(kind))
+    }
+
     /// An event with one delivery for each flow that wants it. An event that has no id yet gets one.
     pub fn intake(&self, mut event: Event) -> Intake {
         if event.id.is_empty() {

@@ -11,6 +11,7 @@ use crate::pipeline::Pipeline;
 use crate::poller::Poller;
 use crate::routes::{Ids, Routes};
 use crate::statements::answers::Gate;
+use crate::statements::compared::Against;
 use crate::statements::desk::{Desk, Office};
 use crate::tables::TableCache;
 use crate::telemetry::{self, Counters};
@@ -34,6 +35,7 @@ use tongbao_delivery::engine::{Engine, EngineError, EngineParts, Stopped};
 use tongbao_delivery::port::Store;
 use tongbao_delivery::rabbit::{Rabbit, RabbitSettings};
 use tongbao_delivery::settings::TargetSettings;
+use tongbao_model::event::kinds;
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +98,12 @@ impl Service {
     /// Whether the intake takes nothing, because somebody said so.
     pub fn is_draining(&self) -> bool {
         self.engine.holds().intake().is_some()
+    }
+
+    /// What customers' books are held against each other by.
+    pub fn against(&self) -> Against {
+        let has_orders = self.intaker.routes.emits(kinds::SALES_ORDER_POSTED);
+        Against { rules: self.statements.as_ref().map(|office| office.desk.rules.clone()), has_orders }
     }
 
     /// Looks at a key's waiting deliveries to a connection now instead of later. A failure changes nothing: they are

@@ -1,6 +1,7 @@
 //! Statements from the journal, and how they reach customers.
 
 pub mod answers;
+pub mod compared;
 pub mod desk;
 mod follow;
 pub mod history;

@@ -253,6 +253,10 @@ fn sentence(line: &NoticeLine) -> Text {
             format!("{connection}：{since} 起恢复读取"),
             format!("{connection}: can be read again since {since}"),
         ),
+        "books" => Text::new(
+            format!("{count} 位客户账账不符，超过限额{zh}{}", examples("：")),
+            format!("the books of {count} customers differ by more than allowed{en}{}", examples(": ")),
+        ),
         "disputed" => Text::new(
             format!("{count} 份对账单有异议{zh}{}", examples("：")),
             format!("{count} statements are disputed{en}{}", examples(": ")),

@@ -18,17 +18,20 @@ pub enum NoteKind {
     Disputed,
     /// A newer revision took its place.
     Superseded,
+    /// The customer's books differ by more than is allowed.
+    Drifted,
 }
 
 impl NoteKind {
     /// All of them.
-    pub const ALL: [NoteKind; 6] = [
+    pub const ALL: [NoteKind; 7] = [
         NoteKind::Sent,
         NoteKind::Reminded,
         NoteKind::Delivered,
         NoteKind::Confirmed,
         NoteKind::Disputed,
         NoteKind::Superseded,
+        NoteKind::Drifted,
     ];
 
     /// Stable name, as stored and shown.
@@ -40,6 +43,7 @@ impl NoteKind {
             NoteKind::Confirmed => "confirmed",
             NoteKind::Disputed => "disputed",
             NoteKind::Superseded => "superseded",
+            NoteKind::Drifted => "drifted",
         }
     }
 

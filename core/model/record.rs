@@ -491,7 +491,7 @@ records! {
     }
     /// One line of a notice: what is alike is one line.
     NoticeLine = "notice_line" {
-        /// `parked`, `drift`, `disputed`, `broken`, `recovered`, `unreadable` or `readable`.
+        /// `parked`, `drift`, `disputed`, `books`, `broken`, `recovered`, `unreadable` or `readable`.
         what: String,
         /// Connection it is about.
         connection: String,

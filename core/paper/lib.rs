@@ -5,6 +5,7 @@
 
 pub mod checksum;
 pub mod csv;
+pub mod drift;
 pub mod grid;
 pub mod pack;
 pub mod pdf;

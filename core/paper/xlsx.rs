@@ -28,6 +28,14 @@ const BALANCE: usize = 6;
 /// # Errors
 /// The library's: a text longer than a cell holds, more lines than a sheet has.
 pub fn write(paper: &Paper<'_>) -> Result<Vec<u8>, XlsxError> {
+    write_with(paper, None)
+}
+
+/// Writes a statement with one sheet more.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_with(paper: &Paper<'_>, more: Option<&Sheet>) -> Result<Vec<u8>, XlsxError> {
     let mut book = Workbook::new();
     let first = paper.statement.month.first();
     let made = ExcelDateTime::parse_from_str(&first.to_string())?;
@@ -35,8 +43,9 @@ pub fn write(paper: &Paper<'_>) -> Result<Vec<u8>, XlsxError> {
     // The same statement is the same file.
     book.set_properties(&DocProperties::new().set_title(title).set_creation_datetime(&made));
     let formats = Formats::new();
-    for sheet in grid::sheets(paper) {
-        write_sheet(book.add_worksheet(), &sheet, &formats)?;
+    let sheets = grid::sheets(paper);
+    for sheet in sheets.iter().chain(more) {
+        write_sheet(book.add_worksheet(), sheet, &formats)?;
     }
     book.save_to_buffer()
 }

@@ -49,7 +49,9 @@ pub async fn statement(
         Err(why) => return answer(StatusCode::BAD_REQUEST, json!({"error": why})),
     };
     let question = Question { customer: &customer, month, as_of_ms, credit_days: asked.credit_days };
-    let made = paper::made(service.store.as_ref(), question, asked.seller, asked.buyer).await;
+    let against = format.compares().then(|| service.against());
+    let store = service.store.as_ref();
+    let made = paper::made(store, question, asked.seller, asked.buyer, against.as_ref()).await;
     match made {
         Ok(sheet) => shown(sheet, format).await,
         Err(Failed::Store(error)) => failed(&error),

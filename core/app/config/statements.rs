@@ -3,13 +3,16 @@
 use super::read::Reader;
 use super::{Config, Flow};
 use crate::statements::link::LinkKey;
+use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tongbao_connect::settings::refuse_unknown;
+use tongbao_model::decimal;
 use tongbao_model::diagnostic::{Findings, Place};
 use tongbao_model::event::kinds;
 use tongbao_model::yaml::Node;
+use tongbao_recon::statement::drift::LIMIT;
 
 const STATEMENTS: &[&str] = &[
     "to",
@@ -22,12 +25,13 @@ const STATEMENTS: &[&str] = &[
     "credit_days",
     "copy",
     "customers",
+    "drift_limit",
     "font",
 ];
 const KEY: &[&str] = &["id", "secret"];
 const SEND: &[&str] = &["day", "hour"];
 const REMIND: &[&str] = &["after", "times"];
-const CUSTOMER: &[&str] = &["email", "send"];
+const CUSTOMER: &[&str] = &["email", "send", "drift_limit"];
 /// Bytes of a secret that signs links: fewer could be guessed.
 const SECRET_BYTES_MIN: usize = 16;
 /// Connector that posts letters.
@@ -61,6 +65,8 @@ pub struct CustomerRule {
     pub email: Vec<String>,
     /// Whether the schedule sends to it.
     pub send: bool,
+    /// Above which share of the larger amount its books differ too much.
+    pub drift_limit: Option<Decimal>,
 }
 
 /// How statements reach customers.
@@ -86,6 +92,8 @@ pub struct StatementRules {
     pub credit_days: u32,
     /// Who gets a copy of each.
     pub copy: Vec<String>,
+    /// Above which share of the larger amount two books differ too much.
+    pub drift_limit: Decimal,
     /// By code of the customer.
     pub customers: BTreeMap<String, CustomerRule>,
     /// Font with Chinese for the PDF; one that is installed unless set.
@@ -153,6 +161,7 @@ impl Reader<'_> {
         let font = node.get("font").and_then(|_| self.required(node, "font", node.place));
         let customers = self.customers(node);
         let credit_days = self.within(node, "credit_days", 0, 0, 3_650);
+        let drift_limit = self.share(node).unwrap_or(LIMIT);
         let copy = self.all_of(node, "copy", address, "邮箱地址", "mail addresses");
         Some(StatementRules {
             place: node.place,
@@ -166,6 +175,7 @@ impl Reader<'_> {
             seller,
             credit_days,
             copy,
+            drift_limit,
             customers,
             font: font.map(|path| folder.join(path)),
         })
@@ -254,9 +264,14 @@ impl Reader<'_> {
                 _ => None,
             };
             let send = self.said(node, "send", yes, " true 或 false", "true or false").unwrap_or(true);
-            customers.insert(entry.key.clone(), CustomerRule { email, send });
+            let drift_limit = self.share(node);
+            customers.insert(entry.key.clone(), CustomerRule { email, send, drift_limit });
         }
         customers
+    }
+
+    fn share(&mut self, node: &Node) -> Option<Decimal> {
+        self.said(node, "drift_limit", share, "百分数，如 5%", "a percentage such as 5%")
     }
 
     fn within(&mut self, node: &Node, key: &str, default: u32, least: u32, most: u32) -> u32 {
@@ -269,10 +284,43 @@ impl Reader<'_> {
     }
 }
 
+/// `5%` or `0.5%` as a share, from nothing to all.
+fn share(text: &str) -> Option<Decimal> {
+    let percent = decimal::parse(text.strip_suffix('%')?).ok()?;
+    let is_share = percent >= Decimal::ZERO && percent <= Decimal::ONE_HUNDRED && percent.scale() <= 4;
+    is_share.then(|| percent.checked_mul(Decimal::new(1, 2))).flatten()
+}
+
 /// What can be an address; the connector looks closer when it posts.
 fn address(text: &str) -> Option<String> {
     let (name, host) = text.split_once('@')?;
     let is_plain =
         text.is_ascii() && !text.contains(|one: char| one.is_control() || " <>,;\"\\".contains(one));
     (is_plain && !name.is_empty() && !host.is_empty() && !host.contains('@')).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_addresses() {
+        for (text, expected) in
+            [("5%", Some("0.05")), ("0.5%", Some("0.005")), ("0%", Some("0")), ("100%", Some("1"))]
+        {
+            assert_eq!(
+                share(text).map(|share| share.normalize()),
+                expected.map(|text| text.parse().unwrap()),
+                "{text}"
+            );
+        }
+        for text in ["5", "0.05", "-1%", "101%", "%", "5 %", "0.00001%", "五%"] {
+            assert_eq!(share(text), None, "{text}");
+        }
+        assert!(address("ap@customer.example.com").is_some());
+        for text in ["ap", "@x", "a@", "a@b@c", "a b@c", "A <a@b>", "a@b\r\nBcc: c@d", "财@x"] {
+            assert_eq!(address(text), None, "{text}");
+        }
+    }
 }

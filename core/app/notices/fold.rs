@@ -16,7 +16,7 @@ use tongbao_model::{Class, Code, Owner, Text};
 /// Lines of a notice.
 const LINES_MAX: usize = 20;
 /// What stands where other lines name a connection.
-const DISPUTED: &str = "statements";
+const STATEMENTS: &str = "statements";
 /// Connections that a title names.
 const NAMED_MAX: usize = 3;
 
@@ -49,6 +49,8 @@ pub struct Seen {
     pub reads: Vec<Read>,
     /// Statements that were disputed since what was told, before `until_ms`: number, and when.
     pub disputed: Vec<(String, i64)>,
+    /// Customers' months of which the books differ too much, likewise.
+    pub drifted: Vec<(String, i64)>,
 }
 
 /// How one stream of a connection is doing.
@@ -63,7 +65,7 @@ pub struct Read {
 /// A line, not yet with its examples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// `parked`, `drift`, `disputed`, `broken`, `recovered`, `unreadable` or `readable`.
+    /// `parked`, `drift`, `disputed`, `books`, `broken`, `recovered`, `unreadable` or `readable`.
     pub what: &'static str,
     /// Connection.
     pub connection: String,
@@ -92,6 +94,8 @@ pub struct Due {
     pub drift: u64,
     /// Statements that are disputed.
     pub disputed: u64,
+    /// Customers' months of which the books differ too much.
+    pub books: u64,
     /// When what it tells of began; milliseconds since 1970.
     pub from_ms: i64,
     /// What the rule has told once this is stored.
@@ -101,7 +105,8 @@ pub struct Due {
 /// The notice that is due now, if one is.
 pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<Due> {
     let mut lines = parked(rule, seen);
-    lines.extend(disputed(rule, seen));
+    lines.extend(noted(rule, Matter::Disputed, "disputed", &seen.disputed));
+    lines.extend(noted(rule, Matter::Drift, "books", &seen.drifted));
     let (mut broken, mut unread) = (told.broken.clone(), told.unread.clone());
     if rule.on.contains(&Matter::Broken) {
         lines.extend(connections(rule, &mut broken, &seen.health, now_ms));
@@ -113,7 +118,8 @@ pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<D
     }
     lines.sort_by_key(|line| (rank(line.what), Reverse(line.count), line.connection.clone()));
     let of = |what| lines.iter().filter(|line| line.what == what).map(|line| line.count).sum();
-    let (parked, drift, disputed) = (of("parked"), of("drift"), of("disputed"));
+    let (parked, drift) = (of("parked"), of("drift"));
+    let (disputed, books) = (of("disputed"), of("books"));
     let total = lines.iter().fold(0_u64, |sum, line| sum.saturating_add(line.count));
     let more = lines.len().saturating_sub(LINES_MAX);
     lines.truncate(LINES_MAX);
@@ -123,7 +129,7 @@ pub fn due(rule: &NoticeRule, told: &Told, seen: &Seen, now_ms: i64) -> Option<D
     made_ms.drain(..made_ms.len().saturating_sub(kept));
     let until_ms = seen.until_ms.max(told.until_ms);
     let told = Told { count: told.count + 1, until_ms, made_ms, broken, unread };
-    Some(Due { lines, more, total, parked, drift, disputed, from_ms, told })
+    Some(Due { lines, more, total, parked, drift, disputed, books, from_ms, told })
 }
 
 /// Connections before documents: what is broken explains what is parked.
@@ -133,7 +139,7 @@ fn rank(what: &str) -> u8 {
         "unreadable" => 1,
         "recovered" => 2,
         "readable" => 3,
-        "disputed" => 4,
+        "disputed" | "books" => 4,
         "drift" => 5,
         _ => 6,
     }
@@ -195,14 +201,13 @@ fn parked(rule: &NoticeRule, seen: &Seen) -> Vec<Line> {
     lines
 }
 
-/// Statements that were disputed: of no connection, and for finance.
-fn disputed(rule: &NoticeRule, seen: &Seen) -> Option<Line> {
+/// What was noted on statements: of no connection, and for finance.
+fn noted(rule: &NoticeRule, on: Matter, what: &'static str, noted: &[(String, i64)]) -> Option<Line> {
     let owner = Some(Owner::Finance);
-    let is_told =
-        rule.on.contains(&Matter::Disputed) && rule.owner.is_none_or(|wanted| owner == Some(wanted));
-    let since_ms = seen.disputed.iter().map(|(_, at_ms)| *at_ms).min().filter(|_| is_told)?;
-    let count = u64::try_from(seen.disputed.len()).unwrap_or(u64::MAX);
-    Some(Line { what: "disputed", connection: DISPUTED.to_owned(), code: None, owner, count, since_ms })
+    let is_told = rule.on.contains(&on) && rule.owner.is_none_or(|wanted| owner == Some(wanted));
+    let since_ms = noted.iter().map(|(_, at_ms)| *at_ms).min().filter(|_| is_told)?;
+    let count = u64::try_from(noted.len()).unwrap_or(u64::MAX);
+    Some(Line { what, connection: STATEMENTS.to_owned(), code: None, owner, count, since_ms })
 }
 
 /// What has broken or recovered since it was told; `broken` becomes what will have been told.
@@ -360,6 +365,7 @@ impl Due {
             named("recovered", "、", true).map(|all| format!("{all} 已恢复")),
             named("readable", "、", true).map(|all| format!("{all} 恢复读取")),
             counted(self.disputed).map(|count| format!("{count} 份对账单有异议")),
+            counted(self.books).map(|count| format!("{count} 位客户账账不符")),
             counted(self.drift).map(|count| format!("{count} 张单据金额有差异")),
             counted(self.parked).map(|count| format!("{count} 张单据挂起")),
         ];
@@ -369,6 +375,7 @@ impl Due {
             named("recovered", ", ", false).map(|all| format!("connected again to {all}")),
             named("readable", ", ", false).map(|all| format!("{all} can be read again")),
             counted(self.disputed).map(|count| format!("{count} statements are disputed")),
+            counted(self.books).map(|count| format!("the books of {count} customers differ")),
             counted(self.drift).map(|count| format!("{count} documents differ in their amounts")),
             counted(self.parked).map(|count| format!("{count} documents are parked")),
         ];

@@ -27,6 +27,8 @@ use fold::{Due, Line, Read, Seen, Told};
 /// What was parked so lately may not be visible yet, or stamped by a machine whose clock is a little behind: it is told of
 /// the next time. Milliseconds.
 const SETTLED_MS: i64 = 3_000;
+/// Notes on statements that one notice counts.
+const NOTES_MAX: u64 = 10_000;
 /// Bounds of the pause between two looks.
 const PAUSE_MS: (i64, i64) = (500, 15_000);
 
@@ -96,17 +98,23 @@ impl Notifier {
             let hearing = hearing::of(self.store.as_ref(), connection, stream).await?;
             reads.push(Read { connection: connection.clone(), hearing });
         }
-        let wanted = Wanted {
-            kinds: vec![NoteKind::Disputed],
-            from_ms: Some(told.until_ms),
-            before_ms: Some(until_ms),
-            ..Wanted::default()
+        let noted = async |kind: NoteKind| -> Stored<Vec<(String, i64)>> {
+            let wanted = Wanted {
+                kinds: vec![kind],
+                from_ms: Some(told.until_ms),
+                before_ms: Some(until_ms),
+                limit: NOTES_MAX,
+                ..Wanted::default()
+            };
+            let notes = self.store.statement_notes(&wanted).await?;
+            Ok(notes
+                .into_iter()
+                .map(|note| (format!("{}:{}", note.customer, note.month), note.at_ms))
+                .collect())
         };
-        let disputed = self.store.statement_notes(&wanted).await?;
-        let disputed =
-            disputed.into_iter().map(|note| (format!("{}:{}", note.customer, note.month), note.at_ms));
         Ok(Seen {
-            disputed: disputed.collect(),
+            disputed: noted(NoteKind::Disputed).await?,
+            drifted: noted(NoteKind::Drifted).await?,
             parked: self.store.parked(told.until_ms, until_ms, kinds::NOTICE_DUE).await?,
             until_ms,
             health: self.store.health(known, kinds::NOTICE_DUE).await?,
@@ -122,8 +130,13 @@ impl Notifier {
         told: &Told,
         seen: &Seen,
     ) -> Stored<Option<String>> {
-        if line.what == "disputed" && rule.examples > 0 {
-            let shown = seen.disputed.iter().take(usize::try_from(rule.examples).unwrap_or(0));
+        let noted = match line.what {
+            "disputed" => Some(&seen.disputed),
+            "books" => Some(&seen.drifted),
+            _ => None,
+        };
+        if let Some(noted) = noted.filter(|_| rule.examples > 0) {
+            let shown = noted.iter().take(usize::try_from(rule.examples).unwrap_or(0));
             return Ok(Some(shown.map(|(number, _)| number.as_str()).collect::<Vec<_>>().join(", ")));
         }
         if rule.examples == 0 || !matches!(line.what, "parked" | "drift") {

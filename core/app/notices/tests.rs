@@ -41,7 +41,7 @@ fn parked(target: &str, code: Code, count: u64, first_ms: i64) -> Parked {
 }
 
 fn seen(parked: Vec<Parked>, health: Vec<Health>, now_ms: i64) -> Seen {
-    Seen { parked, until_ms: now_ms, health, reads: Vec::new(), disputed: Vec::new() }
+    Seen { parked, until_ms: now_ms, health, reads: Vec::new(), disputed: Vec::new(), drifted: Vec::new() }
 }
 
 fn failing(target: &str, failing: u64, since_ms: i64, posted_at_ms: Option<i64>) -> Health {
@@ -115,6 +115,12 @@ fn disputes_are_one_line_for_finance() {
     assert_eq!(en, "Tongbao: 2 statements are disputed");
     rule.owner = Some(Owner::Operations);
     assert_eq!(due(&rule, &Told::default(), &seen, now_ms), None);
+    let seen = Seen { drifted: vec![("C3:2026-10".to_owned(), NOON)], ..seen };
+    rule.owner = Some(Owner::Finance);
+    rule.on = vec![Matter::Drift];
+    let found = due(&rule, &Told::default(), &seen, now_ms).unwrap();
+    assert_eq!(shown(&found), ["books statements 1"]);
+    assert_eq!(title(&rule, &found).0, "通宝：1 位客户账账不符");
 }
 
 #[test]

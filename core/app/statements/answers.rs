@@ -149,7 +149,7 @@ async fn sheet(
         return Ok(None);
     }
     let buyer = books.customer(store).await?.and_then(|customer| customer.name);
-    Ok(Some(Sheet { statement, seller: rules.seller.clone(), buyer }))
+    Ok(Some(Sheet { statement, seller: rules.seller.clone(), buyer, compared: None }))
 }
 
 /// What came of an answer.

@@ -5,6 +5,7 @@
 //! when; the letter and its files are made from the books when it is posted, and the checksum in the event proves that they
 //! are those that were meant. So no address, no amount and no file lies in the rows of delivery.
 
+use super::compared::{Against, Bank, compared};
 use super::history::Standing;
 use super::schedule;
 use super::{Books, Failed};
@@ -106,19 +107,29 @@ impl Desk {
         let remind_ms = self.rules.remind.map_or(i64::MAX, |remind| remind.after_ms / 50);
         let follow_ms = remind_ms.clamp(FOLLOW_MS.0, FOLLOW_MS.1);
         let pause = PAUSE.min(Duration::from_millis(u64::try_from(follow_ms).unwrap_or(1_000)));
-        let (mut followed_ms, mut not_before_ms) = (i64::MIN, i64::MIN);
+        let (mut failed_ms, mut followed_ms) = (i64::MIN, i64::MIN);
         loop {
             let now_ms = (self.clock)();
-            let looked = if now_ms < not_before_ms { Ok(true) } else { self.look().await };
-            if matches!(looked, Ok(false)) {
-                not_before_ms = now_ms.saturating_add(AGAIN_MS);
-            }
-            let followed = if now_ms.saturating_sub(followed_ms) >= follow_ms {
-                followed_ms = now_ms;
-                self.follow().await
-            } else {
-                Ok(())
+            // A clock that was set back must not hold anything up.
+            let waits =
+                |since_ms: i64, pause_ms: i64| (0..pause_ms).contains(&now_ms.saturating_sub(since_ms));
+            let (looks, follows) = (!waits(failed_ms, AGAIN_MS), !waits(followed_ms, follow_ms));
+            let step = async {
+                let looked = if looks { self.look().await } else { Ok(true) };
+                let followed = if follows { self.follow().await } else { Ok(()) };
+                (looked, followed)
             };
+            // What is under way when it is told to stop is whole or not there at all, and is done by the next process.
+            let (looked, followed) = tokio::select! {
+                () = stop.cancelled() => return,
+                done = step => done,
+            };
+            if matches!(looked, Ok(false)) {
+                failed_ms = now_ms;
+            }
+            if follows {
+                followed_ms = now_ms;
+            }
             for error in [looked.err(), followed.err()].into_iter().flatten() {
                 tracing::warn!(%error, "statements could not be looked after");
             }
@@ -176,16 +187,16 @@ impl Desk {
     /// Sends a month to everybody whom it is missing for. Answers whether all of them could be made.
     async fn all_of(&self, month: Month) -> Stored<bool> {
         let (mut after, mut is_whole) = (String::new(), true);
+        let bank = Bank::load(self.store.as_ref()).await?;
         loop {
             let customers = self.store.customers(&after, PAGE).await?;
             let Some(last) = customers.last() else { return Ok(is_whole) };
             after = last.clone();
             for customer in &customers {
-                if self.rules.customers.get(customer).is_some_and(|rule| !rule.send) {
-                    continue;
-                }
-                match self.give(customer, month, SCHEDULE, true).await {
-                    Ok(_) => {}
+                let given = self.give(customer, month, SCHEDULE, true).await;
+                let looked = self.held_against(customer, month, &bank).await;
+                match given.and(looked) {
+                    Ok(()) => {}
                     Err(Failed::Store(error)) => return Err(error),
                     Err(Failed::Unknown(why) | Failed::Told(why)) => {
                         is_whole = false;
@@ -217,7 +228,8 @@ impl Desk {
         for _ in 0..TRIES {
             let notes = self.store.statement_notes(&Wanted::of(customer, &month.to_string())).await?;
             let standing = Standing::of(&notes);
-            if by_schedule && !schedule::is_missing(standing.as_ref(), month) {
+            let is_left_out = || self.rules.customers.get(customer).is_some_and(|rule| !rule.send);
+            if by_schedule && (is_left_out() || !schedule::is_missing(standing.as_ref(), month)) {
                 return Ok(Given::Needless);
             }
             let books = Books::load(self.store.as_ref(), customer).await?;
@@ -234,11 +246,50 @@ impl Desk {
             if let Some(standing) = &standing {
                 history.push(standing.note(NoteKind::Superseded, 0, (self.clock)()));
             }
-            if let Some(event) = self.post(&due, NoteKind::Sent, who, history, standing.as_ref()).await? {
+            let seq = notes.last().map_or(0, |note| note.seq);
+            if let Some(event) = self.post(&due, NoteKind::Sent, who, history, seq).await? {
                 return Ok(Given::Sent(due.revision, event));
             }
         }
         Err(Failed::Told(busy()))
+    }
+
+    /// Holds a customer's books against each other, and notes once for a month that they differ too much.
+    async fn held_against(&self, customer: &str, month: Month, bank: &Bank) -> Result<(), Failed> {
+        let (store, as_of_ms) = (self.store.as_ref(), (self.clock)() - SETTLED_MS);
+        let against = self.against();
+        let books = Books::load(store, customer).await?;
+        let compared = compared(store, &books, (month, as_of_ms), &against, bank).await?;
+        for _ in 0..TRIES {
+            let notes = store.statement_notes(&Wanted::of(customer, &month.to_string())).await?;
+            if !compared.is_over() || notes.iter().any(|note| note.kind == NoteKind::Drifted) {
+                return Ok(());
+            }
+            let note = Note {
+                month: month.to_string(),
+                customer: customer.to_owned(),
+                seq: notes.last().map_or(0, |note| note.seq) + 1,
+                kind: NoteKind::Drifted,
+                revision: notes.last().map_or(0, |note| note.revision),
+                letter: 0,
+                at_ms: (self.clock)(),
+                as_of_ms,
+                checksum: String::new(),
+                who: SCHEDULE.to_owned(),
+                remark: String::new(),
+                event: String::new(),
+            };
+            if store.note_statement(vec![note], None, (self.clock)()).await? {
+                return Ok(());
+            }
+        }
+        Err(Failed::Told(busy()))
+    }
+
+    /// What a customer's books are held against each other by.
+    pub fn against(&self) -> Against {
+        let has_orders = self.routes.emits(kinds::SALES_ORDER_POSTED);
+        Against { rules: Some(self.rules.clone()), has_orders }
     }
 
     fn due(
@@ -274,7 +325,7 @@ impl Desk {
         kind: NoteKind,
         who: &str,
         mut history: Vec<Note>,
-        standing: Option<&Standing>,
+        seq: i64,
     ) -> Result<Option<String>, Failed> {
         let now_ms = (self.clock)();
         let intake = self.intake(due, now_ms);
@@ -282,7 +333,7 @@ impl Desk {
             return Err(Failed::Told(Text::new("没有投递对账单的流程", "no flow carries statements")));
         }
         let event = intake.event.id.clone();
-        let before = standing.map_or(0, |standing| standing.seq) + i64::try_from(history.len()).unwrap_or(0);
+        let before = seq + i64::try_from(history.len()).unwrap_or(0);
         history.push(Note {
             month: due.month.clone(),
             customer: due.customer.clone(),

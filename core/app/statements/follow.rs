@@ -70,7 +70,7 @@ impl Desk {
             expires_s: self.expires_s(),
             ..first
         };
-        match self.post(&due, NoteKind::Reminded, SCHEDULE, Vec::new(), Some(standing)).await {
+        match self.post(&due, NoteKind::Reminded, SCHEDULE, Vec::new(), standing.seq).await {
             Ok(_) => Ok(()),
             Err(Failed::Store(error)) => Err(error),
             Err(Failed::Unknown(why) | Failed::Told(why)) => {

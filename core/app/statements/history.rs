@@ -175,10 +175,13 @@ pub fn told(note: &Note) -> Value {
 /// What is told of statements: where each stands, and how it came there.
 pub fn listed(notes: &[Note]) -> Vec<Value> {
     let one = |notes: &[Note]| {
-        let standing = Standing::of(notes)?;
+        let (first, standing) = (notes.first()?, Standing::of(notes));
+        let standing = standing.as_ref();
         Some(json!({
-            "month": standing.month, "customer": standing.customer, "revision": standing.revision,
-            "state": standing.state(), "reminders": standing.reminders,
+            "month": first.month, "customer": first.customer,
+            "revision": standing.map(|standing| standing.revision),
+            "state": standing.map(Standing::state), "reminders": standing.map(|standing| standing.reminders),
+            "drifted": notes.iter().any(|note| note.kind == NoteKind::Drifted),
             "history": notes.iter().map(told).collect::<Vec<_>>(),
         }))
     };

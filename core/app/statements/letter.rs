@@ -70,7 +70,7 @@ pub async fn ready(rules: &StatementRules, store: &dyn Store, work: &Work) -> Re
     if to.is_empty() {
         return Err(nowhere().into());
     }
-    let sheet = Sheet { statement, seller: rules.seller.clone(), buyer: customer.name };
+    let sheet = Sheet { statement, seller: rules.seller.clone(), buyer: customer.name, compared: None };
     let files = files(rules, sheet.clone()).await?;
     let told = json!({
         "kind": KIND, "customer": due.customer, "month": due.month, "revision": due.revision, "letter": due.letter,

@@ -1,5 +1,7 @@
 //! Two desks on one database, through the months.
 
+use super::Books;
+use super::compared::{Against, Bank, compared};
 use super::desk::{Desk, Due, Given, Purpose};
 use super::history::Standing;
 use crate::config::{CustomerRule, Flow, Remind, STATEMENTS, SendAt, StatementRules};
@@ -12,6 +14,7 @@ use tongbao_delivery::statements::{NoteKind, Wanted};
 use tongbao_model::diagnostic::Place;
 use tongbao_model::event::kinds;
 use tongbao_model::{Class, Event};
+use tongbao_recon::statement::drift::{Drift, LIMIT};
 
 const DAY: i64 = 86_400_000;
 
@@ -20,7 +23,7 @@ fn at(text: &str) -> i64 {
 }
 
 fn rules() -> StatementRules {
-    let quiet = CustomerRule { email: Vec::new(), send: false };
+    let quiet = CustomerRule { email: Vec::new(), send: false, drift_limit: None };
     StatementRules {
         place: Place::default(),
         to: "post".into(),
@@ -32,8 +35,24 @@ fn rules() -> StatementRules {
         seller: None,
         credit_days: 0,
         copy: Vec::new(),
+        drift_limit: LIMIT,
         customers: BTreeMap::from([("C-QUIET".to_owned(), quiet)]),
         font: None,
+    }
+}
+
+fn event(kind: &str, key: &str, id: &str, record: &str, occurred_at_ms: i64) -> Event {
+    Event {
+        id: id.into(),
+        kind: kind.into(),
+        source: "crm".into(),
+        key: key.into(),
+        revision: 1,
+        order_key: key.into(),
+        occurred_at_ms,
+        digest: key.into(),
+        record: record.into(),
+        cause: None,
     }
 }
 
@@ -52,6 +71,10 @@ impl World {
     }
 
     fn desk(&self) -> Desk {
+        self.desk_with(Vec::new())
+    }
+
+    fn desk_with(&self, more: Vec<Flow>) -> Desk {
         let flow = Flow {
             name: "statement".into(),
             place: Place::default(),
@@ -65,7 +88,7 @@ impl World {
         Desk {
             rules: Arc::new(rules()),
             store: self.store.clone(),
-            routes: Routes::new(vec![flow], Ids::Uuid),
+            routes: Routes::new(std::iter::once(flow).chain(more).collect(), Ids::Uuid),
             wake: Arc::new(|| ()),
             clock: Arc::new(move || clock.load(Ordering::SeqCst)),
         }
@@ -78,18 +101,7 @@ impl World {
     /// A contract of a customer with an invoice.
     async fn know(&self, customer: &str, invoiced: &str) {
         let key = format!("HT-{customer}");
-        let event = Event {
-            id: format!("event-{customer}"),
-            kind: kinds::CONTRACT_SIGNED.into(),
-            source: "crm".into(),
-            key: key.clone(),
-            revision: 1,
-            order_key: key.clone(),
-            occurred_at_ms: 0,
-            digest: key.clone(),
-            record: "{}".into(),
-            cause: None,
-        };
+        let event = event(kinds::CONTRACT_SIGNED, &key, &format!("event-{customer}"), "{}", 0);
         let id = format!("d-{customer}");
         let delivery =
             NewDelivery { id: id.clone(), flow: "f".into(), target: "ledger".into(), order_key: key.clone() };
@@ -248,5 +260,118 @@ async fn reminders_come_at_their_times_and_end_with_an_answer() {
     assert_eq!(reminded("2026-11-30T00:00:00+08:00").await, Vec::<String>::new(), "twice at most");
     let standing = world.standing("C2", "2026-10").await;
     assert_eq!((standing.reminders, standing.letters, standing.revision), (2, 3, 1));
+    world.store.close().await;
+}
+
+/// Finance is told once of a customer's month, whoever looks and however often.
+#[tokio::test(flavor = "multi_thread")]
+async fn books_that_differ_too_much_are_noted_once() {
+    let world = World::new("2026-10-20T12:00:00+08:00").await;
+    for customer in ["C1", "C-QUIET"] {
+        world.know(customer, "2026-10-10T12:00:00+08:00").await;
+    }
+    let orders = || Flow {
+        name: "order".into(),
+        place: Place::default(),
+        on: kinds::CONTRACT_SIGNED.into(),
+        from: None,
+        to: "erp".into(),
+        mapping: Some("m".into()),
+        emits: Some(kinds::SALES_ORDER_POSTED.into()),
+    };
+    let desks = [Arc::new(world.desk_with(vec![orders()])), Arc::new(world.desk_with(vec![orders()]))];
+    desks[0].look().await.unwrap();
+    world.is_now("2026-11-03T09:00:00+08:00");
+    for _ in 0..2 {
+        let looks: Vec<_> = desks
+            .iter()
+            .cloned()
+            .map(|desk| tokio::spawn(async move { desk.look().await.unwrap() }))
+            .collect();
+        for look in looks {
+            assert!(look.await.unwrap());
+        }
+    }
+    let wanted = Wanted { kinds: vec![NoteKind::Drifted], ..Wanted::default() };
+    let noted = world.store.statement_notes(&wanted).await.unwrap();
+    let noted: Vec<&str> = noted.iter().map(|note| note.customer.as_str()).collect();
+    assert_eq!(noted, ["C-QUIET", "C1"], "to whom nothing is sent as well");
+    // By hand it can still be sent to who has no letter yet.
+    let month = "2026-10".parse().unwrap();
+    assert!(matches!(desks[1].send("C-QUIET", month, "li").await.unwrap(), Given::Sent(1, _)));
+    world.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn books_are_compared_by_the_numbers_that_both_know() {
+    let world = World::new("2026-10-20T12:00:00+08:00").await;
+    world.know("C1", "2026-10-10T12:00:00+08:00").await;
+    let at_ms = at("2026-10-11T12:00:00+08:00");
+    let post = async |kind: &str, key: &str, record: &str, cause: Option<&str>| {
+        let made =
+            Event { cause: cause.map(str::to_owned), ..event(kind, key, &format!("e-{key}"), record, at_ms) };
+        let delivery = NewDelivery {
+            id: format!("d-{key}"),
+            flow: "f".into(),
+            target: "ledger".into(),
+            order_key: key.into(),
+        };
+        world
+            .store
+            .accept(vec![Intake { event: made, deliveries: vec![delivery] }], None, at_ms)
+            .await
+            .unwrap();
+    };
+    let receive = async |number: &str, reference: &str, amount: &str| {
+        let record = format!(
+            r#"{{"number":"{number}","status":"received","received_at":"2026-10-11T12:00:00+08:00","currency":"CNY","amount":"{amount}"{reference}}}"#
+        );
+        post(kinds::PAYMENT_RECEIVED, number, &record, None).await;
+        let entry = LedgerEntry {
+            contract: "HT-C1".into(),
+            kind: "received".into(),
+            origin: number.into(),
+            revision: 1,
+            amount: amount.into(),
+            currency: "CNY".into(),
+            event: format!("e-{number}"),
+            at_ms,
+            customer: None,
+            facts: "{}".into(),
+        };
+        world.end(&format!("d-{number}"), vec![entry], at_ms).await;
+    };
+    let book = async |number: &str, reference: &str, amount: &str| {
+        let record = format!(
+            r#"{{"number":"{number}","account":"a","booking_date":"2026-10-11","booked_at":"2026-10-11T00:00:00+08:00","direction":"in","amount":"{amount}","currency":"CNY","kind":"ordinary","bank_reference":"{reference}"}}"#
+        );
+        post(kinds::BANK_BOOKED, number, &record, None).await;
+    };
+    let month = "2026-10".parse().unwrap();
+    let told = async |has_orders: bool| {
+        let books = Books::load(world.store.as_ref(), "C1").await.unwrap();
+        let bank = Bank::load(world.store.as_ref()).await.unwrap();
+        let against = Against { rules: Some(Arc::new(rules())), has_orders };
+        let now_ms = world.now_ms.load(Ordering::SeqCst);
+        let found = compared(world.store.as_ref(), &books, (month, now_ms), &against, &bank).await.unwrap();
+        let drift = |drift: &Drift| {
+            let numbers: Vec<&str> = drift.documents.iter().map(|one| one.number.as_str()).collect();
+            format!("{:?} {} {} {numbers:?}", drift.measure, drift.difference.text(), drift.is_over)
+        };
+        (found.drifts.iter().map(drift).collect::<Vec<_>>(), found.left_out)
+    };
+    receive("SK-1", r#","bank_reference":"B-1""#, "40.00").await;
+    assert_eq!(told(false).await, (vec![], 0), "no bank and no orders: nothing to hold it against");
+    assert_eq!(told(true).await.0, [r#"Ordered 100.00 true ["HT-C1"]"#]);
+    let order = r#"{"number":"SO-1","id":"1","contract_number":"HT-C1","status":"audited","currency":"CNY","total_tax_included":"97.00"}"#;
+    post(kinds::SALES_ORDER_POSTED, "SO-1", order, Some("d-C1")).await;
+    assert_eq!(told(true).await.0, [r#"Ordered 3.00 false ["HT-C1"]"#], "three of a hundred");
+    book("BE-1", "B-1", "40.00").await;
+    book("BE-9", "B-9", "999.00").await;
+    receive("SK-2", r#","bank_reference":"B-2""#, "10.00").await;
+    receive("SK-3", "", "1.00").await;
+    assert_eq!(told(false).await, (vec![r#"Received 10.00 true ["B-2"]"#.to_owned()], 1));
+    book("BE-2", "B-2", "10.00").await;
+    assert_eq!(told(false).await, (vec![], 1));
     world.store.close().await;
 }

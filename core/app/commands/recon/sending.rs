@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tongbao_delivery::clock::{Clock, SystemClock};
 use tongbao_delivery::port::{State, Store, Stored};
-use tongbao_delivery::statements::{Note, Wanted};
+use tongbao_delivery::statements::{Note, NoteKind, Wanted};
 
 /// Gives a statement to delivery; a running service posts it.
 pub async fn send(args: &SendArgs, config: &Path, as_json: bool) -> Exit {
@@ -126,7 +126,7 @@ async fn found(store: &dyn Store, wanted: Wanted, as_json: bool) -> Stored<Found
     }
 }
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 10] = [
     "月份 / month",
     "客户 / customer",
     "版 / rev",
@@ -136,11 +136,22 @@ const HEAD: [&str; 9] = [
     "答复 / answered",
     "答复人 / by",
     "说明 / remark",
+    "账账 / books",
 ];
 
 /// A statement's line.
 async fn row(store: &dyn Store, notes: &[Note]) -> Stored<Option<Vec<String>>> {
-    let Some(standing) = Standing::of(notes) else { return Ok(None) };
+    let drifted = notes.iter().any(|note| note.kind == NoteKind::Drifted);
+    let books = if drifted { "不符 / differ" } else { "" }.to_owned();
+    let Some(standing) = Standing::of(notes) else {
+        // Nothing was sent: only that its books differ is known of it.
+        let known = notes.first().map(|note| [note.month.clone(), note.customer.clone()].to_vec());
+        return Ok(known.map(|mut row| {
+            row.resize(HEAD.len() - 1, String::new());
+            row.push(books);
+            row
+        }));
+    };
     let (mut state, answer) = (standing.state().to_owned(), standing.answer.as_ref());
     if let Some((_, event)) = standing.under_way.last().filter(|_| answer.is_none()) {
         state = under_way(store, event).await?.unwrap_or(state);
@@ -155,6 +166,7 @@ async fn row(store: &dyn Store, notes: &[Note]) -> Stored<Option<Vec<String>>> {
         answer.map(|answer| time(answer.at_ms)).unwrap_or_default(),
         answer.map(|answer| answer.who.clone()).unwrap_or_default(),
         answer.map(|answer| answer.remark.replace('\n', " ")).unwrap_or_default(),
+        books,
     ]))
 }
 

@@ -1,18 +1,22 @@
 //! `tongbao recon statement` and `tongbao recon verify`.
 
 use crate::cli::{StatementArgs, StatementFormat};
+use crate::config::Flow;
 use crate::output::{self, Exit};
-use crate::paper::{self, Format};
+use crate::paper::{self, Format, Sheet};
+use crate::statements::compared::Against;
 use crate::statements::{Books, Failed};
 use crate::{closings, receivables};
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 use tongbao_delivery::clock::{Clock, SystemClock};
 use tongbao_delivery::port::Store;
 use tongbao_model::Text;
+use tongbao_model::event::kinds;
 use tongbao_paper::grid::{self, Cell, Role};
 use tongbao_paper::verify::{self, Difference, Found};
-use tongbao_paper::{Paper, checksum};
+use tongbao_paper::{Paper, checksum, drift};
 use tongbao_recon::statement::Question;
 
 /// Tells why a command has come to nothing.
@@ -41,12 +45,21 @@ pub async fn run(args: &StatementArgs, config: &Path, as_json: bool) -> Exit {
         output::note("该格式须以 --out 指明文件 / this format needs a file: --out");
         return Exit::Usage;
     }
-    let store = match super::super::store(config).await {
+    let loaded = match super::super::load_without_mappings(config) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let store = match super::super::open(&loaded).await {
         Ok(store) => store,
         Err(exit) => return exit,
     };
+    let emits = |flow: &Flow| flow.emits.as_deref() == Some(kinds::SALES_ORDER_POSTED);
+    let against = Against {
+        has_orders: loaded.config.flows.iter().any(emits),
+        rules: loaded.config.statements.map(Arc::new),
+    };
     let question = Question { customer: &args.customer, month, as_of_ms, credit_days: args.credit_days };
-    let made = written(store.as_ref(), question, args, format).await;
+    let made = written(store.as_ref(), question, args, format, &against).await;
     store.close().await;
     made.unwrap_or_else(|why| stopped(why, as_json))
 }
@@ -56,8 +69,8 @@ async fn written(
     question: Question<'_>,
     args: &StatementArgs,
     format: StatementFormat,
+    against: &Against,
 ) -> Result<Exit, Failed> {
-    let sheet = paper::made(store, question, args.seller.clone(), args.buyer.clone()).await?;
     let file = match format {
         StatementFormat::Table => None,
         StatementFormat::Json => Some(Format::Json),
@@ -65,8 +78,10 @@ async fn written(
         StatementFormat::Pdf => Some(Format::Pdf),
         StatementFormat::Xlsx => Some(Format::Xlsx),
     };
+    let against = Some(against).filter(|_| file.is_none_or(Format::compares));
+    let sheet = paper::made(store, question, args.seller.clone(), args.buyer.clone(), against).await?;
     let bytes = match file {
-        None => table(&sheet.paper()).into_bytes(),
+        None => table(&sheet).into_bytes(),
         Some(format) => sheet.bytes(format, args.font.as_deref()).map_err(Failed::Told)?,
     };
     match &args.out {
@@ -81,9 +96,10 @@ async fn written(
 }
 
 /// The rows of the files, for a terminal.
-fn table(paper: &Paper<'_>) -> String {
+fn table(sheet: &Sheet) -> String {
     let mut text = String::new();
-    for sheet in grid::sheets(paper) {
+    let more = sheet.compared.as_ref().map(|one| drift::sheet(&one.figures, &one.drifts));
+    for sheet in grid::sheets(&sheet.paper()).into_iter().chain(more) {
         let mut rows: Vec<Vec<String>> = Vec::new();
         for row in sheet.rows {
             let cells: Vec<String> = row.cells.iter().map(Cell::shown).collect();
@@ -100,6 +116,7 @@ fn table(paper: &Paper<'_>) -> String {
                 Role::Opening | Role::Line | Role::Total | Role::Ageing => rows.push(cells),
             }
         }
+        text.push_str(&flushed(&mut rows));
         text.push('\n');
     }
     text
