@@ -214,6 +214,9 @@ codes! {
     /// The tax platform could not issue the invoice.
     InvoiceFailed = "invoice-failed", Class::Rejected,
         "按失败原因更正开票信息后重放。", "Correct the invoice data as the reason says, then replay.";
+    /// More is asked for than may still be invoiced of a contract's line.
+    OverInvoiced = "over-invoiced", Class::Rejected,
+        "减少申请数量或金额；合同有变更的先推送新修订，开错的先红冲，再以新申请号申请。", "Ask for less, or send the contract's new revision or take back a wrong invoice first; then ask under a new number.";
     /// A statement file contradicts itself: a running balance or a total is not what its rows come to.
     StatementMismatch = "statement-mismatch", Class::Rejected,
         "文件未导入任何一行：请向银行重新下载完整的对账单，不要手工改动文件。", "Nothing of the file was imported: download the whole statement again, and do not edit it by hand.";
