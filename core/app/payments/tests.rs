@@ -5,6 +5,8 @@ use crate::config::{self, Matching};
 use crate::ledger;
 use crate::receivables::{self, Owed};
 use crate::routes::{Ids, Routes};
+use crate::statements::Books;
+use crate::statements::compared::{Against, Bank, compared};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -353,6 +355,39 @@ async fn what_a_bank_keeps_closes_the_item() {
     assert_eq!(company.owed("HT-1001").await, "received 99.5 open 0");
     company.undo("B1").await.unwrap();
     assert_eq!(company.owed("HT-1001").await, "received 0 open 100");
+}
+
+/// What was allocated is held against its pair in the other book; what is for two customers is nobody's difference.
+#[tokio::test]
+async fn allocated_payments_are_compared_with_their_pairs() {
+    let mut company = Company::new(PaymentBook::Bank);
+    for (number, customer, cents) in
+        [("HT-1001", "甲", 10_000), ("HT-1002", "甲", 2_000), ("HT-1003", "乙", 900)]
+    {
+        company.contract(number, customer, cents).await;
+    }
+    company.line("B1", 5, 12_000, json!({"bank_reference": "REF-1", "text": "HT-1001/HT-1002"})).await;
+    company.line("B2", 5, 900, json!({"text": "HT-1003"})).await;
+    company.line("B3", 6, 200, json!({})).await;
+    let drifts = async |company: &Company, customer: &str| {
+        let books = Books::load(company.store.as_ref(), customer).await.unwrap();
+        let bank = Bank::load(company.store.as_ref()).await.unwrap();
+        let until = ("2026-11".parse().unwrap(), company.now_ms);
+        let found =
+            compared(company.store.as_ref(), &books, until, &Against::default(), &bank).await.unwrap();
+        let told = found.drifts.iter().flat_map(|drift| &drift.documents).map(|one| one.number.clone());
+        let sums = found.drifts.iter().map(|drift| drift.difference.to_string());
+        (sums.collect::<Vec<_>>(), told.collect::<Vec<_>>(), found.left_out)
+    };
+    company.look().await;
+    assert_eq!(company.owed("HT-1002").await, "received 20 open 0");
+    assert_eq!(drifts(&company, "甲").await, (vec![], vec![], 2), "nobody brings receipts of the ERP");
+    company.receipt("R1", 1, 12_005, json!({"bank_reference": "REF-1"})).await;
+    company.look().await;
+    assert_eq!(drifts(&company, "甲").await, (vec!["0.05".into()], vec!["B1".into()], 0));
+    assert_eq!(drifts(&company, "乙").await, (vec!["-9.00".into()], vec!["B2".into()], 0), "the ERP has none");
+    company.allocate("B3", &[("HT-1001", "", 100), ("HT-1003", "", 100)]).await.unwrap();
+    assert_eq!(drifts(&company, "乙").await.2, 1);
 }
 
 /// Of two that decide at once over the same books one is told to look again, whoever they are.

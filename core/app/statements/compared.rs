@@ -1,15 +1,16 @@
 //! The books held against each other, per customer up to the end of a month: contracts in the CRM against orders in the ERP,
 //! receipts in the ERP against the bank; and invoices as the tax platform has them. Only what both books can know under one
-//! number is compared: a contract under its own, a receipt under the bank's reference. What has no such number is counted and
-//! left out, and never guessed at.
+//! number is compared: a contract under its own, a receipt under the bank's reference, an allocated payment with the one that it
+//! was paired with. What has no such number is counted and left out, and never guessed at.
 
 use super::{Books, Failed, schedule, why};
 use crate::config::StatementRules;
 use crate::output;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tongbao_delivery::payments::{Allocation, PaymentBook, PaymentFilter};
 use tongbao_delivery::port::{Holder, LedgerEntry, Store, Stored};
 use tongbao_model::event::kinds;
 use tongbao_model::record::{BankEntry, Payment, SalesOrder};
@@ -168,7 +169,8 @@ pub async fn compared(
 ) -> Result<Compared, Failed> {
     let end_ms = schedule::end_ms(month).unwrap_or(i64::MAX);
     let in_force = books.in_force(as_of_ms);
-    let mut gathering = Gathering { store, books, as_of_ms, left_out: 0 };
+    let contracts = in_force.iter().map(|entry| entry.contract.as_str()).collect();
+    let mut gathering = Gathering { store, books, as_of_ms, contracts, used: BTreeMap::new(), left_out: 0 };
     let of = |kind: MovementKind| {
         in_force.iter().filter(move |entry| entry.kind == kind.name() && entry.at_ms < end_ms)
     };
@@ -188,12 +190,13 @@ pub async fn compared(
         invoiced.add(&entry.currency, &entry.origin, amount(entry)?, at_ms).ok_or_else(range)?;
     }
     figures.extend(invoiced.figures(Book::TaxInvoice, Measure::Invoiced));
-    if !bank.entries.is_empty() {
+    if !bank.entries.is_empty() || gathering.uses(PaymentBook::Bank).await? {
         let (mut received, mut booked) = (Gathered::default(), Gathered::default());
         for entry in of(MovementKind::Received) {
             gathering.receipt(entry, bank, &mut received, &mut booked).await?;
         }
         booked.also(&received, as_of_ms);
+        received.also(&booked, as_of_ms);
         figures.extend(received.figures(Book::ErpReceivable, Measure::Received));
         figures.extend(booked.figures(Book::Bank, Measure::Received));
     }
@@ -206,6 +209,10 @@ struct Gathering<'a> {
     store: &'a dyn Store,
     books: &'a Books,
     as_of_ms: i64,
+    /// The customer's.
+    contracts: BTreeSet<&'a str>,
+    /// Whether there is anything in a book of payments.
+    used: BTreeMap<PaymentBook, bool>,
     left_out: u64,
 }
 
@@ -269,6 +276,9 @@ impl Gathering<'_> {
     ) -> Result<(), Failed> {
         let amount = amount(entry)?;
         let event = self.store.event(&entry.event).await?;
+        if event.as_ref().is_some_and(|event| event.kind == kinds::PAYMENT_ALLOCATED) {
+            return self.pooled(entry, received, booked).await;
+        }
         let payment = event.and_then(|event| serde_json::from_str::<Payment>(&event.record).ok());
         let reference = payment.and_then(|payment| payment.bank_reference).filter(|one| !one.is_empty());
         let Some(reference) = reference.filter(|_| entry.at_ms >= bank.since_ms) else {
@@ -287,6 +297,59 @@ impl Gathering<'_> {
             booked.add(&entry.currency, &reference, moved, at_ms).ok_or_else(range)?;
         }
         Ok(())
+    }
+
+    /// A payment that was allocated, with its pair in the other book, as both are known now. What is for several customers is
+    /// nobody's difference.
+    async fn pooled(
+        &mut self,
+        entry: &LedgerEntry,
+        received: &mut Gathered,
+        booked: &mut Gathered,
+    ) -> Result<(), Failed> {
+        let mut found = None;
+        for book in [PaymentBook::Bank, PaymentBook::Erp] {
+            let known = self.store.payment(book, &entry.origin).await?;
+            found = found.or(known.filter(|(_, allocations)| allocations.iter().any(Allocation::stands)));
+        }
+        // What was taken back is nothing in either book.
+        let Some((payment, allocations)) = found else { return Ok(()) };
+        let mut standing = allocations.iter().filter(|one| one.stands());
+        if !standing.all(|one| self.contracts.contains(one.contract.as_str())) {
+            self.left_out += 1;
+            return Ok(());
+        }
+        let said = &payment.said;
+        let pair = match &payment.pair {
+            Some(pair) => self.store.payment(said.book.other(), pair).await?.map(|(pair, _)| pair.said),
+            None => None,
+        };
+        if pair.is_none() && !self.uses(said.book.other()).await? {
+            self.left_out += 1;
+            return Ok(());
+        }
+        let at_ms = self.books.stored_ms(entry);
+        for one in [Some(said), pair.as_ref()].into_iter().flatten() {
+            let side = if one.book == PaymentBook::Bank { &mut *booked } else { &mut *received };
+            let documents = side.0.get(&one.currency).map(|(_, documents)| documents);
+            // A payment for several contracts of the customer's is one.
+            if documents.is_none_or(|documents| !documents.contains_key(&said.number)) {
+                let amount = decimal::parse(&one.amount).map_err(|_| range())?;
+                side.add(&one.currency, &said.number, amount, at_ms).ok_or_else(range)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is any payment in a book: where nobody brings any, none is missing there.
+    async fn uses(&mut self, book: PaymentBook) -> Stored<bool> {
+        if let Some(used) = self.used.get(&book) {
+            return Ok(*used);
+        }
+        let filter = PaymentFilter { book: Some(book), limit: 1, ..PaymentFilter::default() };
+        let used = !self.store.payments(filter).await?.is_empty();
+        self.used.insert(book, used);
+        Ok(used)
     }
 }
 
