@@ -694,6 +694,6 @@ mod tests {
             serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"])
         );
         assert_eq!(schema["properties"]["total_tax_included"]["x-sense"], "amount-tax-included");
-        assert_eq!(shapes().len(), 17);
+        assert_eq!(shapes().len(), 18);
     }
 }
