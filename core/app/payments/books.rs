@@ -153,10 +153,13 @@ impl Books {
             for one in accounts.allocations {
                 allocations.entry(one.contract.clone()).or_default().push(one);
             }
+            let mut called: HashMap<String, Vec<String>> = HashMap::new();
+            for (contract, name) in accounts.numbers {
+                called.entry(contract).or_default().push(name);
+            }
             for (number, entries) in entries {
                 let theirs = allocations.remove(&number).unwrap_or_default();
-                let called = accounts.numbers.iter().filter(|(contract, _)| *contract == number);
-                let numbers = called.map(|(_, name)| name.clone()).collect();
+                let numbers = called.remove(&number).unwrap_or_default();
                 self.take(number, &entries, &theirs, numbers)?;
             }
             match accounts.next {

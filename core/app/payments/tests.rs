@@ -385,7 +385,11 @@ async fn allocated_payments_are_compared_with_their_pairs() {
     company.receipt("R1", 1, 12_005, json!({"bank_reference": "REF-1"})).await;
     company.look().await;
     assert_eq!(drifts(&company, "甲").await, (vec!["0.05".into()], vec!["B1".into()], 0));
-    assert_eq!(drifts(&company, "乙").await, (vec!["-9.00".into()], vec!["B2".into()], 0), "the ERP has none");
+    assert_eq!(
+        drifts(&company, "乙").await,
+        (vec!["-9.00".into()], vec!["B2".into()], 0),
+        "the ERP has none"
+    );
     company.allocate("B3", &[("HT-1001", "", 100), ("HT-1003", "", 100)]).await.unwrap();
     assert_eq!(drifts(&company, "乙").await.2, 1);
 }
