@@ -18,6 +18,7 @@ use crate::commands::explain;
 use crate::ingress::answer;
 use crate::overview::{self, Left, Own};
 use crate::service::Service;
+use crate::statements::Failed;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -207,6 +208,15 @@ pub fn duration_ms(text: &str) -> Result<i64, String> {
 /// Whether a filter names anything but how many: without a condition, everything would be replayed.
 pub fn has_condition(filter: &Filter) -> bool {
     Filter { limit: 0, after_seq: None, ..filter.clone() } != Filter::default()
+}
+
+/// Why a statement, or what is made of statements, is not there.
+fn not_made(why: Failed) -> Response {
+    match why {
+        Failed::Store(error) => failed(&error),
+        Failed::Unknown(why) => answer(StatusCode::NOT_FOUND, json!({"error": why})),
+        Failed::Told(why) => answer(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": why})),
+    }
 }
 
 fn failed(error: &StoreError) -> Response {

@@ -17,7 +17,7 @@ use tongbao_recon::pack::{self, BALANCE_MONTHS, Given, Part, Payments, TREND};
 use tongbao_recon::statement::{Question, Statement};
 use tongbao_recon::{Account, MovementKind};
 
-/// Contracts, and payments, read at once.
+/// Contracts read at once.
 const PAGE: u64 = 1_000;
 /// Days before and after a month in which the other half of a pair is looked for.
 const PAIR_DAYS: i64 = 62;
@@ -260,15 +260,5 @@ async fn around(store: &dyn Store, month: Month) -> Stored<Vec<Payment>> {
     let from_ms = china::begin_ms(month.first()).map(|from| from.saturating_sub(PAIR_DAYS * DAY_MS));
     let next = month.next().and_then(|next| china::begin_ms(next.first()));
     let before_ms = next.map(|next| next.saturating_add(PAIR_DAYS * DAY_MS));
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let filter = PaymentFilter { from_ms, before_ms, after, limit: PAGE, ..PaymentFilter::default() };
-        let page = store.payments(filter).await?;
-        let is_last = u64::try_from(page.len()).unwrap_or(u64::MAX) < PAGE;
-        after = page.last().map(|one| (one.said.book, one.said.number.clone()));
-        found.extend(page);
-        if is_last {
-            return Ok(found);
-        }
-    }
+    payments::all(store, PaymentFilter { from_ms, before_ms, ..PaymentFilter::default() }).await
 }

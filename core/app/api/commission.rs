@@ -1,11 +1,10 @@
 //! What commission is due on.
 
-use super::failed;
+use super::not_made;
 use crate::closings;
 use crate::commission;
 use crate::ingress::answer;
 use crate::service::Service;
-use crate::statements::Failed;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,10 +19,7 @@ pub async fn due(State(service): State<Arc<Service>>, Path(name): Path<String>) 
         Err(why) => return answer(StatusCode::BAD_REQUEST, json!({"error": why})),
     };
     match commission::due(service.store.as_ref(), month, service.now_ms()).await {
-        Err(Failed::Store(error)) => failed(&error),
-        Err(Failed::Unknown(why) | Failed::Told(why)) => {
-            answer(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": why}))
-        }
+        Err(why) => not_made(why),
         Ok(due) if is_file => {
             let name = format!("attachment; filename=\"commission-{month}.csv\"");
             let heads = [

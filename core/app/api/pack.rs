@@ -1,11 +1,10 @@
 //! The month-end pack.
 
-use super::failed;
+use super::not_made;
 use crate::closings;
 use crate::ingress::answer;
 use crate::pack::{self, Asked};
 use crate::service::Service;
-use crate::statements::Failed;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -45,10 +44,7 @@ pub async fn pack(
     let asked = Asked { month, credit_days: wanted.credit_days, leading, now_ms: service.now_ms() };
     let made = match pack::made(service.store.as_ref(), asked).await {
         Ok(made) => made,
-        Err(Failed::Store(error)) => return failed(&error),
-        Err(Failed::Unknown(why) | Failed::Told(why)) => {
-            return answer(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": why}));
-        }
+        Err(why) => return not_made(why),
     };
     match ending {
         "html" => {

@@ -1,10 +1,9 @@
 //! Statements: what they say as JSON, and as the files that people open.
 
-use super::{Said, failed};
+use super::{Said, failed, not_made};
 use crate::ingress::answer;
 use crate::paper::{self, Format, Sheet};
 use crate::service::Service;
-use crate::statements::Failed;
 use crate::statements::desk::Given;
 use crate::statements::history::{self, Page};
 use crate::{closings, receivables};
@@ -54,9 +53,7 @@ pub async fn statement(
     let made = paper::made(store, question, asked.seller, asked.buyer, against.as_ref()).await;
     match made {
         Ok(sheet) => shown(sheet, format).await,
-        Err(Failed::Store(error)) => failed(&error),
-        Err(Failed::Unknown(why)) => answer(StatusCode::NOT_FOUND, json!({"error": why})),
-        Err(Failed::Told(why)) => answer(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": why})),
+        Err(why) => not_made(why),
     }
 }
 
@@ -119,9 +116,7 @@ pub async fn send(
             answer(StatusCode::ACCEPTED, told)
         }
         Ok(Given::Needless) => answer(StatusCode::OK, json!({"customer": customer, "month": month})),
-        Err(Failed::Store(error)) => failed(&error),
-        Err(Failed::Unknown(why)) => answer(StatusCode::NOT_FOUND, json!({"error": why})),
-        Err(Failed::Told(why)) => answer(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": why})),
+        Err(why) => not_made(why),
     }
 }
 

@@ -92,7 +92,14 @@ pub async fn store(path: &Path) -> Result<Arc<dyn Store>, Exit> {
     open(&load_without_mappings(path)?).await
 }
 
-/// The same of a configuration that is loaded.
+/// A configuration without its mappings, and its store.
+pub async fn opened(path: &Path) -> Result<(Loaded, Arc<dyn Store>), Exit> {
+    let loaded = load_without_mappings(path)?;
+    let store = open(&loaded).await?;
+    Ok((loaded, store))
+}
+
+/// The store of a configuration that is loaded.
 pub async fn open(loaded: &Loaded) -> Result<Arc<dyn Store>, Exit> {
     service::open_store(&loaded.config).await.map_err(|error| {
         output::note(&error.to_string());

@@ -11,6 +11,7 @@ mod statement;
 use crate::cli::{AsOf, ReconCommand};
 use crate::output::{self, Exit};
 use crate::receivables::{self, Owed, Sums};
+use crate::statements::Failed;
 use closing::Change;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -49,6 +50,17 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
     }
 }
 
+/// Tells why a command has come to nothing.
+fn stopped(why: Failed, as_json: bool) -> Exit {
+    match why {
+        Failed::Store(error) => super::store_failed(&error, as_json),
+        Failed::Unknown(why) | Failed::Told(why) => {
+            output::note(&why.to_string());
+            Exit::Failed
+        }
+    }
+}
+
 /// Shows what a contract or a customer owes.
 async fn owed(of: Holder, when: &AsOf, config: &Path, as_json: bool) -> Exit {
     let as_of_ms = match when.as_of.as_deref().map(receivables::as_of_ms).transpose() {
@@ -58,11 +70,7 @@ async fn owed(of: Holder, when: &AsOf, config: &Path, as_json: bool) -> Exit {
             return Exit::Usage;
         }
     };
-    let loaded = match super::load_without_mappings(config) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    let store = match super::open(&loaded).await {
+    let store = match super::store(config).await {
         Ok(store) => store,
         Err(exit) => return exit,
     };

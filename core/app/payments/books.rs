@@ -226,8 +226,11 @@ impl Books {
     }
 }
 
-/// All payments of a filter.
-async fn all(store: &dyn Store, filter: PaymentFilter) -> Stored<Vec<Payment>> {
+/// All payments of a filter, page by page.
+///
+/// # Errors
+/// What the database said.
+pub async fn all(store: &dyn Store, filter: PaymentFilter) -> Stored<Vec<Payment>> {
     let mut found = Vec::new();
     let mut after = None;
     loop {

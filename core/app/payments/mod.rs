@@ -17,7 +17,7 @@ mod tests;
 mod verdict;
 mod view;
 
-pub use books::exact;
+pub use books::{all, exact};
 pub use by_hand::{Asked, Part, allocate, choose, undo};
 pub use keep::{Looked, Matcher, look};
 pub use said::handle;

@@ -1,10 +1,10 @@
 //! `tongbao recon commission`.
 
-use super::super::{store, store_failed};
+use super::super::store;
+use super::stopped;
 use crate::cli::payments::CommissionArgs;
 use crate::commission::{self, Due};
 use crate::output::{self, Exit};
-use crate::statements::Failed;
 use crate::{closings, paper};
 use serde_json::json;
 use std::path::Path;
@@ -27,11 +27,7 @@ pub async fn run(args: &CommissionArgs, config: &Path, as_json: bool) -> Exit {
     store.close().await;
     match due {
         Ok(due) => told(&due, args, as_json),
-        Err(Failed::Store(error)) => store_failed(&error, as_json),
-        Err(Failed::Unknown(why) | Failed::Told(why)) => {
-            output::note(&why.to_string());
-            Exit::Failed
-        }
+        Err(why) => stopped(why, as_json),
     }
 }
 

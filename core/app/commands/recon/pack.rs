@@ -1,11 +1,11 @@
 //! `tongbao recon pack`.
 
-use super::super::{load_without_mappings, open, store_failed};
+use super::super::opened;
+use super::stopped;
 use crate::cli::payments::{PackArgs, PackFormat};
 use crate::config::allocates;
 use crate::output::{self, Exit};
 use crate::pack::{self, Asked, Pack};
-use crate::statements::Failed;
 use crate::{closings, paper};
 use serde_json::json;
 use std::path::Path;
@@ -27,12 +27,8 @@ pub async fn run(args: &PackArgs, config: &Path, as_json: bool) -> Exit {
         output::note("该格式须以 --out 指明文件 / this format needs a file: --out");
         return Exit::Usage;
     }
-    let loaded = match load_without_mappings(config) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    let store = match open(&loaded).await {
-        Ok(store) => store,
+    let (loaded, store) = match opened(config).await {
+        Ok(opened) => opened,
         Err(exit) => return exit,
     };
     let leading = allocates(&loaded.config).then_some(loaded.config.matching.book);
@@ -41,11 +37,7 @@ pub async fn run(args: &PackArgs, config: &Path, as_json: bool) -> Exit {
     store.close().await;
     match made {
         Ok(pack) => written(&pack, args, format),
-        Err(Failed::Store(error)) => store_failed(&error, as_json),
-        Err(Failed::Unknown(why) | Failed::Told(why)) => {
-            output::note(&why.to_string());
-            Exit::Failed
-        }
+        Err(why) => stopped(why, as_json),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tongbao recon payments …`
 
-use super::super::{load_without_mappings, open, store_failed};
+use super::super::{opened, store_failed};
 use crate::cli::payments::{AllocateArgs, PaymentsCommand};
 use crate::config::{Loaded, allocates, operator};
 use crate::output::{self, Exit};
@@ -16,12 +16,8 @@ use tongbao_model::{Text, decimal};
 
 /// Runs a command.
 pub async fn run(command: &PaymentsCommand, config: &Path, as_json: bool) -> Exit {
-    let loaded = match load_without_mappings(config) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    let store = match open(&loaded).await {
-        Ok(store) => store,
+    let (loaded, store) = match opened(config).await {
+        Ok(opened) => opened,
         Err(exit) => return exit,
     };
     let exit = on(command, &loaded, store.as_ref(), as_json).await;

@@ -1,12 +1,12 @@
 //! `tongbao recon send` and `tongbao recon sent`.
 
+use super::stopped;
 use crate::api::unconfigured;
 use crate::cli::{SendArgs, SentArgs};
 use crate::closings;
 use crate::config::{Loaded, operator};
 use crate::output::{self, Exit, time};
 use crate::routes::{Ids, Routes};
-use crate::statements::Failed;
 use crate::statements::desk::{Desk, Given};
 use crate::statements::history::{self, Standing};
 use serde_json::{Value, json};
@@ -25,12 +25,8 @@ pub async fn send(args: &SendArgs, config: &Path, as_json: bool) -> Exit {
             return Exit::Usage;
         }
     };
-    let loaded = match super::super::load_without_mappings(config) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    let store = match super::super::open(&loaded).await {
-        Ok(store) => store,
+    let (loaded, store) = match super::super::opened(config).await {
+        Ok(opened) => opened,
         Err(exit) => return exit,
     };
     let Some(desk) = desk(&loaded, store.clone()) else {
@@ -56,11 +52,7 @@ pub async fn send(args: &SendArgs, config: &Path, as_json: bool) -> Exit {
             Exit::Ok
         }
         Ok(Given::Needless) => Exit::Ok,
-        Err(Failed::Store(error)) => super::super::store_failed(&error, as_json),
-        Err(Failed::Unknown(why) | Failed::Told(why)) => {
-            output::note(&why.to_string());
-            Exit::Failed
-        }
+        Err(why) => stopped(why, as_json),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `tongbao recon statement` and `tongbao recon verify`.
 
+use super::stopped;
 use crate::cli::{StatementArgs, StatementFormat};
 use crate::config::Flow;
 use crate::output::{self, Exit};
@@ -19,17 +20,6 @@ use tongbao_paper::verify::{self, Difference, Found};
 use tongbao_paper::{Paper, checksum, drift};
 use tongbao_recon::statement::Question;
 
-/// Tells why a command has come to nothing.
-fn stopped(why: Failed, as_json: bool) -> Exit {
-    match why {
-        Failed::Store(error) => super::super::store_failed(&error, as_json),
-        Failed::Unknown(why) | Failed::Told(why) => {
-            output::note(&why.to_string());
-            Exit::Failed
-        }
-    }
-}
-
 /// Makes a statement and prints or writes it.
 pub async fn run(args: &StatementArgs, config: &Path, as_json: bool) -> Exit {
     let format = if as_json { StatementFormat::Json } else { args.format };
@@ -45,12 +35,8 @@ pub async fn run(args: &StatementArgs, config: &Path, as_json: bool) -> Exit {
         output::note("该格式须以 --out 指明文件 / this format needs a file: --out");
         return Exit::Usage;
     }
-    let loaded = match super::super::load_without_mappings(config) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    let store = match super::super::open(&loaded).await {
-        Ok(store) => store,
+    let (loaded, store) = match super::super::opened(config).await {
+        Ok(opened) => opened,
         Err(exit) => return exit,
     };
     let emits = |flow: &Flow| flow.emits.as_deref() == Some(kinds::SALES_ORDER_POSTED);
