@@ -1,5 +1,6 @@
 //! What delivery calls to have a document sent: the application's pipeline.
 
+use crate::invoicing::InvoicePaper;
 use crate::payments::PaymentSaid;
 use crate::port::{Binding, Intake, LedgerEntry, RemoteRef, Work};
 use async_trait::async_trait;
@@ -39,6 +40,8 @@ pub struct Report {
     pub entries: Vec<LedgerEntry>,
     /// What documents say of payments.
     pub payments: Vec<PaymentSaid>,
+    /// Papers for the control of invoices.
+    pub papers: Vec<InvoicePaper>,
 }
 
 impl Report {
@@ -57,6 +60,7 @@ impl Report {
             follow_on: Vec::new(),
             entries: Vec::new(),
             payments: Vec::new(),
+            papers: Vec::new(),
         }
     }
 

@@ -22,6 +22,7 @@ pub mod fnv;
 pub mod handler;
 mod head_start;
 mod holds;
+pub mod invoicing;
 pub mod observer;
 mod outbox;
 pub mod payments;

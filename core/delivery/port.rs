@@ -4,6 +4,7 @@
 //! from the caller. Texts named `record` hold JSON with numbers as they were written.
 
 use crate::attention::{Health, Parked};
+use crate::invoicing::{InvoicePaper, PaperFilter};
 use crate::payments::{
     Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, PaymentSaid, Settling,
 };
@@ -384,6 +385,8 @@ pub struct Finish {
     pub entries: Vec<LedgerEntry>,
     /// What documents say of payments; of each the newest revision is kept, and is open.
     pub payments: Vec<PaymentSaid>,
+    /// Papers for the control of invoices; of each the newest revision is kept.
+    pub papers: Vec<InvoicePaper>,
 }
 
 impl Finish {
@@ -405,6 +408,7 @@ impl Finish {
             follow_on: Vec::new(),
             entries: Vec::new(),
             payments: Vec::new(),
+            papers: Vec::new(),
         }
     }
 }
@@ -873,6 +877,27 @@ pub trait Store: Send + Sync {
     /// Stores decisions with their events, all or none: answers whether nothing was decided since `turn`, and every payment is
     /// as it was looked at.
     async fn settle(&self, turn: i64, settlings: Vec<Settling>, now_ms: i64) -> Stored<bool>;
+
+    /// Everything the control of invoices keeps of a contract, by kind and number.
+    async fn invoice_papers(&self, contract: &str) -> Stored<Vec<InvoicePaper>> {
+        Err(StoreError::Invalid(contract.to_owned()))
+    }
+
+    /// Papers of any contract, by contract, kind and number.
+    async fn invoice_papers_of(&self, filter: PaperFilter) -> Stored<Vec<InvoicePaper>> {
+        Err(StoreError::Invalid(format!("{filter:?}")))
+    }
+
+    /// Stores the next revision of papers with an event, all or nothing: answers whether each of them stood at the revision
+    /// right before its own (0: was not there).
+    async fn revise_invoice_papers(
+        &self,
+        papers: Vec<InvoicePaper>,
+        intake: Option<Intake>,
+        now_ms: i64,
+    ) -> Stored<bool> {
+        Err(StoreError::Invalid(format!("{papers:?} {intake:?} {now_ms}")))
+    }
 
     /// A stored poll cursor.
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>>;

@@ -268,6 +268,7 @@ fn outcome(work: &Work, report: Report, target: &TargetSettings, moment: &Moment
         follow_on: report.follow_on,
         entries: report.entries,
         payments: report.payments,
+        papers: report.papers,
     }
 }
 

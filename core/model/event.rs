@@ -45,6 +45,12 @@ pub mod kinds {
     pub const CREDIT_NOTE_SIGNED: &str = "credit_note.signed";
     /// Somebody asks for an invoice. Record: `invoice_request`.
     pub const INVOICE_REQUESTED: &str = "invoice.requested";
+    /// Somebody asks to take an invoice back. Record: `red_request`.
+    pub const RED_INVOICE_REQUESTED: &str = "red_invoice.requested";
+    /// The control of invoices let one through: it is to be issued. Record: `invoice_order`.
+    pub const INVOICE_APPROVED: &str = "invoice.approved";
+    /// The control of invoices let a red one through. Record: `invoice_order`.
+    pub const RED_INVOICE_APPROVED: &str = "red_invoice.approved";
     /// The ERP holds the audited order. Record: `sales_order`.
     pub const SALES_ORDER_POSTED: &str = "sales_order.posted";
     /// The tax platform issued the invoice. Record: `invoice`.
@@ -73,6 +79,8 @@ pub mod kinds {
             "signature" => SIGNATURE_REPORTED,
             "credit_note" => CREDIT_NOTE_SIGNED,
             "invoice_request" => INVOICE_REQUESTED,
+            "red_request" => RED_INVOICE_REQUESTED,
+            "invoice_order" => INVOICE_APPROVED,
             "sales_order" => SALES_ORDER_POSTED,
             "invoice" => INVOICE_ISSUED,
             "payment" => PAYMENT_RECEIVED,

@@ -331,6 +331,90 @@ records! {
         /// Printed remark.
         note: Option<String>,
     }
+    /// Somebody asks to take an invoice back, in part or wholly: for a red one.
+    RedRequest = "red_request" {
+        /// Request number: the business key.
+        number: String,
+        /// Contract that was billed.
+        contract_number: String,
+        /// Number of the blue invoice.
+        blue_invoice: String,
+        /// Asked at.
+        requested_at: Time,
+        /// Why: 1 returned, 2 wrong, 3 service ended, 4 allowance.
+        reason: String,
+        /// ISO 4217 code.
+        currency: String,
+        /// What of it; no lines: all that is left of the invoice.
+        lines: Vec<RedRequestLine>,
+        /// Printed remark.
+        note: Option<String>,
+    }
+    /// What of a line of the blue invoice is taken back; without quantity and amount all that is left of it.
+    RedRequestLine = "red_request_line" {
+        /// Number of the contract's line, from 1.
+        line: i64,
+        /// How many, above zero.
+        quantity: Option<Exact> [Quantity],
+        /// How much with tax, above zero.
+        amount_tax_included: Option<Exact> [TaxIncluded],
+    }
+    /// An invoice to be issued (开票单), let through by the control: every amount is final.
+    InvoiceOrder = "invoice_order" {
+        /// Order number at the platform: the business key.
+        number: String,
+        /// Request it answers; of several put together the first.
+        request_number: String,
+        /// Contract it bills; of several put together the first.
+        contract_number: String,
+        /// Asked at.
+        requested_at: Time,
+        /// `special` (专票) or `ordinary` (普票).
+        kind: String,
+        /// Buyer.
+        customer: Option<Customer>,
+        /// ISO 4217 code.
+        currency: String,
+        /// Lines as they are printed; on red ones quantities and amounts are negative.
+        lines: Vec<InvoiceLine>,
+        /// Total with tax: the sum of the lines, discounts taken off.
+        total_tax_included: Exact [TaxIncluded],
+        /// Total without tax, after discounts.
+        total_tax_excluded: Exact [TaxExcluded],
+        /// Tax, after discounts.
+        total_tax: Exact [Tax],
+        /// Printed remark.
+        note: Option<String>,
+        /// Number of the blue invoice that this takes back. Absent on blue ones.
+        blue_invoice: Option<String>,
+        /// Why it is taken back: 1 returned, 2 wrong, 3 service ended, 4 allowance. Absent on blue ones.
+        reason: Option<String>,
+        /// Whether a red one takes back its blue one wholly, of which nothing was taken back before. Absent on blue ones.
+        is_whole: Option<bool>,
+    }
+    /// A line of an invoice to be issued.
+    InvoiceLine = "invoice_line" {
+        /// Contract it bills.
+        contract_number: String,
+        /// Number of the contract's line, from 1.
+        line: i64,
+        /// What is sold.
+        product: Product,
+        /// How many.
+        quantity: Option<Exact> [Quantity],
+        /// Price per unit with tax.
+        unit_price_tax_included: Option<Exact> [PriceTaxIncluded],
+        /// Tax rate as a fraction: 0.13.
+        tax_rate: Exact [Rate],
+        /// Amount with tax before discount, two places.
+        amount_tax_included: Exact [TaxIncluded],
+        /// The same without tax.
+        amount_tax_excluded: Exact [TaxExcluded],
+        /// Tax on it: what is with tax less what is without.
+        tax: Exact [Tax],
+        /// Discount with tax, zero or negative.
+        discount_tax_included: Option<Exact> [TaxIncluded],
+    }
     /// An invoice the tax platform issued.
     Invoice = "invoice" {
         /// Invoice number, 20 digits for fully digital ones.
@@ -537,7 +621,7 @@ records! {
 
 /// Records with lines state their total: the sum of the lines' amounts, discounts taken off.
 fn total_of(record: &str) -> Option<Total> {
-    matches!(record, "contract" | "credit_note" | "invoice_request").then_some(Total {
+    matches!(record, "contract" | "credit_note" | "invoice_request" | "invoice_order").then_some(Total {
         header: Some("total_tax_included"),
         list: "lines",
         amounts: &["amount_tax_included", "discount_tax_included"],
@@ -694,6 +778,6 @@ mod tests {
             serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"])
         );
         assert_eq!(schema["properties"]["total_tax_included"]["x-sense"], "amount-tax-included");
-        assert_eq!(shapes().len(), 18);
+        assert_eq!(shapes().len(), 22);
     }
 }
