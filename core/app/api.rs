@@ -3,6 +3,7 @@
 mod closings;
 mod commission;
 mod files;
+mod invoices;
 pub mod link;
 mod mappings;
 mod masters;
@@ -45,6 +46,11 @@ pub fn router(service: Arc<Service>) -> Router<Arc<Service>> {
         .route("/receivables/customers/{code}", get(receivables::customer))
         .route("/commission/{month}", get(commission::due))
         .route("/packs/{month}", get(pack::pack))
+        .route("/invoices/contracts/{number}", get(invoices::contract))
+        .route("/invoices/waiting", get(invoices::waiting))
+        .route("/invoices/together", post(invoices::together))
+        .route("/invoices/orders/{number}/withdraw", post(invoices::withdraw))
+        .route("/threeway", get(invoices::three_way))
         .route("/payments", get(payments::list))
         .route("/payments/drift", get(payments::drift))
         .route("/payments/match", post(payments::look))

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod compare;
+pub mod invoices;
 pub mod payments;
 
 pub use compare::{BenchCompareArgs, Charset, CompareArgs, CompareEngine, Once};
@@ -362,6 +363,11 @@ pub enum ReconCommand {
     /// 收款与核销 / payments and what they pay
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),
+    /// 开票控制：可开、已开、红冲与剩余 / what may be invoiced, is invoiced, was taken back and is left
+    #[command(subcommand)]
+    Invoices(invoices::InvoicesCommand),
+    /// 三单匹配：订单、发票、收款逐合同核对，不一致时以 1 退出 / orders, invoices and receipts by contract; 1 where they do not agree
+    Threeway(invoices::ThreeWayArgs),
     /// 用答案已知的收款检验自动核销 / automatic matching held against payments whose truth is known
     Bench {
         /// 多少笔收款 / how many payments

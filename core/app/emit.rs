@@ -1,18 +1,70 @@
 //! Follow-on events: what a success in a target means to everybody else.
 
+use crate::ledger::joint_number;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use tongbao_connect::{Receipt, Task};
 use tongbao_model::event::kinds;
-use tongbao_model::record::{Invoice, SalesOrder, Signature, Time};
+use tongbao_model::record::{Invoice, InvoiceOrder, SalesOrder, Signature, Time};
 use tongbao_model::{Event, Exact, SignatureState, Tree, digest};
+use tongbao_recon::invoicing::{self, Share};
 
 /// Event kinds a flow may emit.
 pub const EMITTED: &[&str] = &[kinds::SALES_ORDER_POSTED, kinds::INVOICE_ISSUED, kinds::SIGNATURE_CONFIRMED];
 
-/// The event that follows from a document standing in a target. `None` for a kind that is not in [`EMITTED`],
-/// which the configuration check refuses.
+/// The events that follow from a document standing in a target. None for a kind that is not in [`EMITTED`], which the
+/// configuration check refuses.
 pub fn follow_on(
+    kind: &str,
+    cause: &Event,
+    delivery: &str,
+    task: &Task,
+    receipt: &Receipt,
+    now_ms: i64,
+) -> Vec<Event> {
+    if kind == kinds::INVOICE_ISSUED
+        && [kinds::INVOICE_APPROVED, kinds::RED_INVOICE_APPROVED].contains(&cause.kind.as_str())
+    {
+        // One invoice may bill several contracts: each hears its share.
+        return issued_by_contract(cause, delivery, task, receipt, now_ms).unwrap_or_default();
+    }
+    followed(kind, cause, delivery, task, receipt, now_ms).into_iter().collect()
+}
+
+/// An invoice that was let through, as each contract on it has it.
+fn issued_by_contract(
+    cause: &Event,
+    delivery: &str,
+    task: &Task,
+    receipt: &Receipt,
+    now_ms: i64,
+) -> Option<Vec<Event>> {
+    let whole = followed(kinds::INVOICE_ISSUED, cause, delivery, task, receipt, now_ms)?;
+    let order: InvoiceOrder = serde_json::from_str(&cause.record).ok()?;
+    let contracts: BTreeSet<&str> = order.lines.iter().map(|line| line.contract_number.as_str()).collect();
+    if contracts.len() < 2 {
+        return Some(vec![whole]);
+    }
+    let invoice: Invoice = serde_json::from_str(&whole.record).ok()?;
+    let share = |contract: &str| {
+        let lines = invoicing::summed(std::slice::from_ref(&order), contract).ok()?;
+        let sum = lines.values().try_fold(Share::default(), |sum, line| sum.plus(*line))?;
+        let record = json(&Invoice {
+            contract_number: contract.to_owned(),
+            total_tax_included: Some(Exact(sum.amounts.gross)),
+            total_tax_excluded: Some(Exact(sum.amounts.net)),
+            total_tax: Some(Exact(sum.amounts.tax)),
+            ..invoice.clone()
+        })?;
+        let key = joint_number(contract, &invoice.number);
+        let event = event(kinds::INVOICE_ISSUED, &key, 1, contract, &record, delivery, now_ms);
+        Some(Event { occurred_at_ms: whole.occurred_at_ms, ..event })
+    };
+    contracts.into_iter().map(share).collect()
+}
+
+fn followed(
     kind: &str,
     cause: &Event,
     delivery: &str,
@@ -139,7 +191,7 @@ mod tests {
             files: Vec::new(),
         };
         let receipt = Receipt { remote: Remote::default(), facts, ..Receipt::default() };
-        follow_on(kinds::SIGNATURE_CONFIRMED, &cause, "d-1", &task, &receipt, 5)
+        follow_on(kinds::SIGNATURE_CONFIRMED, &cause, "d-1", &task, &receipt, 5).pop()
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod fonts;
 mod hearing;
 pub mod ingress;
 pub mod intake;
+pub mod invoicing;
 pub mod ledger;
 pub mod mappings;
 pub mod masters;

@@ -2,9 +2,10 @@
 //!
 //! The engine has stored the intent before it calls [`Pipeline::handle`], and stores the report after it.
 
-use crate::config::{INTAKE, LEDGER, PAYMENTS, SIGNATURE, StatementRules};
+use crate::config::{INTAKE, INVOICING, InvoicingRules, LEDGER, PAYMENTS, SIGNATURE, StatementRules};
 use crate::emit;
 use crate::intake::{Intaker, unknown_mapping};
+use crate::invoicing;
 use crate::ledger;
 use crate::payments;
 use crate::related;
@@ -33,6 +34,8 @@ pub struct Pipeline {
     pub intaker: Arc<Intaker>,
     /// Targets by connection name.
     pub targets: HashMap<String, Arc<dyn Target>>,
+    /// What the control of invoices goes by.
+    pub invoicing: InvoicingRules,
     /// How statements reach customers.
     pub statements: Option<Arc<StatementRules>>,
 }
@@ -43,6 +46,10 @@ impl Handler for Pipeline {
         match work.delivery.target.as_str() {
             LEDGER => ledger::handle(&self.store, &self.intaker.routes, work, now_ms).await,
             PAYMENTS => payments::handle(work),
+            INVOICING => {
+                let routes = &self.intaker.routes;
+                invoicing::handle(self.store.as_ref(), routes, &self.invoicing, work, now_ms).await
+            }
             SIGNATURE => signature::handle(&self.store, &self.intaker.routes, work, now_ms).await,
             INTAKE => self.intaker.retry(&work.event, now_ms),
             _ => self.deliver(work, now_ms).await,
@@ -64,6 +71,10 @@ impl Pipeline {
                 ),
             ));
         };
+        if let Some(fault) = invoicing::withdrawn(self.store.as_ref(), &work.event).await {
+            let is_final = fault.code.class() == Class::Rejected;
+            return Report { final_rejection: is_final, ..Report::fault(fault) };
+        }
         if flow.mapping.is_none()
             && let Some(rules) = &self.statements
         {
@@ -184,9 +195,10 @@ impl Pipeline {
             return Report { class: Class::Conflict, fault: Some(fault), ..report };
         }
         let follow_on = emits
-            .and_then(|kind| emit::follow_on(kind, &work.event, &work.delivery.id, task, &receipt, now_ms))
-            .map(|event| self.intaker.routes.intake(event));
-        Report { follow_on: follow_on.into_iter().collect(), ..report }
+            .map(|kind| emit::follow_on(kind, &work.event, &work.delivery.id, task, &receipt, now_ms))
+            .unwrap_or_default();
+        let follow_on = follow_on.into_iter().map(|event| self.intaker.routes.intake(event));
+        Report { follow_on: follow_on.collect(), ..report }
     }
 }
 

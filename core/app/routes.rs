@@ -1,6 +1,6 @@
 //! Which flows want an event.
 
-use crate::config::{Flow, LEDGER};
+use crate::config::{Flow, INVOICING, LEDGER};
 use crate::ledger;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,8 +70,9 @@ impl Routes {
                 id: self.fresh_id(),
                 flow: flow.name.clone(),
                 target: flow.to.clone(),
-                order_key: if flow.to == LEDGER {
-                    // An account is never changed twice at once, whatever its events are ordered by otherwise.
+                order_key: if [LEDGER, INVOICING].contains(&flow.to.as_str()) {
+                    // An account is never changed twice at once, nor are two requests judged over the same rest, whatever
+                    // their events are ordered by otherwise.
                     ledger::contract(&event).unwrap_or_else(|| event.order_key.clone())
                 } else {
                     event.order_key.clone()

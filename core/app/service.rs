@@ -1,6 +1,9 @@
 //! The service: everything wired together, started in order, stopped in order.
 
-use crate::config::{self, BUILTIN, BrokerConfig, Config, Loaded, Matching, PAYMENTS, StatementRules};
+use crate::config::{
+    self, BUILTIN, BrokerConfig, Config, INVOICING, InvoicingRules, Loaded, Matching, PAYMENTS,
+    StatementRules,
+};
 use crate::files::watch::Watcher;
 use crate::intake::Intaker;
 use crate::mappings::{Mappings, Reloader};
@@ -76,6 +79,8 @@ pub struct Service {
     pub targets: Vec<String>,
     /// How payments are allocated, if they are.
     pub matching: Option<Matching>,
+    /// What the control of invoices goes by, if there is any.
+    pub invoicing: Option<InvoicingRules>,
     /// API token, if one is set.
     pub api_token: Option<SecretString>,
     /// Whether the API may answer without a token: it listens on loopback only.
@@ -258,6 +263,7 @@ impl Running {
             store: store.clone(),
             intaker: intaker.clone(),
             targets: targets.collect(),
+            invoicing: loaded.config.invoicing.clone(),
             statements: statements.clone(),
         };
         let broker = open_broker(&loaded.config, &clock)?;
@@ -302,6 +308,7 @@ impl Running {
             targets: overview::targets(&loaded),
             api_token: loaded.config.server.api_token.clone(),
             matching: config::allocates(&loaded.config).then(|| loaded.config.matching.clone()),
+            invoicing: config::controls_invoices(&loaded.config).then(|| loaded.config.invoicing.clone()),
             is_local: address.ip().is_loopback(),
             clock,
             stopping: stopping.clone(),
@@ -381,7 +388,11 @@ pub fn target_settings(loaded: &Loaded) -> Vec<TargetSettings> {
             Some(TargetSettings { refuses_twice, ..connection.target.clone() })
         })
         .collect();
-    let is_needed = |name: &&str| *name != PAYMENTS || config::allocates(&loaded.config);
+    let is_needed = |name: &&str| match *name {
+        PAYMENTS => config::allocates(&loaded.config),
+        INVOICING => config::controls_invoices(&loaded.config),
+        _ => true,
+    };
     let builtin = BUILTIN.into_iter().filter(is_needed);
     targets.extend(
         builtin.map(|name| TargetSettings { name: name.to_owned(), ..loaded.config.builtin.clone() }),

@@ -33,6 +33,8 @@ pub struct PaperFilter {
     pub state: Option<String>,
     /// Code of the customer.
     pub customer: Option<String>,
+    /// Number, of whatever contract.
+    pub number: Option<String>,
     /// Those behind this (contract, kind, number), which is their order.
     pub after: Option<(String, String, String)>,
     /// How many at most; 0: as many as one answer holds.

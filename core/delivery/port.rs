@@ -879,25 +879,19 @@ pub trait Store: Send + Sync {
     async fn settle(&self, turn: i64, settlings: Vec<Settling>, now_ms: i64) -> Stored<bool>;
 
     /// Everything the control of invoices keeps of a contract, by kind and number.
-    async fn invoice_papers(&self, contract: &str) -> Stored<Vec<InvoicePaper>> {
-        Err(StoreError::Invalid(contract.to_owned()))
-    }
+    async fn invoice_papers(&self, contract: &str) -> Stored<Vec<InvoicePaper>>;
 
     /// Papers of any contract, by contract, kind and number.
-    async fn invoice_papers_of(&self, filter: PaperFilter) -> Stored<Vec<InvoicePaper>> {
-        Err(StoreError::Invalid(format!("{filter:?}")))
-    }
+    async fn invoice_papers_of(&self, filter: PaperFilter) -> Stored<Vec<InvoicePaper>>;
 
-    /// Stores the next revision of papers with an event, all or nothing: answers whether each of them stood at the revision
-    /// right before its own (0: was not there).
+    /// Stores the next revision of papers with events, all or nothing: answers whether each paper stood at the revision right
+    /// before its own (0: was not there), and no other event was stored under the key of one of these.
     async fn revise_invoice_papers(
         &self,
         papers: Vec<InvoicePaper>,
-        intake: Option<Intake>,
+        intakes: Vec<Intake>,
         now_ms: i64,
-    ) -> Stored<bool> {
-        Err(StoreError::Invalid(format!("{papers:?} {intake:?} {now_ms}")))
-    }
+    ) -> Stored<bool>;
 
     /// A stored poll cursor.
     async fn cursor(&self, connection: &str, stream: &str) -> Stored<Option<String>>;

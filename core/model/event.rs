@@ -51,6 +51,8 @@ pub mod kinds {
     pub const INVOICE_APPROVED: &str = "invoice.approved";
     /// The control of invoices let a red one through. Record: `invoice_order`.
     pub const RED_INVOICE_APPROVED: &str = "red_invoice.approved";
+    /// A request for an invoice, or for a red one, was refused. Record: `invoice_refusal`.
+    pub const INVOICE_REFUSED: &str = "invoice.refused";
     /// The ERP holds the audited order. Record: `sales_order`.
     pub const SALES_ORDER_POSTED: &str = "sales_order.posted";
     /// The tax platform issued the invoice. Record: `invoice`.
@@ -81,6 +83,7 @@ pub mod kinds {
             "invoice_request" => INVOICE_REQUESTED,
             "red_request" => RED_INVOICE_REQUESTED,
             "invoice_order" => INVOICE_APPROVED,
+            "invoice_refusal" => INVOICE_REFUSED,
             "sales_order" => SALES_ORDER_POSTED,
             "invoice" => INVOICE_ISSUED,
             "payment" => PAYMENT_RECEIVED,

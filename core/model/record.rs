@@ -359,6 +359,19 @@ records! {
         /// How much with tax, above zero.
         amount_tax_included: Option<Exact> [TaxIncluded],
     }
+    /// A request for an invoice was refused.
+    InvoiceRefusal = "invoice_refusal" {
+        /// Number of the request: the business key.
+        number: String,
+        /// Contract that was to be billed.
+        contract_number: String,
+        /// Code of the fault.
+        code: String,
+        /// Why, in Chinese.
+        reason: String,
+        /// Why, in English.
+        reason_en: String,
+    }
     /// An invoice to be issued (开票单), let through by the control: every amount is final.
     InvoiceOrder = "invoice_order" {
         /// Order number at the platform: the business key.
@@ -778,6 +791,6 @@ mod tests {
             serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"])
         );
         assert_eq!(schema["properties"]["total_tax_included"]["x-sense"], "amount-tax-included");
-        assert_eq!(shapes().len(), 22);
+        assert_eq!(shapes().len(), 23);
     }
 }

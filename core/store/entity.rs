@@ -470,6 +470,34 @@ pub mod statement_notes {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Papers for the control of invoices.
+pub mod invoice_papers {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "invoice_papers")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub contract: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub number: String,
+        pub revision: i64,
+        pub state: String,
+        pub event: String,
+        pub at_ms: i64,
+        pub customer: Option<String>,
+        pub record: String,
+        pub changed_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Counters that must rise, by name.
 pub mod counters {
     use sea_orm::entity::prelude::*;

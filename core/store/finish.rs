@@ -6,6 +6,7 @@ use crate::convert::{json, number};
 use crate::entity::{attempts, bindings, deliveries, journal, outbox};
 use crate::error::Fail;
 use crate::group::Grouped;
+use crate::invoicing;
 use crate::lane::{Place, wake_heads};
 use crate::limits;
 use crate::payments;
@@ -132,6 +133,9 @@ async fn consequences(txn: &DatabaseTransaction, ended: &[(&Finish, deliveries::
         }
         for said in &finish.payments {
             payments::say(txn, said, finish.now_ms).await?;
+        }
+        for paper in &finish.papers {
+            invoicing::keep(txn, paper, finish.now_ms).await?;
         }
     }
     // One already stored is skipped: `accept` answers `Repeat` or `Conflict` and writes nothing.

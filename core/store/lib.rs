@@ -17,6 +17,7 @@ mod finish;
 mod group;
 mod hasten;
 mod holds;
+mod invoicing;
 mod lane;
 pub mod limit;
 mod limits;
@@ -41,6 +42,7 @@ use group::Group;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tongbao_delivery::attention::{Health, Parked};
+use tongbao_delivery::invoicing::{InvoicePaper, PaperFilter};
 use tongbao_delivery::payments::{
     Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, Settling,
 };
@@ -141,6 +143,7 @@ impl Store for Sql {
         finish.binding.iter().try_for_each(limits::binding)?;
         finish.follow_on.iter().try_for_each(limits::intake)?;
         finish.entries.iter().try_for_each(limits::entry)?;
+        finish.papers.iter().try_for_each(invoicing::keepable)?;
         for (what, text) in
             [("request", &finish.request), ("response", &finish.response), ("mapping", &finish.mapping)]
         {
@@ -265,6 +268,27 @@ impl Store for Sql {
 
     async fn payments_turn(&self) -> Stored<i64> {
         self.db.ask(|db| async move { payments::turn(&db).await }).await
+    }
+
+    async fn invoice_papers(&self, contract: &str) -> Stored<Vec<InvoicePaper>> {
+        let contract = contract.to_owned();
+        self.db.ask(|db| async move { invoicing::of_contract(&db, &contract).await }).await
+    }
+
+    async fn invoice_papers_of(&self, filter: PaperFilter) -> Stored<Vec<InvoicePaper>> {
+        self.db.ask(|db| async move { invoicing::list(&db, &filter).await }).await
+    }
+
+    async fn revise_invoice_papers(
+        &self,
+        papers: Vec<InvoicePaper>,
+        intakes: Vec<Intake>,
+        now_ms: i64,
+    ) -> Stored<bool> {
+        papers.iter().try_for_each(invoicing::keepable)?;
+        intakes.iter().try_for_each(limits::intake)?;
+        let ask = Arc::new((papers, intakes));
+        self.db.write(task!(ask; |txn| invoicing::revise(txn, &ask.0, &ask.1, now_ms).await)).await
     }
 
     async fn settle(&self, turn: i64, settlings: Vec<Settling>, now_ms: i64) -> Stored<bool> {

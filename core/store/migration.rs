@@ -1,6 +1,7 @@
 //! The schema, once for all databases.
 
 mod closures;
+mod invoicing;
 mod journal;
 mod lighter;
 mod payments;
@@ -14,6 +15,7 @@ use crate::entity::{
 };
 use crate::limits::{CODE, ID, KEY, NAME};
 use closures::Closures;
+use invoicing::Invoicing;
 use journal::Journal;
 use lighter::Lighter;
 use payments::Payments;
@@ -41,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(Closures),
             Box::new(Payments),
             Box::new(Statements),
+            Box::new(Invoicing),
         ]
     }
 }

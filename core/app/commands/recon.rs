@@ -3,6 +3,7 @@
 mod closing;
 mod commission;
 mod compare;
+mod invoices;
 mod pack;
 mod payments;
 mod sending;
@@ -46,6 +47,8 @@ pub async fn run(command: &ReconCommand, config: &Path, as_json: bool) -> Exit {
         ReconCommand::Commission(args) => commission::run(args, config, as_json).await,
         ReconCommand::Pack(args) => pack::run(args, config, as_json).await,
         ReconCommand::Payments(command) => payments::run(command, config, as_json).await,
+        ReconCommand::Invoices(command) => invoices::run(command, config, as_json).await,
+        ReconCommand::Threeway(args) => invoices::three_way(args, config, as_json).await,
         ReconCommand::Bench { payments, seed } => bench(*payments, *seed, as_json),
     }
 }

@@ -3,8 +3,8 @@
 use crate::emit::EMITTED;
 
 use super::{
-    Config, Environment, Flow, INTAKE, LEDGER, PAYMENTS, Receives, SIGNATURE, matching, notices, read,
-    statements,
+    Config, Environment, Flow, INTAKE, INVOICING, LEDGER, PAYMENTS, Receives, SIGNATURE, invoicing, matching,
+    notices, read, statements,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -184,6 +184,7 @@ fn build(
     };
     notices::check(&config, &mut findings);
     matching::check(&config, &mut findings);
+    invoicing::check(&config, &mut findings);
     statements::check(&config, &mut findings);
     config.flows.extend(notices::flows(&config));
     config.flows.extend(statements::flow(&config));
@@ -381,7 +382,7 @@ fn check_flows(
                 format!("`signature` takes only `{}`", kinds::SIGNATURE_CONFIRMED),
             );
         }
-        if [LEDGER, PAYMENTS, SIGNATURE].contains(&flow.to.as_str()) {
+        if [LEDGER, PAYMENTS, INVOICING, SIGNATURE].contains(&flow.to.as_str()) {
             continue;
         }
         check_flow(flow, config, mappings, connections, findings);

@@ -1,5 +1,6 @@
 //! `tongbao.yaml`: one file, read once, everything wrong with it told in one run with line numbers.
 
+mod invoicing;
 mod load;
 mod matching;
 mod notices;
@@ -7,6 +8,7 @@ mod read;
 mod secrets;
 mod statements;
 
+pub use invoicing::{InvoicingRules, is_used as controls_invoices};
 pub use load::{Beside, Documents, Loaded, load, load_text, load_without_mappings, mapping_files};
 pub use matching::{Matching, is_used as allocates, kind_of};
 pub use notices::{AtMost, Matter, NoticeRule, Quiet, source};
@@ -23,12 +25,14 @@ use tongbao_model::yaml::Node;
 pub const LEDGER: &str = "ledger";
 /// Name of the built-in target that keeps payments until it is decided what they pay.
 pub const PAYMENTS: &str = "payments";
+/// Name of the built-in target that judges what may be invoiced.
+pub const INVOICING: &str = "invoicing";
 /// Name of the built-in target that brings contracts into effect once their signature is confirmed.
 pub const SIGNATURE: &str = "signature";
 /// Name of the built-in target that keeps documents no mapping could read at intake.
 pub const INTAKE: &str = "intake";
 /// All of them.
-pub const BUILTIN: [&str; 4] = [LEDGER, PAYMENTS, SIGNATURE, INTAKE];
+pub const BUILTIN: [&str; 5] = [LEDGER, PAYMENTS, INVOICING, SIGNATURE, INTAKE];
 
 /// The configuration as written, checked for form.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Engine's relay and sweeper.
     pub relay: RelaySettings,
-    /// How deliveries to the built-in targets ([`LEDGER`], [`PAYMENTS`], [`SIGNATURE`], [`INTAKE`]) are made.
+    /// How deliveries to the built-in targets ([`BUILTIN`]) are made.
     pub builtin: TargetSettings,
     /// How long finished events stay in the database.
     pub retention: Retention,
@@ -59,6 +63,8 @@ pub struct Config {
     pub notices: Vec<NoticeRule>,
     /// How payments are allocated.
     pub matching: Matching,
+    /// What the control of invoices goes by.
+    pub invoicing: InvoicingRules,
     /// How statements reach customers; `None`: nothing is sent.
     pub statements: Option<StatementRules>,
 }
@@ -172,7 +178,7 @@ pub struct Flow {
     pub on: String,
     /// Only events from this connection.
     pub from: Option<String>,
-    /// Connection, or [`LEDGER`], [`PAYMENTS`] or [`SIGNATURE`].
+    /// Connection, or one of [`BUILTIN`].
     pub to: String,
     /// Mapping; absent for the built-in targets.
     pub mapping: Option<String>,

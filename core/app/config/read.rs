@@ -24,6 +24,7 @@ const TOP: &[&str] = &[
     "flows",
     "notices",
     "matching",
+    "invoicing",
     "statements",
 ];
 const SERVER: &[&str] = &["listen", "body_bytes_max", "api_token", "public_url", "stop_ms"];
@@ -71,6 +72,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
     let flows: Vec<_> = section("flows").items().iter().filter_map(|node| reader.flow(node)).collect();
     let notices = reader.notices(section("notices"));
     let matching = reader.matching(section("matching"));
+    let invoicing = reader.invoicing(section("invoicing"));
     let public_url = server.as_ref().and_then(|server| server.public_url.as_deref());
     let statements = reader.statements(root.get("statements"), public_url, folder);
     if connections.is_empty() {
@@ -90,6 +92,7 @@ pub fn read(text: &str, folder: &Path, environment: &Environment, findings: &mut
         flows,
         notices,
         matching,
+        invoicing,
         statements,
     })
 }

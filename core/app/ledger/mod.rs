@@ -91,11 +91,16 @@ fn moved(event: &Event) -> Result<Moved, Fault> {
         "status": text("status"),
         "customer_name": text("customer.name"),
     });
-    let payment = text("payment_number").filter(|_| event.kind == kinds::PAYMENT_ALLOCATED);
+    // One payment, or one invoice, may be for several contracts: on each account it has its own number.
+    let own_number = match event.kind.as_str() {
+        kinds::PAYMENT_ALLOCATED => text("payment_number"),
+        kinds::INVOICE_ISSUED => text("number"),
+        _ => None,
+    };
     let entry = LedgerEntry {
         contract,
         kind: kind.name().into(),
-        origin: payment.unwrap_or_else(|| event.key.clone()),
+        origin: own_number.unwrap_or_else(|| event.key.clone()),
         revision: event.revision,
         amount,
         currency: text("currency").unwrap_or_else(|| "CNY".into()),

@@ -11,7 +11,7 @@ mod script;
 
 pub use many::{Tally, many};
 
-use crate::config::{self, Config, Documents, Environment, INTAKE, LEDGER, Polls};
+use crate::config::{self, Config, Documents, Environment, INTAKE, InvoicingRules, LEDGER, Polls};
 use crate::intake::Intaker;
 use crate::mappings::Mappings;
 use crate::pipeline::Pipeline;
@@ -199,6 +199,7 @@ impl Cast for Company {
             store: parts.store.clone(),
             intaker,
             targets: targets.collect(),
+            invoicing: InvoicingRules::default(),
             statements: None,
         }))
     }

@@ -228,7 +228,7 @@ impl Gathering<'_> {
         let mut order = None;
         if has_orders {
             for earlier in self.books.revisions(entry, self.as_of_ms) {
-                order = self.order(&earlier.event).await?;
+                order = order_of(self.store, &earlier.event, self.as_of_ms).await?;
                 if order.is_some() {
                     break;
                 }
@@ -248,22 +248,6 @@ impl Gathering<'_> {
         }
         let at_ms = self.books.stored_ms(entry);
         signed.add(&entry.currency, &entry.contract, amount(entry)?, at_ms).ok_or_else(range)
-    }
-
-    /// What the ERP reported when an event's order stood there, as far as was known.
-    async fn order(&self, event: &str) -> Stored<Option<(SalesOrder, i64)>> {
-        for delivery in self.store.deliveries_of(event).await? {
-            let posted = self.store.caused_by(&delivery.id).await?;
-            let known = posted
-                .into_iter()
-                .find(|one| one.kind == kinds::SALES_ORDER_POSTED && one.occurred_at_ms <= self.as_of_ms);
-            let read =
-                known.and_then(|one| Some((serde_json::from_str(&one.record).ok()?, one.occurred_at_ms)));
-            if read.is_some() {
-                return Ok(read);
-            }
-        }
-        Ok(None)
     }
 
     /// A receipt under the bank's reference, and what the bank has under it.
@@ -351,6 +335,24 @@ impl Gathering<'_> {
         self.used.insert(book, used);
         Ok(used)
     }
+}
+
+/// What the ERP reported when the order of a contract's event stood there, as far as was known, and when.
+///
+/// # Errors
+/// What the database said.
+pub async fn order_of(store: &dyn Store, event: &str, as_of_ms: i64) -> Stored<Option<(SalesOrder, i64)>> {
+    for delivery in store.deliveries_of(event).await? {
+        let posted = store.caused_by(&delivery.id).await?;
+        let known = posted
+            .into_iter()
+            .find(|one| one.kind == kinds::SALES_ORDER_POSTED && one.occurred_at_ms <= as_of_ms);
+        let read = known.and_then(|one| Some((serde_json::from_str(&one.record).ok()?, one.occurred_at_ms)));
+        if read.is_some() {
+            return Ok(read);
+        }
+    }
+    Ok(None)
 }
 
 fn amount(entry: &LedgerEntry) -> Result<Decimal, Failed> {

@@ -6,6 +6,7 @@ use super::memory::MemoryStore;
 use super::process::Fate;
 use crate::attention::{Health, Parked};
 use crate::clock::Clock;
+use crate::invoicing::{InvoicePaper, PaperFilter};
 use crate::payments::{Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, Settling};
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Closure, Count, Cursor, DeliveryView,
@@ -336,6 +337,24 @@ impl Store for StoreDoor {
 
     async fn payments_turn(&self) -> Stored<i64> {
         self.read(self.memory().payments_turn()).await
+    }
+
+    async fn invoice_papers(&self, contract: &str) -> Stored<Vec<InvoicePaper>> {
+        self.read(self.memory().invoice_papers(contract)).await
+    }
+
+    async fn invoice_papers_of(&self, filter: PaperFilter) -> Stored<Vec<InvoicePaper>> {
+        self.read(self.memory().invoice_papers_of(filter)).await
+    }
+
+    async fn revise_invoice_papers(
+        &self,
+        papers: Vec<InvoicePaper>,
+        intakes: Vec<Intake>,
+        now_ms: i64,
+    ) -> Stored<bool> {
+        let revising = self.memory().revise_invoice_papers(papers, intakes, now_ms);
+        self.write("revise-invoices", revising).await
     }
 
     async fn settle(&self, turn: i64, settlings: Vec<Settling>, now_ms: i64) -> Stored<bool> {

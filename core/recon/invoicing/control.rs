@@ -123,8 +123,8 @@ impl Control {
         Some(())
     }
 
-    /// The contract's line that a paper means.
-    fn place(&self, key: &LineKey) -> Option<LineKey> {
+    /// The contract's line that a paper means: the one under its number, else the only one of its product and rate.
+    pub fn place(&self, key: &LineKey) -> Option<LineKey> {
         if self.lines.contains_key(key) {
             return Some(key.clone());
         }

@@ -13,6 +13,21 @@ pub enum InvoiceKind {
     Ordinary,
 }
 
+impl InvoiceKind {
+    /// As records name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            InvoiceKind::Special => "special",
+            InvoiceKind::Ordinary => "ordinary",
+        }
+    }
+
+    /// The kind of a name.
+    pub fn from_name(name: &str) -> Option<InvoiceKind> {
+        [InvoiceKind::Special, InvoiceKind::Ordinary].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// A line as it is printed, with the row of its discount. The order of its fields is the order on the invoice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Billed {

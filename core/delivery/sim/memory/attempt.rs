@@ -120,6 +120,9 @@ impl Tables {
         for said in &finish.payments {
             self.pool.say(said);
         }
+        for paper in &finish.papers {
+            self.papers.keep(paper);
+        }
         for intake in &finish.follow_on {
             self.accept(intake, finish.now_ms);
         }

@@ -7,12 +7,14 @@
 mod accept;
 mod attempt;
 mod attention;
+mod invoicing;
 mod payments;
 mod people;
 mod queue;
 mod statements;
 
 use crate::attention::{Health, Parked};
+use crate::invoicing::{InvoicePaper, PaperFilter};
 use crate::payments::{Accounts, Allocation, LearnedPayer, Payment, PaymentBook, PaymentFilter, Settling};
 use crate::port::{
     Accepted, Archivable, ArchivePlace, AttemptView, Begin, Binding, Closure, Count, Cursor, DeliveryView,
@@ -105,6 +107,7 @@ pub struct Tables {
     holds: Vec<Hold>,
     closures: Vec<Closure>,
     pool: payments::Pool,
+    papers: invoicing::Papers,
     notes: BTreeMap<(String, String, i64), Note>,
     present: BTreeMap<String, i64>,
     /// Deliberate mistake: outcomes are stored whoever brings them.
@@ -507,6 +510,23 @@ impl Store for MemoryStore {
 
     async fn payments_turn(&self) -> Stored<i64> {
         Ok(self.tables().pool.turn())
+    }
+
+    async fn invoice_papers(&self, contract: &str) -> Stored<Vec<InvoicePaper>> {
+        Ok(self.tables().papers.of_contract(contract))
+    }
+
+    async fn invoice_papers_of(&self, filter: PaperFilter) -> Stored<Vec<InvoicePaper>> {
+        Ok(self.tables().papers.list(&filter))
+    }
+
+    async fn revise_invoice_papers(
+        &self,
+        papers: Vec<InvoicePaper>,
+        intakes: Vec<Intake>,
+        now_ms: i64,
+    ) -> Stored<bool> {
+        self.tables().revise_invoice_papers(&papers, &intakes, now_ms)
     }
 
     async fn settle(&self, turn: i64, settlings: Vec<Settling>, now_ms: i64) -> Stored<bool> {

@@ -1,0 +1,245 @@
+//! What a person does: puts requests that wait together as one invoice, and takes back what will not be issued.
+
+use super::folder::Folder;
+use super::judge::event_of;
+use super::paper::{self, APPROVED, Kept, MERGED, ORDER, REQUEST, WAITING, WITHDRAWN};
+use crate::config::InvoicingRules;
+use crate::routes::Routes;
+use std::collections::BTreeSet;
+use tongbao_delivery::invoicing::{InvoicePaper, PaperFilter};
+use tongbao_delivery::port::{DeliveryView, State, Store, Stored};
+use tongbao_model::event::kinds;
+use tongbao_model::record::InvoiceOrder;
+use tongbao_model::{Class, Text};
+use tongbao_recon::invoicing;
+
+/// Who wants it, and why.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+}
+
+/// A refusal in words.
+type Refused<T> = Result<T, Text>;
+
+/// Puts requests of a customer that wait together: as few invoices as kinds, currencies and the channel's room make
+/// necessary. All that wait, where none is named. Answers the numbers of the invoices to be issued.
+///
+/// # Errors
+/// What the database said; the inner error says why it is not done.
+pub async fn together(
+    store: &dyn Store,
+    routes: &Routes,
+    rules: &InvoicingRules,
+    customer: &str,
+    numbers: &[String],
+    asked: &Asked,
+    now_ms: i64,
+) -> Stored<Refused<Vec<String>>> {
+    let all = waiting(store, customer).await?;
+    let wanted: BTreeSet<&str> = numbers.iter().map(String::as_str).collect();
+    let is_wanted = |one: &InvoicePaper| wanted.is_empty() || wanted.contains(one.number.as_str());
+    let papers: Vec<InvoicePaper> = all.into_iter().filter(is_wanted).collect();
+    if let Some(missing) = wanted.iter().find(|number| !papers.iter().any(|one| one.number == **number)) {
+        return Ok(Err(Text::new(
+            format!("客户 {customer} 没有待合并的申请 {missing}"),
+            format!("no request {missing} of the customer {customer} waits"),
+        )));
+    }
+    if papers.is_empty() {
+        return Ok(Err(Text::new(
+            format!("客户 {customer} 没有待合并的申请"),
+            format!("no request of the customer {customer} waits"),
+        )));
+    }
+    let mut drafts = Vec::new();
+    for one in &papers {
+        drafts.push(paper::read::<Kept>(one)?.order);
+    }
+    let orders = match invoicing::orders(&drafts, rules.channel) {
+        Ok(orders) => orders,
+        Err(fault) => return Ok(Err(fault.message)),
+    };
+    let mut revised = Vec::new();
+    for one in &papers {
+        let kept: Kept = paper::read(one)?;
+        revised.push(revised_as(one, MERGED, kept, asked));
+    }
+    let mut intakes = Vec::new();
+    for order in &orders {
+        let intake = routes.intake(event_of(order, now_ms));
+        let requests = requests_of(order, &drafts);
+        let kept = Kept {
+            order: order.clone(),
+            requests,
+            who: Some(asked.who.clone()),
+            why: Some(asked.why.clone()).filter(|why| !why.is_empty()),
+        };
+        let contracts: BTreeSet<&str> =
+            order.lines.iter().map(|line| line.contract_number.as_str()).collect();
+        for contract in contracts {
+            revised.push(paper::of_order(&kept, (ORDER, APPROVED), contract, &intake.event.id, now_ms));
+        }
+        intakes.push(intake);
+    }
+    let numbers = orders.into_iter().map(|order| order.number).collect();
+    Ok(if store.revise_invoice_papers(revised, intakes, now_ms).await? {
+        Ok(numbers)
+    } else {
+        Err(overtaken())
+    })
+}
+
+/// Takes back what was let through, or waits, and will not be issued: it may be asked for again. Not once it was issued, and
+/// not while nobody knows whether it is.
+///
+/// # Errors
+/// As of [`together`].
+pub async fn withdraw(store: &dyn Store, number: &str, asked: &Asked, now_ms: i64) -> Stored<Refused<()>> {
+    let mut papers = Vec::new();
+    for (kind, state) in [(ORDER, APPROVED), (REQUEST, WAITING)] {
+        papers.extend(of_number(store, number, (kind, state)).await?);
+    }
+    if papers.is_empty() {
+        return Ok(Err(Text::new(
+            format!("没有可撤回的开票单或申请 {number}"),
+            format!("there is no invoice order and no waiting request {number} that could be withdrawn"),
+        )));
+    }
+    for contract in papers.iter().map(|one| one.contract.as_str()).collect::<BTreeSet<&str>>() {
+        let folder = match Folder::of(store, contract).await {
+            Ok(folder) => folder,
+            Err(super::folder::Missing::Store(error)) => return Err(error),
+            Err(super::folder::Missing::Fault(fault)) => return Ok(Err(fault.message)),
+        };
+        if folder.is_issued(number) {
+            return Ok(Err(Text::new(
+                format!("开票单 {number} 已开出发票：请红冲"),
+                format!("the invoice of {number} was issued: take it back by a red one"),
+            )));
+        }
+    }
+    let deliveries = sent(store, number).await?;
+    if let Some(why) = deliveries.iter().find_map(|one| in_the_way(one, number)) {
+        return Ok(Err(why));
+    }
+    let mut revised = Vec::new();
+    for one in &papers {
+        let kept: Kept = paper::read(one)?;
+        revised.push(revised_as(one, WITHDRAWN, kept, asked));
+    }
+    Ok(if store.revise_invoice_papers(revised, Vec::new(), now_ms).await? {
+        Ok(())
+    } else {
+        Err(overtaken())
+    })
+}
+
+/// Requests of a customer that wait, by contract and number.
+async fn waiting(store: &dyn Store, customer: &str) -> Stored<Vec<InvoicePaper>> {
+    let filter = PaperFilter {
+        kind: Some(REQUEST.to_owned()),
+        state: Some(WAITING.to_owned()),
+        customer: Some(customer.to_owned()),
+        ..PaperFilter::default()
+    };
+    every(store, filter).await
+}
+
+/// All papers of a filter.
+pub async fn every(store: &dyn Store, mut filter: PaperFilter) -> Stored<Vec<InvoicePaper>> {
+    let mut all = Vec::new();
+    loop {
+        let page = store.invoice_papers_of(filter.clone()).await?;
+        let Some(last) = page.last() else { return Ok(all) };
+        filter.after = Some((last.contract.clone(), last.kind.clone(), last.number.clone()));
+        all.extend(page);
+    }
+}
+
+/// Papers of a number, on whatever contract.
+async fn of_number(
+    store: &dyn Store,
+    number: &str,
+    (kind, state): (&str, &str),
+) -> Stored<Vec<InvoicePaper>> {
+    let filter = PaperFilter {
+        kind: Some(kind.to_owned()),
+        state: Some(state.to_owned()),
+        number: Some(number.to_owned()),
+        ..PaperFilter::default()
+    };
+    every(store, filter).await
+}
+
+/// Requests that have a line on an order.
+fn requests_of(order: &InvoiceOrder, drafts: &[InvoiceOrder]) -> Vec<String> {
+    let lines: BTreeSet<(&str, i64)> =
+        order.lines.iter().map(|line| (line.contract_number.as_str(), line.line)).collect();
+    // Lines without tax of a special invoice are on an ordinary one.
+    let is_on = |draft: &&InvoiceOrder| {
+        draft.kind == order.kind || draft.kind == invoicing::InvoiceKind::Special.name()
+    };
+    let has_line = |draft: &&InvoiceOrder| {
+        draft.lines.iter().any(|line| lines.contains(&(line.contract_number.as_str(), line.line)))
+    };
+    drafts.iter().filter(is_on).filter(has_line).map(|draft| draft.request_number.clone()).collect()
+}
+
+fn revised_as(paper: &InvoicePaper, state: &str, kept: Kept, asked: &Asked) -> InvoicePaper {
+    let kept = Kept {
+        who: Some(asked.who.clone()),
+        why: Some(asked.why.clone()).filter(|why| !why.is_empty()),
+        ..kept
+    };
+    InvoicePaper {
+        revision: paper.revision + 1,
+        state: state.to_owned(),
+        record: paper::text(&kept),
+        ..paper.clone()
+    }
+}
+
+/// Where an order went.
+async fn sent(store: &dyn Store, number: &str) -> Stored<Vec<DeliveryView>> {
+    let mut all = Vec::new();
+    for kind in [kinds::INVOICE_APPROVED, kinds::RED_INVOICE_APPROVED] {
+        if let Some(event) = store.newest(kind, number, i64::MAX).await? {
+            all.extend(store.deliveries_of(&event.id).await?);
+        }
+    }
+    Ok(all)
+}
+
+/// What keeps an order from being taken back: it is on its way, or nobody knows what became of it.
+fn in_the_way(delivery: &DeliveryView, number: &str) -> Option<Text> {
+    let is_certain = delivery.class.as_deref() != Some(Class::Unknown.name());
+    match delivery.state {
+        State::Rejected | State::Superseded => None,
+        State::Parked if is_certain => None,
+        State::Parked => Some(Text::new(
+            format!("开票单 {number} 的开具结果未知：先查明再撤回"),
+            format!("nobody knows whether the invoice of {number} was issued: find out first"),
+        )),
+        State::Posted => Some(Text::new(
+            format!("开票单 {number} 已开具：请红冲"),
+            format!("the invoice of {number} was issued: take it back by a red one"),
+        )),
+        State::Pending | State::Calling | State::Waiting => Some(Text::new(
+            format!("开票单 {number} 正在开具；挂起或被拒后才能撤回"),
+            format!(
+                "the invoice of {number} is on its way; it can be withdrawn once it is parked or refused"
+            ),
+        )),
+    }
+}
+
+fn overtaken() -> Text {
+    Text::new(
+        "其间有人改动了这些申请，请重新查看",
+        "somebody has changed these requests meanwhile: look again",
+    )
+}

@@ -1,0 +1,234 @@
+//! What is let through.
+
+use super::folder::{Folder, range};
+use super::paper::{self, APPROVED, Kept, ORDER, REQUEST, WAITING, WITHDRAWN};
+use crate::config::InvoicingRules;
+use crate::emit;
+use crate::intake::store_unavailable;
+use crate::routes::Routes;
+use rust_decimal::Decimal;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use tongbao_delivery::handler::Report;
+use tongbao_delivery::invoicing::InvoicePaper;
+use tongbao_delivery::port::{Store, Work};
+use tongbao_model::event::kinds;
+use tongbao_model::record::{InvoiceOrder, InvoiceRefusal, InvoiceRequest, RedRequest};
+use tongbao_model::{Class, Code, Event, Fault, decimal};
+use tongbao_recon::invoicing::{self, Part};
+
+/// Judges one request.
+pub async fn handle(
+    store: &dyn Store,
+    routes: &Routes,
+    rules: &InvoicingRules,
+    work: &Work,
+    now_ms: i64,
+) -> Report {
+    let judged = match work.event.kind.as_str() {
+        kinds::INVOICE_REQUESTED => asked(store, rules, &work.event).await,
+        kinds::RED_INVOICE_REQUESTED => asked_back(store, &work.event).await,
+        other => Err(Stop::Fault(Fault::new(
+            Code::TargetMisconfigured,
+            format!("invoicing 不处理事件 {other}"),
+            format!("`invoicing` takes no event `{other}`"),
+        ))),
+    };
+    match judged {
+        Ok(judged) => {
+            let cause = Some(work.delivery.id.clone());
+            let told = |order: &InvoiceOrder| Event { cause: cause.clone(), ..event_of(order, now_ms) };
+            Report {
+                follow_on: judged.orders.iter().map(|order| routes.intake(told(order))).collect(),
+                papers: judged.papers,
+                ..Report::new(Class::Done)
+            }
+        }
+        Err(Stop::Fault(fault)) => Report::fault(fault),
+        Err(Stop::Refused(refusal)) => {
+            let Refusal { fault, number, contract } = *refusal;
+            let told = emit::record(&InvoiceRefusal {
+                number: number.clone(),
+                contract_number: contract.clone(),
+                code: fault.code.as_str().to_owned(),
+                reason: fault.message.zh.clone(),
+                reason_en: fault.message.en.clone(),
+            });
+            let event =
+                emit::event(kinds::INVOICE_REFUSED, &number, 1, &contract, &told, &work.delivery.id, now_ms);
+            Report {
+                class: Class::Rejected,
+                final_rejection: true,
+                follow_on: vec![routes.intake(event)],
+                ..Report::fault(fault)
+            }
+        }
+    }
+}
+
+/// The event of an invoice that was let through.
+pub fn event_of(order: &InvoiceOrder, now_ms: i64) -> Event {
+    let kind =
+        if order.blue_invoice.is_some() { kinds::RED_INVOICE_APPROVED } else { kinds::INVOICE_APPROVED };
+    let event = emit::event(kind, &order.number, 1, &order.contract_number, &emit::record(order), "", now_ms);
+    Event { cause: None, ..event }
+}
+
+/// Why an invoice that was let through is not to be sent after all: somebody has taken it back since.
+pub async fn withdrawn(store: &dyn Store, event: &Event) -> Option<Fault> {
+    if ![kinds::INVOICE_APPROVED, kinds::RED_INVOICE_APPROVED].contains(&event.kind.as_str()) {
+        return None;
+    }
+    let papers = match store.invoice_papers(&event.order_key).await {
+        Ok(papers) => papers,
+        Err(error) => return Some(store_unavailable(&error)),
+    };
+    let is_it = |one: &&InvoicePaper| one.kind == ORDER && one.number == event.key && one.state == WITHDRAWN;
+    papers.iter().find(is_it).map(|one| {
+        Fault::new(
+            Code::TargetRejected,
+            format!("开票单 {} 已撤回，不再开具", one.number),
+            format!("the invoice order {} was withdrawn: nothing is issued", one.number),
+        )
+        .remedy("如需开票，请以新申请号申请。", "Ask under a new number if an invoice is needed.")
+    })
+}
+
+/// What is let through, and what is kept of it.
+struct Judged {
+    orders: Vec<InvoiceOrder>,
+    papers: Vec<InvoicePaper>,
+}
+
+/// Why nothing is let through.
+enum Stop {
+    /// For now, or for want of a person.
+    Fault(Fault),
+    /// For good.
+    Refused(Box<Refusal>),
+}
+
+struct Refusal {
+    fault: Fault,
+    number: String,
+    contract: String,
+}
+
+async fn asked(store: &dyn Store, rules: &InvoicingRules, event: &Event) -> Result<Judged, Stop> {
+    let request: InvoiceRequest = record(event)?;
+    let refuse = |faults| refused(&request.number, &request.contract_number, faults);
+    let folder = folder(store, &request.contract_number).await?;
+    let parts = judge(&folder, &request, rules.tolerance).map_err(refuse)?;
+    let draft = invoicing::draft(&request, &parts, &folder.control).map_err(|fault| refuse(vec![fault]))?;
+    let buyer = draft.customer.as_ref().map(|customer| customer.code.as_str());
+    let waits = buyer.is_some_and(|code| rules.together.contains(code));
+    let mut papers = folder.fresh;
+    // Told now, while somebody can still ask otherwise: alone it must be an invoice that the channel takes.
+    let orders = invoicing::orders(std::slice::from_ref(&draft), rules.channel)
+        .map_err(|fault| refuse(vec![fault]))?;
+    if waits {
+        papers.push(filed(draft, (REQUEST, WAITING), event));
+        return Ok(Judged { orders: Vec::new(), papers });
+    }
+    papers.extend(orders.iter().cloned().map(|order| filed(order, (ORDER, APPROVED), event)));
+    Ok(Judged { orders, papers })
+}
+
+/// What a request takes of each line, and that it leaves room for what was invoiced of lines that nobody knows.
+fn judge(folder: &Folder, request: &InvoiceRequest, tolerance: Decimal) -> Result<Vec<Part>, Vec<Fault>> {
+    let parts = folder.control.judge(request, tolerance)?;
+    if folder.unplaced.is_zero() {
+        return Ok(parts);
+    }
+    let sum = parts.iter().try_fold(Decimal::ZERO, |sum, part| decimal::add(sum, part.share.amounts.gross));
+    let (Some(sum), Some(left)) = (sum, folder.left()) else { return Err(vec![range()]) };
+    if sum <= left {
+        return Ok(parts);
+    }
+    let unplaced = folder.unplaced;
+    let fault = Fault::new(
+        Code::OverInvoiced,
+        format!("合同整体超开：申请 {sum}，可开 {left}（另有 {unplaced} 的发票或红字单不知其明细行）"),
+        format!(
+            "the contract would be over-invoiced: {sum} is asked for, {left} is left, with {unplaced} of which no lines are known"
+        ),
+    );
+    Err(vec![fault.at("total_tax_included").value(sum.to_string())])
+}
+
+async fn asked_back(store: &dyn Store, event: &Event) -> Result<Judged, Stop> {
+    let request: RedRequest = record(event)?;
+    let refuse = |faults| refused(&request.number, &request.contract_number, faults);
+    let folder = folder(store, &request.contract_number).await?;
+    let blue = match folder.invoice(&request.blue_invoice) {
+        // It may not have been heard of yet.
+        None => return Err(Stop::Fault(unknown(&request.blue_invoice, &request.contract_number))),
+        Some(found) => found,
+    };
+    let Some(order) = blue.order.as_ref().filter(|order| order.blue_invoice.is_none()) else {
+        let fault = Fault::new(
+            Code::TargetRejected,
+            format!("发票 {} 不是可红冲的蓝字发票，或其明细不在通宝", blue.number),
+            format!("the invoice {} is no blue one, or its lines are not known here", blue.number),
+        )
+        .at("blue_invoice")
+        .remedy("请在开票平台红冲。", "Take it back at the invoice platform.");
+        return Err(refuse(vec![fault]));
+    };
+    if !["1", "2", "3", "4"].contains(&request.reason.as_str()) {
+        let fault = Fault::new(Code::ValueUnmapped, "红冲原因未知", "an unknown reason")
+            .at("reason")
+            .value(&request.reason)
+            .remedy(
+                "原因为 1 退回、2 有误、3 服务中止、4 折让。",
+                "A reason is 1 returned, 2 wrong, 3 service ended or 4 allowance.",
+            );
+        return Err(refuse(vec![fault]));
+    }
+    let red = invoicing::red_order(&request, order, &folder.reds_of(&blue.number)).map_err(refuse)?;
+    let mut papers = folder.fresh;
+    papers.push(filed(red.clone(), (ORDER, APPROVED), event));
+    Ok(Judged { orders: vec![red], papers })
+}
+
+async fn folder(store: &dyn Store, contract: &str) -> Result<Folder, Stop> {
+    Folder::of(store, contract).await.map_err(|missing| Stop::Fault(missing.into()))
+}
+
+fn filed(order: InvoiceOrder, state: (&str, &str), event: &Event) -> InvoicePaper {
+    let contract = order.contract_number.clone();
+    let requests = vec![order.request_number.clone()];
+    let kept = Kept { order, requests, who: None, why: None };
+    paper::of_order(&kept, state, &contract, &event.id, event.occurred_at_ms)
+}
+
+fn unknown(invoice: &str, contract: &str) -> Fault {
+    Fault::new(
+        Code::RelatedMissing,
+        format!("合同 {contract} 没有发票 {invoice}"),
+        format!("the contract {contract} has no invoice {invoice}"),
+    )
+    .at("blue_invoice")
+}
+
+/// All reasons as one fault: that of the first, if it is the only one.
+fn refused(number: &str, contract: &str, faults: Vec<Fault>) -> Stop {
+    let numbers = |fault: Fault| {
+        Stop::Refused(Box::new(Refusal { fault, number: number.to_owned(), contract: contract.to_owned() }))
+    };
+    let mut all = faults.into_iter();
+    let Some(first) = all.next() else { return Stop::Fault(range()) };
+    let seen: BTreeSet<(String, String)> = all.map(|fault| (fault.message.zh, fault.message.en)).collect();
+    let mut fault = first;
+    for (zh, en) in seen {
+        fault.message.zh = format!("{}；{zh}", fault.message.zh);
+        fault.message.en = format!("{}; {en}", fault.message.en);
+    }
+    numbers(fault)
+}
+
+fn record<T: DeserializeOwned>(event: &Event) -> Result<T, Stop> {
+    serde_json::from_str(&event.record).map_err(|_| {
+        Stop::Fault(Fault::new(Code::Defect, "事件内容无法读取", "the event's record cannot be read"))
+    })
+}
