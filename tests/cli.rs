@@ -11,6 +11,8 @@ mod compare;
 mod connectors;
 #[path = "cli/editing.rs"]
 mod editing;
+#[path = "cli/invoices.rs"]
+mod invoices;
 #[path = "cli/masters.rs"]
 mod masters;
 #[path = "cli/month_end.rs"]
@@ -192,6 +194,32 @@ fn write(folder: &Path, name: &str, text: &str) -> String {
     let path = folder.join(name);
     std::fs::write(&path, text).unwrap();
     path.display().to_string()
+}
+
+/// The commands of a guide, which has more than so many.
+fn commands(guide: &str, more_than: usize) -> Vec<String> {
+    let mut inside = false;
+    let mut lines = Vec::new();
+    for line in guide.lines() {
+        match (inside, line) {
+            (false, "```sh") => inside = true,
+            (true, "```") => inside = false,
+            (true, line) => lines.push(line.to_owned()),
+            (false, _) => {}
+        }
+    }
+    assert!(lines.len() > more_than, "the page has lost its commands");
+    lines
+}
+
+/// Runs a line of a guide as it stands there, with the world's configuration.
+fn shell(world: &World, line: &str) -> Output {
+    let binary = binary();
+    let line = line.replacen("tongbao ", &format!("{} -c {} ", binary.display(), world.config.display()), 1);
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(line).current_dir(world.folder.path());
+    command.envs(stage::secrets(&world.options, &world.sandbox));
+    command.output().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

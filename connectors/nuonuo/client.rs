@@ -32,6 +32,8 @@ pub const RULES: &[Rule] = &[
         Code::TargetUnauthorized,
     ),
     text("too-often", &["E9999"], &["频繁"], Class::Throttled(None), Code::TargetThrottled),
+    // An application under this billId is there: it is asked about. The code is not published.
+    text("form-there", &["E9999"], &["申请号重复", "billId重复"], Class::Conflict, Code::NumberTaken),
     rule("generic", &["E9999"], Class::Unknown, Code::OutcomeUnknown),
     // Anything else is a refusal in so many words: the order was not taken.
     rule("refused", &[], Class::Rejected, Code::TargetRejected),

@@ -2,15 +2,15 @@
 
 use super::amounts;
 use super::client::{NuonuoClient, Refusal};
-use async_trait::async_trait;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use std::time::Duration;
-use tongbao_connect::{Failure, Lookup, Outcome, Receipt, Remote, Target, Task};
+use tongbao_connect::{Failure, Lookup, Outcome, Receipt, Remote, Task};
 use tongbao_model::{Class, Code, Fault, china, decimal};
 
 const ISSUE: &str = "nuonuo.OpeMplatform.requestBillingNew";
-const QUERY: &str = "nuonuo.OpeMplatform.queryInvoiceResult";
+pub const QUERY: &str = "nuonuo.OpeMplatform.queryInvoiceResult";
 const AGAIN: &str = "nuonuo.OpeMplatform.reInvoice";
 
 /// Steps in `Remote::step`: `submitted:<ms>`, `failed`, `failed-untold`, `unsealed`, `issued`.
@@ -20,13 +20,13 @@ const FAILED_UNTOLD: &str = "failed-untold";
 const UNSEALED: &str = "unsealed";
 const ISSUED: &str = "issued";
 
-/// Writes invoices.
+/// Writes blue invoices, and sees any order through.
 pub struct Invoices {
-    client: NuonuoClient,
+    client: Arc<NuonuoClient>,
 }
 
 impl Invoices {
-    pub fn new(client: NuonuoClient) -> Self {
+    pub fn new(client: Arc<NuonuoClient>) -> Self {
         Invoices { client }
     }
 
@@ -70,7 +70,8 @@ impl Invoices {
         }
     }
 
-    async fn ask(&self, task: &Task) -> Lookup {
+    /// Asks about the order.
+    pub async fn ask(&self, task: &Task) -> Lookup {
         let body = json!({"serialNos": [], "orderNos": [task.key], "isOfferInvoiceDetail": "0"});
         match self.client.call(QUERY, &body, false).await {
             Err(failure) => Lookup::CannotTell(failure),
@@ -144,7 +145,7 @@ impl Invoices {
     }
 
     /// After a submit (or a retry of it): asks once and says how it stands.
-    async fn settle(&self, task: &Task, remote: Remote, fresh: bool) -> Outcome {
+    pub async fn settle(&self, task: &Task, remote: Remote, fresh: bool) -> Outcome {
         let asked = Task { reached: Some(remote.clone()), ..task.clone() };
         match self.ask(&asked).await {
             Lookup::Found(receipt) if fresh => Outcome::Done(receipt),
@@ -180,16 +181,9 @@ impl Invoices {
         );
         Failure::new(fault).reached(Remote { step: FAILED.into(), ..remote })
     }
-}
 
-#[async_trait]
-impl Target for Invoices {
-    /// orderNo is unique within the account.
-    fn refuses_twice(&self) -> bool {
-        true
-    }
-
-    async fn apply(&self, task: &Task) -> Outcome {
+    /// Submits it, or goes on where it stands.
+    pub async fn apply(&self, task: &Task) -> Outcome {
         match &task.reached {
             // Issued without a file, or failed and replayed by a person: the same order once more, no new one.
             Some(remote) if remote.step == UNSEALED || remote.step == FAILED => {
@@ -214,22 +208,10 @@ impl Target for Invoices {
             },
         }
     }
-
-    async fn lookup(&self, task: &Task) -> Lookup {
-        self.ask(task).await
-    }
-
-    async fn probe(&self) -> Result<String, Failure> {
-        let body = json!({"serialNos": [], "orderNos": ["TONGBAO-PROBE"], "isOfferInvoiceDetail": "0"});
-        match self.client.call(QUERY, &body, false).await? {
-            Ok(_) => Ok("ok".into()),
-            Err(refusal) if refusal.code == "E9500" => Ok("ok".into()),
-            Err(refusal) => Err(refusal.failure.of_question()),
-        }
-    }
 }
 
-fn submitted(task: &Task, serial: &str, now_ms: i64) -> Remote {
+/// An order that was taken just now.
+pub fn submitted(task: &Task, serial: &str, now_ms: i64) -> Remote {
     Remote { id: serial.to_owned(), number: task.key.clone(), step: format!("submitted:{now_ms}") }
 }
 
@@ -242,7 +224,8 @@ fn issuing(remote: Remote) -> Failure {
     Failure::new(fault).class(Class::Throttled(Some(Duration::from_secs(3)))).reached(remote)
 }
 
-fn receipt(found: &Value, remote: Remote) -> Receipt {
+/// What the query says of an issued invoice.
+pub fn receipt(found: &Value, remote: Remote) -> Receipt {
     let amount = |key: &str| found.get(key).and_then(|value| decimal::parse(&plain(value)).ok());
     let total = amount("orderAmount").or_else(|| {
         let (net, tax): (Decimal, Decimal) = (amount("exTaxAmount")?, amount("taxAmount")?);
@@ -269,7 +252,8 @@ fn issued_at(text: &str) -> Option<String> {
     Some(at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
 }
 
-fn plain(value: &Value) -> String {
+/// A value as text; nothing for null.
+pub fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -53,6 +53,7 @@ pub static PROFILE: Profile = Profile {
             example(200, "070101", "appKey不合法", "misconfigured", Code::TargetMisconfigured),
             example(200, "E9999", "签名验证失败", "unauthorized", Code::TargetUnauthorized),
             example(200, "E9999", "请求过于频繁", "throttled", Code::TargetThrottled),
+            example(200, "E9999", "申请号重复", "throttled", Code::TargetThrottled),
             example(200, "E9999", "系统异常", "unknown", Code::OutcomeUnknown),
             example(200, "E0012", "税号不合法", "rejected", Code::TargetRejected),
         ],

@@ -8,7 +8,9 @@ pub mod amounts;
 mod client;
 mod invoices;
 pub mod kit;
+mod reds;
 mod sign;
+mod target;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
@@ -26,11 +28,11 @@ use tongbao_model::{Code, Fault};
 pub static CONNECTOR: Connector = Connector {
     name: "nuonuo",
     summary: (
-        "诺诺开放平台：数电票开具与结果查询",
-        "Nuonuo open platform: e-invoices issued and asked about",
+        "诺诺开放平台：数电票开具、红冲与结果查询",
+        "Nuonuo open platform: e-invoices issued, taken back and asked about",
     ),
     spec: NuonuoSettings::spec,
-    documents: || vec![invoice()],
+    documents: || vec![invoice(), red_invoice()],
     build,
 };
 
@@ -47,6 +49,8 @@ settings! {
         app_secret: SecretString => (required),
         /// Our tax number: `userTax` and `salerTaxNum`.
         tax_number: String => (required),
+        /// Our name, for confirmation forms of red invoices; the platform has it by the tax number.
+        seller_name: Option<String> => (optional),
         /// Seller's telephone, as printed.
         seller_phone: String => (required),
         /// Seller's address, as printed.
@@ -63,6 +67,8 @@ settings! {
         timeout_ms: u64 => (30_000),
         /// How long a submitted order may be unknown to the platform's query, in seconds.
         grace_s: u64 => (600),
+        /// How long a confirmation form that waits for the buyer is left before it is asked about again, in seconds.
+        red_wait_s: u64 => (600),
         /// How long a refused token request is not repeated, in seconds; the platform allows about 50 in 30 days.
         token_cool_down_s: u64 => (600),
     }
@@ -72,7 +78,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
     let checked = NuonuoSettings::read(settings, findings)?;
     let source: Arc<dyn Source> = Arc::new(Callbacks { token: checked.callback_token.clone() });
     let target: Arc<dyn Target> =
-        Arc::new(invoices::Invoices::new(client::NuonuoClient::new(checked, context)));
+        Arc::new(target::Platform::new(client::NuonuoClient::new(checked, context)));
     Some(Built { source: Some(source), target: Some(target), ..Built::default() })
 }
 
@@ -162,6 +168,55 @@ fn invoice() -> DocumentKind {
                 header: None,
                 list: "invoiceDetail",
                 amounts: &["taxIncludedAmount", "discount"],
+                product: None,
+            }),
+        },
+        open: false,
+        key: Some("orderNo"),
+    }
+}
+
+/// The confirmation form and the red invoice that follows from it. Names and states: the vendor's SDKs; the names of the
+/// lines are those of blue invoices.
+fn red_invoice() -> DocumentKind {
+    let line = vec![
+        text("goodsName", 90, "商品名称 / goods").required(),
+        text("goodsCode", 19, "税收分类编码，19 位 / tax classification code"),
+        number("num", Sense::Quantity, 8, "数量，负数 / quantity, negative"),
+        text("unit", 20, "单位 / unit"),
+        text("specType", 40, "规格型号 / specification"),
+        number("taxRate", Sense::Rate, 6, "税率，小数：0.13 / tax rate as a fraction").required(),
+        number("taxIncludedAmount", Sense::TaxIncluded, 2, "含税金额，负数 / amount, tax included, negative")
+            .required(),
+        number(
+            "taxExcludedAmount",
+            Sense::TaxExcluded,
+            2,
+            "不含税金额，负数 / amount, tax excluded, negative",
+        )
+        .required(),
+        number("tax", Sense::Tax, 2, "税额，负数 / tax, negative").required(),
+    ];
+    DocumentKind {
+        shape: Shape {
+            name: target::RED_INVOICE.into(),
+            doc: "红字发票：确认单与红票 / red invoice: confirmation form and invoice".into(),
+            fields: vec![
+                text("orderNo", 20, "订单号，也是确认单的 billId：业务键 / order number and the form's billId: the business key")
+                    .required(),
+                text("invoiceLine", 2, "蓝票种类：bs 数电专票，pc 数电普票 / kind of the blue invoice").required(),
+                text("blueInvoice", 20, "蓝票号码，20 位 / number of the blue invoice").required(),
+                text("redReason", 1, "1 销货退回，2 开票有误，3 服务中止，4 销售折让 / 1 returned, 2 wrong, 3 service ended, 4 allowance")
+                    .required(),
+                text("whole", 1, "1 全额红冲，不传明细 / 1: the whole invoice, no lines are sent").required(),
+                text("buyerName", 100, "购方名称 / buyer").required(),
+                text("buyerTaxNum", 20, "购方税号 / buyer's tax number"),
+                Field::new("invoiceDetail", Kind::List(line), "红冲明细 / lines").required(),
+            ],
+            total: Some(Total {
+                header: None,
+                list: "invoiceDetail",
+                amounts: &["taxIncludedAmount"],
                 product: None,
             }),
         },

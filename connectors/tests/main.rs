@@ -27,6 +27,8 @@ mod mistakes;
 #[cfg(test)]
 mod nuonuo;
 #[cfg(test)]
+mod nuonuo_reds;
+#[cfg(test)]
 mod robots;
 #[cfg(test)]
 mod webhook;

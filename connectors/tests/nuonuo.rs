@@ -14,7 +14,7 @@ const ISSUE: &str = "nuonuo requestBillingNew";
 const TOKEN: &str = "nuonuo accessToken";
 const AGAIN: &str = "nuonuo reInvoice";
 
-fn with(sandbox: &Sandbox, more: &str) -> Connection {
+pub fn with(sandbox: &Sandbox, more: &str) -> Connection {
     let config = &sandbox.config().nuonuo;
     let settings = format!(
         "base_url: {url}/open/v1/services\ntoken_url: {url}/accessToken\napp_key: '{}'\ntax_number: '{}'\n\
@@ -26,22 +26,22 @@ fn with(sandbox: &Sandbox, more: &str) -> Connection {
     connect("nuonuo", &settings)
 }
 
-fn connection(sandbox: &Sandbox) -> Connection {
+pub fn connection(sandbox: &Sandbox) -> Connection {
     with(sandbox, "app_secret: { env: NUONUO_SECRET }\n")
 }
 
 /// A platform that ends every invoice at once.
-fn at_once(config: &mut SandboxConfig) {
+pub fn at_once(config: &mut SandboxConfig) {
     config.nuonuo.lifecycle = Lifecycle::Polls(0);
 }
 
 /// A platform that does not compare our clock with its own, for tests that move one of them.
-fn any_clock(config: &mut SandboxConfig) {
+pub fn any_clock(config: &mut SandboxConfig) {
     config.nuonuo.window_secs = None;
 }
 
 /// 1000.00 less 125.00 at 13 %, and 100.00 at 6 %.
-fn invoice(key: &str) -> Task {
+pub fn invoice(key: &str) -> Task {
     let document = json!({
         "orderNo": key, "invoiceLine": "bs", "invoiceDate": "2026-11-01 10:00:00",
         "buyerName": "宁波样例贸易有限公司", "buyerTaxNum": "91330200MA0000000X", "remark": "合同",
@@ -56,7 +56,7 @@ fn invoice(key: &str) -> Task {
     task("invoice", key, document, "975.00")
 }
 
-fn once(operation: &str, fault: Fault) -> Rule {
+pub fn once(operation: &str, fault: Fault) -> Rule {
     Rule::new(fault).on(System::Nuonuo, operation).times(1)
 }
 

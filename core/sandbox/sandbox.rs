@@ -403,6 +403,13 @@ impl Sandbox {
         nuonuo::set_bill_status(&self.world, bill_id, status)
     }
 
+    /// Red-letter confirmations: the caller's number and the state of each.
+    #[must_use]
+    pub fn red_bills(&self) -> Vec<(String, String)> {
+        let state = lock(&self.world.nuonuo);
+        state.bills.values().map(|bill| (bill.bill_id.clone(), bill.status.clone())).collect()
+    }
+
     /// Logs the seller out of (or back in to) the tax bureau: nothing can be issued meanwhile.
     pub fn bureau_logged_out(&self, logged_out: bool) {
         lock(&self.world.nuonuo).bureau_logged_out = logged_out;

@@ -246,7 +246,7 @@ async fn the_guide_for_finance_as_it_stands() {
             .unwrap()
             .to_owned()
     };
-    for line in commands() {
+    for line in commands(GUIDE, 10) {
         let mut line = line;
         if line.contains("REFUND") {
             let (contract, amount) = refund.truth.iter().next().unwrap();
@@ -372,29 +372,4 @@ fn ten_minutes_go_by(world: &World) {
     let file = world.folder.path().join("tongbao.db");
     let status = Command::new("python3").args(["-c", script]).arg(file).status().unwrap();
     assert!(status.success());
-}
-
-/// The lines of the page's ```sh blocks.
-fn commands() -> Vec<String> {
-    let mut inside = false;
-    let mut lines = Vec::new();
-    for line in GUIDE.lines() {
-        match (inside, line) {
-            (false, "```sh") => inside = true,
-            (true, "```") => inside = false,
-            (true, line) => lines.push(line.to_owned()),
-            (false, _) => {}
-        }
-    }
-    assert!(lines.len() > 10, "the page has lost its commands");
-    lines
-}
-
-fn shell(world: &World, line: &str) -> Output {
-    let binary = binary();
-    let line = line.replacen("tongbao ", &format!("{} -c {} ", binary.display(), world.config.display()), 1);
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(line).current_dir(world.folder.path());
-    command.envs(stage::secrets(&world.options, &world.sandbox));
-    command.output().unwrap()
 }

@@ -385,7 +385,7 @@ async fn matched(
         currency,
         contracted: money(contracted),
         order: order.map(|order| order.number),
-        ordered,
+        ordered: ordered.map(|ordered| money(ordered.0)),
         credited: money(credited),
         invoiced: money(invoiced),
         received: money(received),
