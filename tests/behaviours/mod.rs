@@ -3,6 +3,7 @@
 mod accepting;
 mod closing;
 mod flowing;
+mod invoicing;
 mod noting;
 mod pausing;
 mod paying;
@@ -111,6 +112,8 @@ pub const STORE: &[(&str, Case)] = cases![
     sharing::a_process_has_a_name_that_fits,
     telling::a_step_is_taken_by_one,
     telling::what_people_are_told_of_is_counted,
+    invoicing::the_newest_paper_counts,
+    invoicing::papers_are_revised_by_one_at_a_time,
     paying::the_newest_document_of_a_payment_counts,
     paying::payments_are_decided_by_one_at_a_time,
     paying::accounts_are_read_by_the_page,
