@@ -132,6 +132,23 @@ impl World {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    /// What the API answers is what it says that it answers.
+    async fn answers_as_described(&self, path: &str, schema: &str, status: u16) {
+        let described: Value = serde_json::from_str(&self.get("/api/openapi.json").await.1).unwrap();
+        let (found, body) = self.get(&format!("/api{path}")).await;
+        assert_eq!(found, status, "{path}: {body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let schema =
+            json!({"$ref": format!("#/components/schemas/{schema}"), "components": described["components"]});
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let wrong: Vec<String> = validator
+            .iter_errors(&body)
+            .take(3)
+            .map(|one| format!("{}: {one}", one.instance_path()))
+            .collect();
+        assert!(wrong.is_empty(), "{path}: {wrong:?}");
+    }
+
     async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !holds().await {

@@ -147,7 +147,9 @@ async fn a_contract_is_invoiced_in_parts_and_taken_back_and_never_beyond() {
     let ways: Value = serde_json::from_str(&ways).unwrap();
     assert_eq!((status, &ways["contracts"][0]["ordered"]), (200, &json!("339.00")), "{ways}");
     assert_eq!(ways["contracts"][0]["matches"], json!(["to-invoice"]), "{ways}");
-    assert_eq!(world.get("/api/invoices/contracts/HT-7").await.0, 404);
+    world.answers_as_described("/invoices/contracts/HT-1", "InvoiceControl", 200).await;
+    world.answers_as_described("/invoices/contracts/HT-7", "Error", 404).await;
+    world.answers_as_described("/threeway", "ThreeWay", 200).await;
     let (code, log) = serving.stop();
     assert_eq!(code, Some(0));
     for secret in ["91330200MA0000000X", "宁波样例贸易有限公司", "0574-12345678"] {
@@ -171,6 +173,7 @@ async fn the_page_on_invoices_works() {
         serde_json::from_str::<Value>(&body).unwrap()["waiting"].as_array().unwrap().len()
     };
     world.until("three requests wait", async || waiting().await == 3).await;
+    world.answers_as_described("/invoices/waiting", "WaitingRequests", 200).await;
     for line in commands(GUIDE, 7) {
         let done = shell(&world, &line);
         let shown = String::from_utf8_lossy(&done.stdout).into_owned();

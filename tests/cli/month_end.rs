@@ -333,7 +333,6 @@ async fn is_consistent(world: &World, told: &[(String, String)]) {
 
 /// What the API answers is what it says that it answers.
 async fn is_as_described(world: &World) {
-    let described: Value = serde_json::from_str(&world.get("/api/openapi.json").await.1).unwrap();
     let payments: Value = serde_json::from_str(&world.get("/api/payments?limit=1").await.1).unwrap();
     let payment = payments["payments"][0]["number"].as_str().unwrap().to_owned();
     let contract = payments["payments"][0]["allocations"][0]["contract"].as_str().unwrap().to_owned();
@@ -347,21 +346,14 @@ async fn is_as_described(world: &World) {
         ("/packs/2011-12".to_owned(), "Pack", 200),
         ("/commission/2011-12".to_owned(), "Commission", 200),
         ("/closings".to_owned(), "Closings", 200),
+        ("/threeway".to_owned(), "ThreeWay", 200),
+        ("/threeway?customer=C15687".to_owned(), "ThreeWay", 200),
+        (format!("/invoices/contracts/{contract}"), "InvoiceControl", 200),
+        ("/invoices/waiting".to_owned(), "WaitingRequests", 200),
         ("/payments/nobody".to_owned(), "Error", 404),
         ("/packs/12".to_owned(), "Error", 400),
     ] {
-        let (found, body) = world.get(&format!("/api{path}")).await;
-        assert_eq!(found, status, "{path}: {body}");
-        let body: Value = serde_json::from_str(&body).unwrap();
-        let schema =
-            json!({"$ref": format!("#/components/schemas/{schema}"), "components": described["components"]});
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        let wrong: Vec<String> = validator
-            .iter_errors(&body)
-            .take(3)
-            .map(|one| format!("{}: {one}", one.instance_path()))
-            .collect();
-        assert!(wrong.is_empty(), "{path}: {wrong:?}");
+        world.answers_as_described(&path, schema, status).await;
     }
 }
 

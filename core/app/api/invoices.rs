@@ -47,7 +47,7 @@ pub async fn contract(State(service): State<Arc<Service>>, Path(number): Path<St
     match invoicing::show(service.store.as_ref(), &number).await {
         Err(error) => failed(&error),
         Ok(Ok(shown)) => answer(StatusCode::OK, json!(shown)),
-        Ok(Err(fault)) => answer(StatusCode::NOT_FOUND, json!({"error": fault})),
+        Ok(Err(fault)) => answer(StatusCode::NOT_FOUND, json!({"error": fault.message})),
     }
 }
 
