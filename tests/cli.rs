@@ -11,6 +11,8 @@ mod compare;
 mod connectors;
 #[path = "cli/editing.rs"]
 mod editing;
+#[path = "support/flows.rs"]
+mod flows;
 #[path = "cli/invoices.rs"]
 mod invoices;
 #[path = "cli/masters.rs"]

@@ -15,6 +15,8 @@
 
 #[path = "faults/mod.rs"]
 mod cases;
+#[path = "support/flows.rs"]
+mod flows;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/servers.rs"]

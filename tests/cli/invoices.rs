@@ -4,26 +4,13 @@
 use super::*;
 use tongbao_sandbox::Lifecycle;
 
-/// The example configuration, as shipped.
-const INVOICING: &str = include_str!("../../deploy/invoicing.yaml");
 const GUIDE: &str = include_str!("../../deploy/month-end/invoices.zh-CN.md");
 
 /// A world whose invoices are controlled; those of C1 wait to be put together if so wanted.
 async fn world(together: &str, config: SandboxConfig) -> World {
     let world = World::with(config).await;
     let text = std::fs::read_to_string(&world.config).unwrap();
-    let (flows, section) =
-        INVOICING.split_once("\nflows:\n").unwrap().1.split_once("\ninvoicing:\n").unwrap();
-    let section = section.replace("together: []", &format!("together: [{together}]"));
-    let of =
-        |name: &str| text.lines().find(|line| line.contains(&format!("name: {name},"))).unwrap().to_owned();
-    let received = text.lines().find(|line| line.contains("invoice_request: {")).unwrap();
-    let red = "      red_request: { event: red_invoice.requested, mapping: webhook-red-request, order_by: contract_number }";
-    let edited = text
-        .replace(&of("invoice"), flows.trim_end())
-        .replace(&format!("{}\n", of("invoice-on-request")), "")
-        .replace(received, &format!("{received}\n{red}"));
-    std::fs::write(&world.config, format!("{edited}\ninvoicing:\n{section}")).unwrap();
+    std::fs::write(&world.config, flows::controlled(&text, together)).unwrap();
     world
 }
 

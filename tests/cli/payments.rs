@@ -4,9 +4,6 @@
 use super::bank;
 use super::*;
 
-/// The example configuration, as shipped.
-const MATCHING: &str = include_str!("../../deploy/matching.yaml");
-
 /// A world whose bank statements are allocated.
 async fn world() -> World {
     world_with(SandboxConfig::default(), "every_ms: 200").await
@@ -16,11 +13,7 @@ async fn world() -> World {
 pub async fn world_with(config: SandboxConfig, every: &str) -> World {
     let world = bank::world(config).await;
     let text = std::fs::read_to_string(&world.config).unwrap();
-    let (flows, matching) = MATCHING.split_once("\nflows:\n").unwrap().1.split_once("\nmatching:\n").unwrap();
-    let flow = text.lines().find(|line| line.contains("name: account-payment,")).unwrap();
-    let matching = matching.replace("book: erp", "book: bank").replace("every_ms: 5000", every);
-    let edited = text.replace(flow, flows.trim_end());
-    std::fs::write(&world.config, format!("{edited}\nmatching:\n{matching}")).unwrap();
+    std::fs::write(&world.config, flows::pooled(&text, "bank", every)).unwrap();
     world
 }
 

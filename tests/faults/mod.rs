@@ -6,6 +6,7 @@ mod databases;
 mod digest;
 mod documents;
 mod far_sides;
+mod finance;
 mod joining;
 mod pressure;
 mod process;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<(String, Case)> {
         pressure::cases(),
         databases::cases(),
         far_sides::cases(),
+        finance::cases(),
         scale::cases(),
         joining::cases(),
     ]

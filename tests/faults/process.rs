@@ -73,7 +73,15 @@ builtin:
 impl Household {
     /// On the servers that all cases share.
     pub async fn new(combination: Combination) -> Household {
-        let name = combination.name();
+        Household::called(combination.name(), combination).await
+    }
+
+    /// One for a purpose of its own.
+    pub async fn named(combination: Combination, purpose: &str) -> Household {
+        Household::called(format!("{}_{purpose}", combination.name()), combination).await
+    }
+
+    async fn called(name: String, combination: Combination) -> Household {
         let made = name.clone();
         let make = move || {
             let servers = Servers::get();
@@ -142,6 +150,12 @@ impl Household {
             text = text.replace(from, to);
         }
         std::fs::write(&self.config, text).unwrap();
+    }
+
+    /// Writes the configuration anew.
+    pub fn edit(&self, edit: impl Fn(&str) -> String) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        std::fs::write(&self.config, edit(&text)).unwrap();
     }
 
     /// URL of the database as another process has to write it.

@@ -1,0 +1,36 @@
+//! The example configuration with what finance adds to it, as shipped.
+
+const INVOICING: &str = include_str!("../../deploy/invoicing.yaml");
+const MATCHING: &str = include_str!("../../deploy/matching.yaml");
+
+/// A shipped addition as its flows and its section.
+fn parts(addition: &str, section: &str) -> (String, String) {
+    let (flows, section) =
+        addition.split_once("\nflows:\n").unwrap().1.split_once(&format!("\n{section}:\n")).unwrap();
+    (flows.trim_end().to_owned(), section.to_owned())
+}
+
+fn line_with(text: &str, part: &str) -> String {
+    text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no {part}")).to_owned()
+}
+
+/// With invoices under control; requests of these customers wait to be put together.
+pub fn controlled(text: &str, together: &str) -> String {
+    let (flows, section) = parts(INVOICING, "invoicing");
+    let section = section.replace("together: []", &format!("together: [{together}]"));
+    let received = line_with(text, "invoice_request: {");
+    let red = "      red_request: { event: red_invoice.requested, mapping: webhook-red-request, order_by: contract_number }";
+    let edited = text
+        .replace(&line_with(text, "name: invoice,"), &flows)
+        .replace(&format!("{}\n", line_with(text, "name: invoice-on-request,")), "")
+        .replace(&received, &format!("{received}\n{red}"));
+    format!("{edited}\ninvoicing:\n{section}")
+}
+
+/// With payments that are allocated: those of a book, looked at as often as is said.
+pub fn pooled(text: &str, book: &str, every: &str) -> String {
+    let (flows, section) = parts(MATCHING, "matching");
+    let section = section.replace("book: erp", &format!("book: {book}")).replace("every_ms: 5000", every);
+    let edited = text.replace(&line_with(text, "name: account-payment,"), &flows);
+    format!("{edited}\nmatching:\n{section}")
+}
