@@ -27,7 +27,7 @@ use tongbao_model::{Code, Fault};
 /// The registry's entry.
 pub static CONNECTOR: Connector = Connector {
     name: "mail",
-    summary: ("邮件（SMTP）：把通知发给人", "Mail by SMTP: notices to people"),
+    summary: ("邮件（SMTP）：把通知与对账单发给人", "Mail by SMTP: notices and statements to people"),
     spec: MailSettings::spec,
     documents: || vec![notice::document()],
     build,

@@ -86,6 +86,9 @@ async fn a_contract_is_invoiced_in_parts_and_taken_back_and_never_beyond() {
     world
         .until("too much is refused", async || world.state("KP-2", "control-invoice").await == "rejected")
         .await;
+    world.until("the CRM is told", async || world.state("KP-2", "refusal-back").await == "posted").await;
+    let told = world.sandbox.crm_writes_of("invoice_refusals", "KP-2");
+    assert!(told.len() == 1 && told[0].body.to_string().contains("226.00"), "{told:?}");
     let told = world.run(&["deliveries", "list", "--flow", "control-invoice", "--state", "rejected"]);
     let told = String::from_utf8(told.stdout).unwrap();
     assert!(told.contains("over-invoiced"), "{told}");

@@ -461,6 +461,12 @@ async fn random_history(
             company.ask(&number, "HT-1", "C1", &asked).await
         };
         for order in orders {
+            for line in &order.lines {
+                // What the platform holds a line to.
+                let (net, tax) = (line.amount_tax_excluded.0, line.tax.0);
+                prop_assert_eq!(net + tax, line.amount_tax_included.0);
+                prop_assert!((net * line.tax_rate.0 - tax).abs() <= Decimal::new(6, 2), "{line:?}");
+            }
             let invoice = format!("FP-{}", order.number);
             company.issue(&order, &invoice).await;
             nets.insert(invoice.clone(), order.total_tax_excluded.0);
