@@ -42,6 +42,16 @@ pub struct Together {
     reason: Option<String>,
 }
 
+/// What a person takes back.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdraw {
+    by: Option<String>,
+    reason: Option<String>,
+    #[serde(default)]
+    checked: bool,
+}
+
 /// A contract by line.
 pub async fn contract(State(service): State<Arc<Service>>, Path(number): Path<String>) -> Response {
     match invoicing::show(service.store.as_ref(), &number).await {
@@ -80,13 +90,13 @@ pub async fn together(State(service): State<Arc<Service>>, Json(wanted): Json<To
 pub async fn withdraw(
     State(service): State<Arc<Service>>,
     Path(number): Path<String>,
-    said: Option<Json<super::Said>>,
+    said: Option<Json<Withdraw>>,
 ) -> Response {
     if service.invoicing.is_none() {
         return not_configured();
     }
     let said = said.map(|Json(said)| said).unwrap_or_default();
-    let asked = asked(said.by, said.reason);
+    let asked = Asked { checked: said.checked, ..asked(said.by, said.reason) };
     match invoicing::withdraw(service.store.as_ref(), &number, &asked, service.now_ms()).await {
         Err(error) => failed(&error),
         Ok(Err(why)) => answer(StatusCode::CONFLICT, json!({"error": why})),
@@ -107,7 +117,7 @@ pub async fn three_way(State(service): State<Arc<Service>>, Query(which): Query<
 }
 
 fn asked(by: Option<String>, reason: Option<String>) -> Asked {
-    Asked { who: by.unwrap_or_else(|| "api".to_owned()), why: reason.unwrap_or_default() }
+    Asked { who: by.unwrap_or_else(|| "api".to_owned()), why: reason.unwrap_or_default(), checked: false }
 }
 
 fn not_configured() -> Response {

@@ -37,6 +37,9 @@ pub enum InvoicesCommand {
         /// 原因 / reason
         #[arg(long)]
         reason: String,
+        /// 开具结果未知，但已在开票平台查明没有开出 / nobody knows whether it was issued, and a look at the platform shows that it was not
+        #[arg(long)]
+        checked: bool,
         /// 经办人，默认为系统用户 / who; the system's user by default
         #[arg(long)]
         by: Option<String>,

@@ -20,6 +20,8 @@ pub struct Asked {
     pub who: String,
     /// Why.
     pub why: String,
+    /// Whether he has looked at the platform himself, and nothing was issued there.
+    pub checked: bool,
 }
 
 /// A refusal in words.
@@ -94,7 +96,7 @@ pub async fn together(
 }
 
 /// Takes back what was let through, or waits, and will not be issued: it may be asked for again. Not once it was issued, and
-/// not while nobody knows whether it is.
+/// where nobody knows whether it was, only by a person who has looked at the platform.
 ///
 /// # Errors
 /// As of [`together`].
@@ -122,9 +124,11 @@ pub async fn withdraw(store: &dyn Store, number: &str, asked: &Asked, now_ms: i6
             )));
         }
     }
-    let deliveries = sent(store, number).await?;
-    if let Some(why) = deliveries.iter().find_map(|one| in_the_way(one, number)) {
-        return Ok(Err(why));
+    for delivery in sent(store, number).await? {
+        let is_certain = asked.checked || !is_in_doubt(store, &delivery.id).await?;
+        if let Some(why) = in_the_way(delivery.state, is_certain, number) {
+            return Ok(Err(why));
+        }
     }
     let mut revised = Vec::new();
     for one in &papers {
@@ -214,15 +218,24 @@ async fn sent(store: &dyn Store, number: &str) -> Stored<Vec<DeliveryView>> {
     Ok(all)
 }
 
+/// Whether a call may have taken effect without our knowing: doubt ends with nothing but a success.
+async fn is_in_doubt(store: &dyn Store, delivery: &str) -> Stored<bool> {
+    let Some((_, attempts, _)) = store.delivery(delivery).await? else { return Ok(false) };
+    let doubtful = [Class::Unknown.name(), Class::Defect.name()];
+    Ok(attempts.iter().any(|one| one.class.as_deref().is_none_or(|class| doubtful.contains(&class))))
+}
+
 /// What keeps an order from being taken back: it is on its way, or nobody knows what became of it.
-fn in_the_way(delivery: &DeliveryView, number: &str) -> Option<Text> {
-    let is_certain = delivery.class.as_deref() != Some(Class::Unknown.name());
-    match delivery.state {
-        State::Rejected | State::Superseded => None,
-        State::Parked if is_certain => None,
-        State::Parked => Some(Text::new(
-            format!("开票单 {number} 的开具结果未知：先查明再撤回"),
-            format!("nobody knows whether the invoice of {number} was issued: find out first"),
+fn in_the_way(state: State, is_certain: bool, number: &str) -> Option<Text> {
+    match state {
+        State::Rejected | State::Superseded | State::Parked if is_certain => None,
+        State::Rejected | State::Superseded | State::Parked => Some(Text::new(
+            format!(
+                "开票单 {number} 是否已开具未知：请在开票平台查明，未开出的以 --checked（接口 checked）撤回"
+            ),
+            format!(
+                "nobody knows whether the invoice of {number} was issued: look at the platform, and if it was not, withdraw it with --checked (API: checked)"
+            ),
         )),
         State::Posted => Some(Text::new(
             format!("开票单 {number} 已开具：请红冲"),

@@ -257,8 +257,11 @@ async fn issue(
             request.map(|request| invoicing::uncontrolled(&request)).transpose()?
         }
     };
-    // Only what comes to the invoice's own amount is what it was made of.
-    let order = order.filter(|order| is_controlled || order.total_tax_included.0 == amount);
+    // Only what is of this contract and comes to the invoice's own amount is what it was made of.
+    let is_its = |order: &InvoiceOrder| {
+        order.contract_number == contract.number && order.total_tax_included.0 == amount
+    };
+    let order = order.filter(|order| is_controlled || is_its(order));
     Ok(Issued {
         number: entry.origin.clone(),
         order_number: invoice.order_number.clone(),

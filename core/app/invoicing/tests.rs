@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tongbao_delivery::handler::Report;
 use tongbao_delivery::invoicing::{InvoicePaper, PaperFilter};
 use tongbao_delivery::port::{Begin, Finish, Finished, Holder, Next, Store};
 use tongbao_delivery::sim::MemoryStore;
@@ -26,6 +27,8 @@ struct Company {
     now_ms: i64,
     /// The last report of `invoicing`: class, and the fault's code.
     last: (Class, Option<Code>),
+    /// What the platform answers to an order, if orders are sent to it.
+    platform: Class,
 }
 
 /// 2026-11-02 in China, at noon.
@@ -33,6 +36,11 @@ const FIRST_MS: i64 = 1_793_592_000_000;
 
 impl Company {
     fn new() -> Company {
+        Company::with(&[])
+    }
+
+    /// With more flows.
+    fn with(more: &[(&str, &str)]) -> Company {
         let flow = |(on, to): (&str, &str)| config::Flow {
             name: format!("{on}-{to}"),
             place: Place::default(),
@@ -52,10 +60,14 @@ impl Company {
         ];
         Company {
             store: Arc::new(MemoryStore::new()),
-            routes: Routes::new(flows.map(flow).into(), Ids::Counted(Arc::default())),
+            routes: Routes::new(
+                flows.iter().chain(more).copied().map(flow).collect(),
+                Ids::Counted(Arc::default()),
+            ),
             rules: InvoicingRules::default(),
             now_ms: FIRST_MS,
             last: (Class::Done, None),
+            platform: Class::Done,
         }
     }
 
@@ -88,7 +100,9 @@ impl Company {
                 self.store.outbox_done(vec![row.id], self.now_ms).await.unwrap();
                 let begun = self.store.begin(&row.delivery, "w", self.now_ms + 9_000, self.now_ms).await;
                 let Begin::Run(work) = begun.unwrap() else { continue };
-                let report = if work.delivery.target == config::LEDGER {
+                let report = if work.delivery.target == "tax" {
+                    Report::new(self.platform)
+                } else if work.delivery.target == config::LEDGER {
                     ledger::handle(&self.store, &self.routes, &work, self.now_ms).await
                 } else {
                     let store = self.store.as_ref();
@@ -299,7 +313,7 @@ async fn requests_that_wait_become_one_invoice() {
     assert_eq!(company.ask("Q5", "HT-1", "C1", &half).await.len(), 0);
     assert_eq!(waiting(company.store.as_ref(), Some("C1")).await.unwrap().len(), 3);
     // One is taken back before, and may be asked for again.
-    let who = Asked { who: "王会计".into(), why: "客户要求".into() };
+    let who = Asked { who: "王会计".into(), why: "客户要求".into(), checked: false };
     withdraw(company.store.as_ref(), "Q5", &who, company.now_ms).await.unwrap().unwrap();
     assert_eq!(company.lines("HT-1").await, ["100.00 0.00 0.00 50.00"]);
     let put = |numbers: &'static [&'static str]| {
@@ -395,7 +409,7 @@ async fn what_is_on_its_way_is_not_withdrawn_and_what_was_withdrawn_is_not_sent(
     let order = company.ask("Q1", "HT-1", "C1", &line).await;
     let event = company.store.newest(kinds::INVOICE_APPROVED, "Q1", i64::MAX).await.unwrap().unwrap();
     assert!(withdrawn(company.store.as_ref(), &event).await.is_none());
-    let who = Asked { who: "王会计".into(), why: "抬头有误".into() };
+    let who = Asked { who: "王会计".into(), why: "抬头有误".into(), checked: false };
     withdraw(company.store.as_ref(), "Q1", &who, company.now_ms).await.unwrap().unwrap();
     let fault = withdrawn(company.store.as_ref(), &event).await.unwrap();
     assert_eq!((fault.code, fault.code.class()), (Code::TargetRejected, Class::Rejected));
@@ -411,6 +425,31 @@ async fn what_is_on_its_way_is_not_withdrawn_and_what_was_withdrawn_is_not_sent(
         company.store.invoice_papers_of(PaperFilter { number: Some("Q1".into()), ..PaperFilter::default() });
     let states: Vec<String> = papers.await.unwrap().into_iter().map(|one: InvoicePaper| one.state).collect();
     assert_eq!(states, ["withdrawn"]);
+}
+
+#[tokio::test]
+async fn what_may_have_been_issued_is_withdrawn_only_by_who_has_looked() {
+    let line = [("A", 1, 10_000, "0.13")];
+    let who = |checked: bool| Asked { who: "王会计".into(), why: "税号有误".into(), checked };
+    for (answer, is_certain) in [(Class::Rejected, true), (Class::Unknown, false), (Class::Unavailable, true)]
+    {
+        let mut company = Company::with(&[(kinds::INVOICE_APPROVED, "tax")]);
+        company.platform = answer;
+        company.contract("HT-1", "C1", 1, &line).await;
+        company.ask("Q1", "HT-1", "C1", &line).await;
+        let now_ms = company.now_ms;
+        let withdrawn = withdraw(company.store.as_ref(), "Q1", &who(false), now_ms).await.unwrap();
+        assert_eq!(withdrawn.is_ok(), is_certain, "{answer:?}");
+        if !is_certain {
+            assert!(withdraw(company.store.as_ref(), "Q1", &who(true), now_ms).await.unwrap().is_ok());
+        }
+        assert_eq!(company.shown("HT-1").await.left.to_string(), "100.00");
+    }
+    // It stands: nobody withdraws it.
+    let mut company = Company::with(&[(kinds::INVOICE_APPROVED, "tax")]);
+    company.contract("HT-1", "C1", 1, &line).await;
+    company.ask("Q1", "HT-1", "C1", &line).await;
+    assert!(withdraw(company.store.as_ref(), "Q1", &who(true), company.now_ms).await.unwrap().is_err());
 }
 
 proptest! {

@@ -171,6 +171,8 @@ pub struct Matched {
     pub invoiced: Exact,
     /// Received.
     pub received: Exact,
+    /// What banks kept of it.
+    pub fees: Exact,
     /// Where they do not agree; nothing: all is ordered, invoiced and received.
     pub matches: Vec<Match>,
 }
@@ -352,15 +354,20 @@ async fn matched(
             .map(|entry| decimal::parse(&entry.amount).ok())
             .try_fold(Decimal::ZERO, |sum, one| decimal::add(sum, one?))
     };
-    use tongbao_recon::MovementKind::{Credited, Invoiced, Ordered, Received};
-    let sums = (sum(Ordered), sum(Credited), sum(Invoiced), sum(Received));
-    let (Some(contracted), Some(credited), Some(invoiced), Some(received)) = sums else { return Ok(None) };
+    use tongbao_recon::MovementKind::{Credited, Fee, Invoiced, Ordered, Received};
+    let sums = (sum(Ordered), sum(Credited), sum(Invoiced), sum(Received), sum(Fee));
+    let (Some(contracted), Some(credited), Some(invoiced), Some(received), Some(fees)) = sums else {
+        return Ok(None);
+    };
     // Money in another currency than the contract's is no sum.
     if !matches!(ledger::account(entries), Ok(_) | Err(tongbao_recon::AccountError::NoContract)) {
         return Ok(None);
     }
     let ordered = order.as_ref().and_then(|order| order.total_tax_included);
-    let Some(due) = decimal::add(contracted, credited) else { return Ok(None) };
+    let (Some(due), Some(settled)) = (decimal::add(contracted, credited), decimal::add(received, fees))
+    else {
+        return Ok(None);
+    };
     let mut matches = Vec::new();
     if has_orders && signed.is_some() && order.is_none() {
         matches.push(Match::OrderMissing);
@@ -373,7 +380,8 @@ async fn matched(
         std::cmp::Ordering::Less => matches.push(Match::ToInvoice),
         std::cmp::Ordering::Equal => {}
     }
-    match received.cmp(&invoiced) {
+    // What a bank kept is settled.
+    match settled.cmp(&invoiced) {
         std::cmp::Ordering::Less => matches.push(Match::Receivable),
         std::cmp::Ordering::Greater => matches.push(Match::Advance),
         std::cmp::Ordering::Equal => {}
@@ -389,6 +397,7 @@ async fn matched(
         credited: money(credited),
         invoiced: money(invoiced),
         received: money(received),
+        fees: money(fees),
         matches,
     }))
 }

@@ -44,9 +44,10 @@ async fn on(
     as_json: bool,
 ) -> Result<Exit, StoreError> {
     let now_ms = SystemClock.now_ms();
-    let asked = |who: &Option<String>, why: &str| Asked {
+    let asked = |who: &Option<String>, why: &str, checked: bool| Asked {
         who: who.clone().unwrap_or_else(operator),
         why: why.to_owned(),
+        checked,
     };
     match command {
         InvoicesCommand::Show { contract } => Ok(match invoicing::show(store, contract).await? {
@@ -70,7 +71,7 @@ async fn on(
         }
         InvoicesCommand::Together { customer, request, reason, by } => {
             let routes = Routes::new(loaded.config.flows.clone(), Ids::Uuid);
-            let (rules, asked) = (&loaded.config.invoicing, asked(by, reason));
+            let (rules, asked) = (&loaded.config.invoicing, asked(by, reason, false));
             let done = invoicing::together(store, &routes, rules, customer, request, &asked, now_ms).await?;
             Ok(match done {
                 Err(why) => told(&why),
@@ -84,8 +85,9 @@ async fn on(
                 }
             })
         }
-        InvoicesCommand::Withdraw { number, reason, by } => {
-            let done = invoicing::withdraw(store, number, &asked(by, reason), now_ms).await?;
+        InvoicesCommand::Withdraw { number, reason, checked, by } => {
+            let asked = asked(by, reason, *checked);
+            let done = invoicing::withdraw(store, number, &asked, now_ms).await?;
             Ok(match done {
                 Err(why) => told(&why),
                 Ok(()) if as_json => {
