@@ -3,8 +3,24 @@
 use tongbao_connect::DocumentKind;
 use tongbao_model::shape::{Field, Kind, Length, LengthUnit, NumberForm, Sense, Shape, TimeForm, Total};
 
-/// Columns of a receipt query, in order.
-pub const RECEIPT_KEYS: &[&str] = &[
+/// Bills that are polled.
+#[derive(Debug, Clone, Copy)]
+pub struct Stream {
+    /// Form, as it is called in `polls`.
+    pub name: &'static str,
+    /// Columns of its query, in order.
+    pub keys: &'static [&'static str],
+    /// The column with the id of the entry.
+    pub entry_key: &'static str,
+}
+
+/// All of them.
+pub const STREAMS: [Stream; 2] = [
+    Stream { name: "AR_RECEIVEBILL", keys: RECEIPT_KEYS, entry_key: "FRECEIVEBILLENTRY_FEntryID" },
+    Stream { name: "AR_receivable", keys: RECEIVABLE_KEYS, entry_key: "FEntityDetail_FEntryID" },
+];
+
+const RECEIPT_KEYS: &[&str] = &[
     "FID",
     "FBillNo",
     "FDATE",
@@ -19,6 +35,21 @@ pub const RECEIPT_KEYS: &[&str] = &[
     "FRECEIVEITEM",
     "FSALEORDERNO",
     "FSETTLENO",
+];
+
+const RECEIVABLE_KEYS: &[&str] = &[
+    "FID",
+    "FBillNo",
+    "FDATE",
+    "FDOCUMENTSTATUS",
+    "FCancelStatus",
+    "FCUSTOMERID.FNumber",
+    "FCURRENCYID.FNumber",
+    "FModifyDate",
+    "FEntityDetail_FEntryID",
+    "FALLAMOUNTFOR_D",
+    "FORDERNUMBER",
+    "FSourceBillNo",
 ];
 
 fn text(name: &'static str, max: usize, doc: &'static str) -> Field {
@@ -38,7 +69,7 @@ fn base(name: &'static str, key: &'static str, doc: &'static str) -> Field {
 
 /// All documents.
 pub fn all() -> Vec<DocumentKind> {
-    vec![sale_order(), receipt()]
+    vec![sale_order(), receipt(), receivable()]
 }
 
 fn sale_order() -> DocumentKind {
@@ -126,6 +157,39 @@ fn receipt() -> DocumentKind {
                 plain("FRECEIVEITEM", "预收项目：订单号 / order number of an advance"),
                 plain("FSALEORDERNO", "销售订单号 / sales order number"),
                 plain("FSETTLENO", "结算号 / bank reference"),
+            ],
+            total: None,
+        },
+        open: false,
+        key: None,
+    }
+}
+
+fn receivable() -> DocumentKind {
+    let local = || Kind::DateTime(TimeForm::Local);
+    let plain = |name, doc| Field::new(name, Kind::Text(None), doc);
+    DocumentKind {
+        shape: Shape {
+            name: "AR_receivable".into(),
+            doc: "应收单，一行一条明细 / receivable, one document per entry".into(),
+            fields: vec![
+                plain("FID", "单据内码 / internal id").required(),
+                plain("FBillNo", "单据编号 / number").required(),
+                Field::new("FDATE", local(), "业务日期 / date").required(),
+                plain("FDOCUMENTSTATUS", "单据状态：C 已审核 / status: C is audited").required(),
+                plain("FCancelStatus", "作废状态：B 已作废 / B is voided"),
+                base("FCUSTOMERID", "FNumber", "客户 / customer"),
+                base("FCURRENCYID", "FNumber", "币别 / currency"),
+                Field::new("FModifyDate", local(), "修改日期 / modified at").required(),
+                plain("FEntityDetail_FEntryID", "明细内码 / entry id").required(),
+                Field::new(
+                    "FALLAMOUNTFOR_D",
+                    Kind::decimal(Sense::TaxIncluded),
+                    "价税合计 / amount with tax",
+                )
+                .required(),
+                plain("FORDERNUMBER", "销售订单号 / sales order number"),
+                plain("FSourceBillNo", "源单编号 / number of the bill it was made from"),
             ],
             total: None,
         },

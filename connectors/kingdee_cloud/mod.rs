@@ -1,7 +1,7 @@
 //! `kingdee-cloud`: Kingdee Cloud Galaxy (金蝶云星空) over its WebAPI.
 //!
 //! Out: a bill is saved, submitted and audited; each step is resumed where the last attempt got to. In: receipts
-//! (`AR_RECEIVEBILL`) are polled by modification time. Customers, materials and stock are read when asked for. The protocol's facts and their sources are in `README.md`.
+//! (`AR_RECEIVEBILL`) and receivables (`AR_receivable`) are polled by modification time. Customers, materials and stock are read when asked for. The protocol's facts and their sources are in `README.md`.
 
 mod auth;
 mod bills;
@@ -9,7 +9,7 @@ mod client;
 mod documents;
 pub mod kit;
 mod masters;
-mod receipts;
+mod polls;
 mod reply;
 
 use secrecy::SecretString;
@@ -62,7 +62,7 @@ settings! {
         timeout_ms: u64 => (60_000),
         /// How far a poll looks back behind what it has seen, in seconds: bills saved late carry earlier times.
         poll_overlap_s: u64 => (300),
-        /// The very first poll reads receipts modified since this day (`yyyy-MM-dd`, or with a time, in the site's own
+        /// The very first poll reads bills modified since this day (`yyyy-MM-dd`, or with a time, in the site's own
         /// zone); without it the whole history. Later polls go by their cursor.
         poll_since: Option<String> => (optional),
         /// Rows of one query; the site's version allows 2000 or 10000.
@@ -108,7 +108,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
         return None;
     }
     if let Some(since) = &checked.poll_since
-        && receipts::first(since).is_none()
+        && polls::first(since).is_none()
     {
         findings.error(
             "config-value",
@@ -121,7 +121,7 @@ fn build(settings: &Settings<'_>, context: Context, findings: &mut Findings) -> 
     let client = Arc::new(client::KingdeeClient::new(checked, context));
     let target: Arc<dyn Target> = Arc::new(bills::Bills::new(client.clone()));
     let masters: Arc<dyn Masters> = Arc::new(masters::BaseData::new(client.clone()));
-    let source: Arc<dyn Source> = Arc::new(receipts::Receipts::new(client));
+    let source: Arc<dyn Source> = Arc::new(polls::Polls::new(client));
     Some(Built { source: Some(source), target: Some(target), masters: Some(masters) })
 }
 

@@ -45,7 +45,7 @@ fn document() -> Value {
     })
 }
 
-fn order(key: &str) -> Task {
+pub fn order(key: &str) -> Task {
     task("SAL_SaleOrder", key, document(), "439.00")
 }
 

@@ -1,7 +1,7 @@
 //! `kingdee-cloud`: receipts in.
 
 use crate::kingdee::{SIGNATURE, settings};
-use crate::kit::{Connection, calls, connect, said, sandbox_with, searched, until};
+use crate::kit::{Connection, calls, connect, done, said, sandbox_with, searched, until};
 use serde_json::Value;
 use tongbao_connect::{Inbound, Incoming, Polled};
 use tongbao_model::{Class, Code};
@@ -230,4 +230,33 @@ async fn a_poll_that_fails_says_so_and_keeps_nothing() {
     assert_eq!(said(&failure), (Class::Misconfigured, Code::TargetMisconfigured));
     assert!(source.verify(&Inbound::default(), TEN).is_err());
     assert!(source.decode(&Inbound::default()).is_err());
+}
+
+#[tokio::test]
+async fn receivables_come_as_receipts_do() {
+    let sandbox = at_ten().await;
+    let connection = connection(&sandbox, "");
+    done(connection.apply(&crate::kingdee::order("SO-1")).await);
+    sandbox.book_receivable("SO-1", "200.00".parse().unwrap(), "YS-1").unwrap();
+    sandbox.advance_ms(60_000);
+    sandbox.book_receivable("SO-1", "139.00".parse().unwrap(), "YS-2").unwrap();
+    sandbox.void_receivable("YS-1").unwrap();
+    let polled = searched(connection.source().poll("AR_receivable", None).await).unwrap();
+    let told: Vec<String> = polled
+        .documents
+        .iter()
+        .map(|incoming| {
+            assert_eq!(incoming.kind, "AR_receivable");
+            let bill = incoming.document.value();
+            assert!(!bill["FEntityDetail_FEntryID"].as_str().unwrap().is_empty());
+            let texts = ["FBillNo", "FDOCUMENTSTATUS", "FCancelStatus", "FORDERNUMBER"];
+            let texts = texts.map(|name| bill[name].as_str().unwrap_or_default().to_owned());
+            format!("{} {} {}", texts.join(" "), bill["FCUSTOMERID"]["FNumber"], bill["FALLAMOUNTFOR_D"])
+        })
+        .collect();
+    let expected = [r#"YS-1 A B SO-1 "CUST0001" 200.0"#, r#"YS-2 C A SO-1 "CUST0001" 139.0"#];
+    let is_as = |(one, other): (&String, &&str)| one.starts_with(*other);
+    assert!(told.len() == 2 && told.iter().zip(&expected).all(is_as), "{told:?}");
+    let nothing = connection.source().poll("SAL_OUTSTOCK", None).await.unwrap_err();
+    assert_eq!(said(&nothing), (Class::Misconfigured, Code::TargetMisconfigured));
 }

@@ -56,6 +56,11 @@ impl Routes {
         self.flows.iter().any(|flow| flow.emits.as_deref() == Some(kind))
     }
 
+    /// Whether some flow brings events of a kind to a target.
+    pub fn brings(&self, kind: &str, target: &str) -> bool {
+        self.flows.iter().any(|flow| flow.on == kind && flow.to == target)
+    }
+
     /// An event with one delivery for each flow that wants it. An event that has no id yet gets one.
     pub fn intake(&self, mut event: Event) -> Intake {
         if event.id.is_empty() {

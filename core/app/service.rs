@@ -38,7 +38,6 @@ use tongbao_delivery::engine::{Engine, EngineError, EngineParts, Stopped};
 use tongbao_delivery::port::Store;
 use tongbao_delivery::rabbit::{Rabbit, RabbitSettings};
 use tongbao_delivery::settings::TargetSettings;
-use tongbao_model::event::kinds;
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -107,8 +106,8 @@ impl Service {
 
     /// What customers' books are held against each other by.
     pub fn against(&self) -> Against {
-        let has_orders = self.intaker.routes.emits(kinds::SALES_ORDER_POSTED);
-        Against { rules: self.statements.as_ref().map(|office| office.desk.rules.clone()), has_orders }
+        let rules = self.statements.as_ref().map(|office| office.desk.rules.clone());
+        Against::new(rules, &self.intaker.routes)
     }
 
     /// Looks at a key's waiting deliveries to a connection now instead of later. A failure changes nothing: they are

@@ -59,6 +59,8 @@ pub mod kinds {
     pub const INVOICE_ISSUED: &str = "invoice.issued";
     /// Money came in, or a receipt was taken back (`status: reversed`). Record: `payment`.
     pub const PAYMENT_RECEIVED: &str = "payment.received";
+    /// The ERP has booked what a customer owes by an invoice, or taken it back (`status: reversed`). Record: `receivable`.
+    pub const RECEIVABLE_BOOKED: &str = "receivable.booked";
     /// A statement shows an entry on an account of ours. Record: `bank_entry`.
     pub const BANK_BOOKED: &str = "bank.booked";
     /// What of a payment is for a contract was decided, or taken back. Record: `allocation`.
@@ -87,6 +89,7 @@ pub mod kinds {
             "sales_order" => SALES_ORDER_POSTED,
             "invoice" => INVOICE_ISSUED,
             "payment" => PAYMENT_RECEIVED,
+            "receivable" => RECEIVABLE_BOOKED,
             "bank_entry" => BANK_BOOKED,
             "allocation" => PAYMENT_ALLOCATED,
             "opportunity_status" => PAYMENT_MATCHED,

@@ -482,6 +482,25 @@ records! {
         /// What it is for, as payer or receipt say.
         text: Option<String>,
     }
+    /// What a customer owes by an invoice, as the ERP has booked it (应收单), or a part of it for one order.
+    Receivable = "receivable" {
+        /// Number with its entry: the business key.
+        number: String,
+        /// Which state of it: rises with every change at the source.
+        revision: Option<i64>,
+        /// `booked`, or `reversed` when it is not audited, or voided.
+        status: String,
+        /// Contract it is for, where it names one.
+        contract_number: Option<String>,
+        /// Customer code in the ERP.
+        customer_code: Option<String>,
+        /// Day of it.
+        booked_at: Time,
+        /// ISO 4217 code.
+        currency: String,
+        /// Amount with tax.
+        amount: Exact [TaxIncluded],
+    }
     /// A line of a bank statement: money that moved on an account of ours.
     BankEntry = "bank_entry" {
         /// Made of account, day and the bank's reference, or of what the line says: the business key.
@@ -791,6 +810,6 @@ mod tests {
             serde_json::json!(["number", "signed_at", "currency", "lines", "total_tax_included"])
         );
         assert_eq!(schema["properties"]["total_tax_included"]["x-sense"], "amount-tax-included");
-        assert_eq!(shapes().len(), 23);
+        assert_eq!(shapes().len(), 24);
     }
 }

@@ -16,6 +16,8 @@ pub enum MovementKind {
     Received,
     /// What a bank kept of a receipt: closes what is owed, without money.
     Fee,
+    /// What the ERP has booked as owed by an invoice: compared with what is invoiced, and counted nowhere.
+    Booked,
     /// Commission was released on this base for a receipt.
     Released,
     /// All that is due had been received once. Written once, never taken off by later movements.
@@ -99,6 +101,7 @@ impl MovementKind {
             MovementKind::Invoiced => "invoiced",
             MovementKind::Received => "received",
             MovementKind::Fee => "fee",
+            MovementKind::Booked => "booked",
             MovementKind::Released => "released",
             MovementKind::Settled => "settled",
         }
@@ -112,6 +115,7 @@ impl MovementKind {
             MovementKind::Invoiced,
             MovementKind::Received,
             MovementKind::Fee,
+            MovementKind::Booked,
             MovementKind::Released,
             MovementKind::Settled,
         ]
@@ -184,11 +188,16 @@ impl Account {
                 self.has_receipts = true;
             }
             MovementKind::Fee => self.fees = sum(self.fees, movement.amount)?,
+            // The ERP's word for what is invoiced here: held against it, and no second time counted.
+            MovementKind::Booked => {}
             MovementKind::Released => self.released = sum(self.released, movement.amount)?,
             MovementKind::Settled => self.settled = true,
         }
         // These are consequences of the other movements, or come with one; counting them would make news of no news.
-        if !matches!(movement.kind, MovementKind::Fee | MovementKind::Released | MovementKind::Settled) {
+        if !matches!(
+            movement.kind,
+            MovementKind::Fee | MovementKind::Booked | MovementKind::Released | MovementKind::Settled
+        ) {
             self.revision = self.revision.checked_add(movement.revision).ok_or(AccountError::Range)?;
         }
         Ok(())

@@ -17,7 +17,7 @@ use crate::{
     config::{Lifecycle, SandboxConfig},
     control,
     faults::{Faults, Rule},
-    kingdee::{self, Kingdee, ReceiptSpec, receipts},
+    kingdee::{self, Kingdee, ReceiptSpec, receipts, receivables},
     mail,
     masters::{self, MasterSpec, StockSpec},
     nuonuo,
@@ -261,6 +261,22 @@ impl Sandbox {
     /// When the number is taken or no customer can be found.
     pub fn book_receipt(&self, spec: &ReceiptSpec) -> Result<i64, String> {
         receipts::book(&self.world, spec)
+    }
+
+    /// Books an audited receivable of `amount` yuan with tax for a sales order; its id.
+    ///
+    /// # Errors
+    /// When there is no such order, or the number is taken.
+    pub fn book_receivable(&self, order: &str, amount: Decimal, number: &str) -> Result<i64, String> {
+        receivables::book(&self.world, order, amount, number)
+    }
+
+    /// Voids a receivable.
+    ///
+    /// # Errors
+    /// When there is no such receivable.
+    pub fn void_receivable(&self, number: &str) -> Result<(), String> {
+        receivables::void(&self.world, number)
     }
 
     /// Changes the amount of a receipt's first entry.

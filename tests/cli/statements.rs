@@ -123,3 +123,51 @@ async fn closed_and_opened_again(world: &World, running: &str) {
     assert!(list.contains("年结") && list.contains("复核"), "{list}");
     assert_eq!(world.json(&["recon", "statement", "C1", "--month", "2026-01"])["is_closed"], false);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tax_invoices_are_held_against_receivables() {
+    let world = World::new().await;
+    let text = std::fs::read_to_string(&world.config).unwrap();
+    std::fs::write(&world.config, flows::received(&text, "every_ms: 200")).unwrap();
+    world.know_one_customer();
+    let serving = world.serve();
+    paid(&world, "SK-1").await;
+    let month = entries(&world, "received").await[0]["at"].as_str().unwrap()[..7].to_owned();
+    // Of what was invoiced: what ERP and tax platform say, and the difference.
+    let drift = async || {
+        let (_, body) = world.get(&format!("/api/statements/C1/{month}")).await;
+        let told: Value = serde_json::from_str(&body).unwrap();
+        let drifts = told["compared"]["drifts"].as_array().cloned().unwrap_or_default();
+        let found = drifts.into_iter().find(|one| one["measure"] == "invoiced");
+        found.map_or_else(String::new, |one| {
+            let side = |side: &Value| format!("{}={}", side["book"], side["amount"]);
+            let (left, right) = (side(&one["left"]), side(&one["right"]));
+            format!("{left} {right} {} {}", one["difference"], one["documents"][0]["number"]).replace('"', "")
+        })
+    };
+    world
+        .until("the ERP has booked nothing", async || {
+            drift().await == "erp-receivable=0.00 tax-invoice=339.00 -339.00 HT-1"
+        })
+        .await;
+    world.sandbox.book_receivable("HT-1", Decimal::from(300), "YS-1").unwrap();
+    world
+        .until("it has booked too little", async || {
+            drift().await == "erp-receivable=300.00 tax-invoice=339.00 -39.00 HT-1"
+        })
+        .await;
+    world.sandbox.book_receivable("HT-1", Decimal::from(39), "YS-2").unwrap();
+    world.until("they agree", async || drift().await.is_empty()).await;
+    world.sandbox.void_receivable("YS-1").unwrap();
+    world
+        .until("one was voided", async || {
+            drift().await == "erp-receivable=39.00 tax-invoice=339.00 -300.00 HT-1"
+        })
+        .await;
+    // The account itself is what it was: receivables are looked at and never counted.
+    let (_, body) = world.get("/api/receivables/contracts/HT-1").await;
+    let told: Value = serde_json::from_str(&body).unwrap();
+    let sums = &told["contracts"][0]["sums"];
+    assert_eq!((&sums["invoiced"], &sums["open"]), (&json!("339.00"), &json!("326.00")), "{told}");
+    assert_eq!(serving.stop().0, Some(0));
+}

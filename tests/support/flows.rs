@@ -34,3 +34,17 @@ pub fn pooled(text: &str, book: &str, every: &str) -> String {
     let edited = text.replace(&line_with(text, "name: account-payment,"), &flows);
     format!("{edited}\nmatching:\n{section}")
 }
+
+const RECEIVABLES: &str = include_str!("../../deploy/receivables.yaml");
+
+/// With the ERP's receivables, which are read that often.
+#[allow(dead_code, reason = "shared by several test binaries, each of which uses a part")]
+pub fn received(text: &str, every: &str) -> String {
+    let (polls, flows) = RECEIVABLES.split_once("    polls:\n").unwrap().1.split_once("\nflows:\n").unwrap();
+    let polls = polls.trim_end().replace("every_ms: 60000", every);
+    text.replacen("    polls:\n", &format!("    polls:\n{polls}\n"), 1).replacen(
+        "\nflows:\n",
+        &format!("\nflows:\n{}\n", flows.trim_end()),
+        1,
+    )
+}

@@ -68,6 +68,7 @@ fn moved(event: &Event) -> Result<Moved, Fault> {
         kinds::CONTRACT_SIGNED => (MovementKind::Ordered, "total_tax_included", Some(event.key.clone())),
         kinds::CREDIT_NOTE_SIGNED => (MovementKind::Credited, "total_tax_included", contract_named(&record)),
         kinds::INVOICE_ISSUED => (MovementKind::Invoiced, "total_tax_included", contract_named(&record)),
+        kinds::RECEIVABLE_BOOKED => (MovementKind::Booked, "amount", contract_named(&record)),
         kinds::PAYMENT_RECEIVED | kinds::PAYMENT_ALLOCATED => {
             (MovementKind::Received, "amount", contract_named(&record))
         }
@@ -152,7 +153,8 @@ fn settle(
     };
     let news = News { account: &account, entry: &entry, entries: &entries, delivery, now_ms };
     let mut events = Vec::new();
-    if account.stage() != Stage::Open && event.kind != kinds::INVOICE_ISSUED {
+    let is_silent = [kinds::INVOICE_ISSUED, kinds::RECEIVABLE_BOOKED].contains(&event.kind.as_str());
+    if account.stage() != Stage::Open && !is_silent {
         events.push(news.status());
     }
     if account.is_paid_in_full() && !account.settled {

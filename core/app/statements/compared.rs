@@ -1,11 +1,13 @@
 //! The books held against each other, per customer up to the end of a month: contracts in the CRM against orders in the ERP,
-//! receipts in the ERP against the bank; and invoices as the tax platform has them. Only what both books can know under one
-//! number is compared: a contract under its own, a receipt under the bank's reference, an allocated payment with the one that it
-//! was paired with. What has no such number is counted and left out, and never guessed at.
+//! receivables in the ERP against invoices as the tax platform has them, receipts in the ERP against the bank. Only what both
+//! books can know under one number is compared: a contract, its invoices and its receivables under the contract's, a receipt under
+//! the bank's reference, an allocated payment with the one that it was paired with. What has no such number is counted and left
+//! out, and never guessed at.
 
 use super::{Books, Failed, schedule, why};
-use crate::config::StatementRules;
+use crate::config::{LEDGER, StatementRules};
 use crate::output;
+use crate::routes::Routes;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,9 +30,20 @@ pub struct Against {
     pub rules: Option<Arc<StatementRules>>,
     /// Whether any flow makes orders in an ERP: without one, no order is missing there.
     pub has_orders: bool,
+    /// Whether the ERP's receivables come to the accounts: without them, none is missing there.
+    pub has_receivables: bool,
 }
 
 impl Against {
+    /// What flows and rules say.
+    pub fn new(rules: Option<Arc<StatementRules>>, routes: &Routes) -> Against {
+        Against {
+            rules,
+            has_orders: routes.emits(kinds::SALES_ORDER_POSTED),
+            has_receivables: routes.brings(kinds::RECEIVABLE_BOOKED, LEDGER),
+        }
+    }
+
     /// Above which share of the larger amount a drift is over, for a customer.
     pub fn limit(&self, customer: &str) -> Decimal {
         let rules = self.rules.as_ref();
@@ -184,11 +197,25 @@ pub async fn compared(
     }
     figures.extend(signed.figures(Book::CrmContract, Measure::Ordered));
     figures.extend(ordered.figures(Book::ErpOrder, Measure::Ordered));
-    let mut invoiced = Gathered::default();
+    let (mut invoiced, mut booked) = (Gathered::default(), Gathered::default());
     for entry in of(MovementKind::Invoiced) {
+        // An invoice and its receivable have no number in common but the contract's.
+        let number = if against.has_receivables { &entry.contract } else { &entry.origin };
         let at_ms = books.stored_ms(entry);
-        invoiced.add(&entry.currency, &entry.origin, amount(entry)?, at_ms).ok_or_else(range)?;
+        invoiced.add(&entry.currency, number, amount(entry)?, at_ms).ok_or_else(range)?;
     }
+    for entry in of(MovementKind::Booked).filter(|_| against.has_receivables) {
+        let (amount, at_ms) = (amount(entry)?, books.stored_ms(entry));
+        // What was taken back is nothing in the book.
+        if !amount.is_zero() {
+            booked.add(&entry.currency, &entry.contract, amount, at_ms).ok_or_else(range)?;
+        }
+    }
+    if against.has_receivables {
+        invoiced.also(&booked, as_of_ms);
+        booked.also(&invoiced, as_of_ms);
+    }
+    figures.extend(booked.figures(Book::ErpReceivable, Measure::Invoiced));
     figures.extend(invoiced.figures(Book::TaxInvoice, Measure::Invoiced));
     if !bank.entries.is_empty() || gathering.uses(PaymentBook::Bank).await? {
         let (mut received, mut booked) = (Gathered::default(), Gathered::default());

@@ -288,8 +288,7 @@ impl Desk {
 
     /// What a customer's books are held against each other by.
     pub fn against(&self) -> Against {
-        let has_orders = self.routes.emits(kinds::SALES_ORDER_POSTED);
-        Against { rules: Some(self.rules.clone()), has_orders }
+        Against::new(Some(self.rules.clone()), &self.routes)
     }
 
     fn due(

@@ -351,7 +351,7 @@ async fn books_are_compared_by_the_numbers_that_both_know() {
     let told = async |has_orders: bool| {
         let books = Books::load(world.store.as_ref(), "C1").await.unwrap();
         let bank = Bank::load(world.store.as_ref()).await.unwrap();
-        let against = Against { rules: Some(Arc::new(rules())), has_orders };
+        let against = Against { rules: Some(Arc::new(rules())), has_orders, has_receivables: false };
         let now_ms = world.now_ms.load(Ordering::SeqCst);
         let found = compared(world.store.as_ref(), &books, (month, now_ms), &against, &bank).await.unwrap();
         let drift = |drift: &Drift| {

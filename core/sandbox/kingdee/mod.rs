@@ -15,6 +15,7 @@ mod lifecycle;
 mod push;
 mod query;
 pub(crate) mod receipts;
+pub(crate) mod receivables;
 mod reply;
 mod save;
 mod save_fields;

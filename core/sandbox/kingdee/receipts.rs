@@ -139,7 +139,7 @@ fn entry(store: &mut Store, line: &ReceiptLine) -> Row {
     Row { id: store.new_entry_id(), fields, ..Row::default() }
 }
 
-fn finish(
+pub(super) fn finish(
     store: &mut Store,
     config: &KingdeeConfig,
     form_id: &str,
@@ -190,17 +190,22 @@ pub(crate) enum Change {
 
 /// Changes a receipt whatever its status: the person in the ERP un-audits, changes and audits again in between.
 pub(crate) fn change(world: &World, number: &str, change: Change) -> Result<(), String> {
+    change_of(world, RECEIPT, number, change)
+}
+
+/// The same with a bill of any form.
+pub(super) fn change_of(world: &World, form_id: &str, number: &str, change: Change) -> Result<(), String> {
     let now = Val::Text(clock::local_text(world.clock.now_ms()));
     let unaudited = world.config.kingdee.unaudit_status.clone();
     let mut store = lock(&world.kingdee.store);
-    let table = store.table_mut(RECEIPT);
+    let table = store.table_mut(form_id);
     let form = table.form.clone();
-    let id = table.by_number.get(number).copied().ok_or_else(|| format!("no receipt {number}"))?;
+    let id = table.by_number.get(number).copied().ok_or_else(|| format!("no bill {number}"))?;
     if change == Change::Delete {
         table.remove(id);
         return Ok(());
     }
-    let bill = table.bills.get_mut(&id).ok_or_else(|| format!("no receipt {number}"))?;
+    let bill = table.bills.get_mut(&id).ok_or_else(|| format!("no bill {number}"))?;
     match change {
         Change::Amount(amount) => {
             if let Some(row) = bill.entities.get_mut("FRECEIVEBILLENTRY").and_then(|rows| rows.first_mut()) {

@@ -2,9 +2,9 @@
 
 use super::stopped;
 use crate::cli::{StatementArgs, StatementFormat};
-use crate::config::Flow;
 use crate::output::{self, Exit};
 use crate::paper::{self, Format, Sheet};
+use crate::routes::{Ids, Routes};
 use crate::statements::compared::Against;
 use crate::statements::{Books, Failed};
 use crate::{closings, receivables};
@@ -14,7 +14,6 @@ use std::sync::Arc;
 use tongbao_delivery::clock::{Clock, SystemClock};
 use tongbao_delivery::port::Store;
 use tongbao_model::Text;
-use tongbao_model::event::kinds;
 use tongbao_paper::grid::{self, Cell, Role};
 use tongbao_paper::verify::{self, Difference, Found};
 use tongbao_paper::{Paper, checksum, drift};
@@ -39,11 +38,8 @@ pub async fn run(args: &StatementArgs, config: &Path, as_json: bool) -> Exit {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
-    let emits = |flow: &Flow| flow.emits.as_deref() == Some(kinds::SALES_ORDER_POSTED);
-    let against = Against {
-        has_orders: loaded.config.flows.iter().any(emits),
-        rules: loaded.config.statements.map(Arc::new),
-    };
+    let routes = Routes::new(loaded.config.flows.clone(), Ids::Uuid);
+    let against = Against::new(loaded.config.statements.map(Arc::new), &routes);
     let question = Question { customer: &args.customer, month, as_of_ms, credit_days: args.credit_days };
     let made = written(store.as_ref(), question, args, format, &against).await;
     store.close().await;

@@ -1,4 +1,5 @@
-//! Receipts in: `AR_RECEIVEBILL`, one document per entry, polled by modification time with an overlap.
+//! Receipts (`AR_RECEIVEBILL`) and receivables (`AR_receivable`) in: one document per entry, polled by modification time with an
+//! overlap.
 
 use super::client::{Intent, KingdeeClient};
 use super::reply::{Done, plain};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use tongbao_connect::{Decoded, Failure, Inbound, Incoming, Polled, Source};
 use tongbao_model::{Code, Fault};
 
-use super::documents::RECEIPT_KEYS;
+use super::documents::{STREAMS, Stream};
 
 /// Pages of one poll; what is left comes with the next, which follows at once.
 const PAGES_MAX: u64 = 25;
@@ -22,20 +23,26 @@ const RESTLESS: u64 = 400;
 /// Begins a cursor that goes on exactly where the last poll stopped, without looking back.
 const GO_ON: &str = "from ";
 
-/// Reads receipts.
-pub struct Receipts {
+/// Reads them.
+pub struct Polls {
     client: Arc<KingdeeClient>,
 }
 
-impl Receipts {
+impl Polls {
     pub fn new(client: Arc<KingdeeClient>) -> Self {
-        Receipts { client }
+        Polls { client }
     }
 
-    async fn page(&self, stream: &str, filter: &str, start: u64, limit: u64) -> Result<Vec<Value>, Failure> {
+    async fn page(
+        &self,
+        stream: &Stream,
+        filter: &str,
+        start: u64,
+        limit: u64,
+    ) -> Result<Vec<Value>, Failure> {
         let body = json!({"data": {
-            "FormId": stream, "FieldKeys": RECEIPT_KEYS.join(","), "FilterString": filter,
-            "OrderString": "FModifyDate asc,FID asc,FRECEIVEBILLENTRY_FEntryID asc",
+            "FormId": stream.name, "FieldKeys": stream.keys.join(","), "FilterString": filter,
+            "OrderString": format!("FModifyDate asc,FID asc,{} asc", stream.entry_key),
             // An absolute end row, not a page size: 0 is "no limit of its own".
             "TopRowCount": 0, "StartRow": start, "Limit": limit,
         }});
@@ -73,9 +80,9 @@ fn filter(since: Option<DateTime>) -> String {
 }
 
 /// A row of cells as a document: `FCONTACTUNIT.FNumber` becomes a nested member.
-fn document(row: &Value) -> Value {
+fn document(stream: &Stream, row: &Value) -> Value {
     let mut document = Map::new();
-    for (at, key) in RECEIPT_KEYS.iter().enumerate() {
+    for (at, key) in stream.keys.iter().enumerate() {
         let cell = row.get(at).cloned().unwrap_or(Value::Null);
         // Empty references come as null, as "" or as a blank.
         let cell = match cell {
@@ -101,7 +108,7 @@ fn document(row: &Value) -> Value {
 }
 
 #[async_trait]
-impl Source for Receipts {
+impl Source for Polls {
     fn verify(&self, _: &Inbound, _: i64) -> Result<(), Fault> {
         Err(Fault::new(
             Code::SignatureInvalid,
@@ -119,18 +126,19 @@ impl Source for Receipts {
     }
 
     async fn poll(&self, stream: &str, cursor: Option<&str>) -> Result<Polled, Failure> {
-        if stream != "AR_RECEIVEBILL" {
+        let Some(stream) = STREAMS.iter().find(|known| known.name == stream) else {
+            let known = STREAMS.map(|known| known.name).join("、");
             let fault = Fault::new(
                 Code::TargetMisconfigured,
-                format!("不支持轮询 {stream}"),
-                format!("{stream} cannot be polled, only AR_RECEIVEBILL"),
+                format!("不支持轮询 {stream}，只有 {known}"),
+                format!("{stream} cannot be polled, only {known}"),
             );
             return Err(Failure::new(fault.at("polls")));
-        }
+        };
         let settings = &self.client.settings;
         // Two rows at least: a page within one second begins with the last row of the page before.
         let limit = settings.page_rows.max(2);
-        let modified = RECEIPT_KEYS.iter().position(|key| *key == "FModifyDate").unwrap_or(0);
+        let modified = stream.keys.iter().position(|key| *key == "FModifyDate").unwrap_or(0);
         let time = |row: &Value| row.get(modified).map(plain).unwrap_or_default();
         let since = settings.poll_since.as_deref().filter(|_| cursor.is_none()).and_then(first);
         let mut since = begin(cursor, settings.poll_overlap_s).or(since);
@@ -143,8 +151,8 @@ impl Source for Receipts {
             if pages > RESTLESS {
                 return Err(Failure::new(Fault::new(
                     Code::TargetUnavailable,
-                    "收款单正被大量修改，稍后再读",
-                    "receipts change faster than they can be read; read again later",
+                    "单据正被大量修改，稍后再读",
+                    "bills change faster than they can be read; read again later",
                 )));
             }
             if start > 0 && rows.first() != last.as_ref() {
@@ -156,7 +164,8 @@ impl Source for Receipts {
             for row in &rows {
                 latest = latest.max(time(row));
                 if seen.insert(row.to_string()) {
-                    documents.push(Incoming { kind: stream.to_owned(), document: document(row).into() });
+                    let document = document(stream, row).into();
+                    documents.push(Incoming { kind: stream.name.to_owned(), document });
                 }
             }
             let Some(end) =
@@ -204,16 +213,17 @@ mod tests {
 
     #[test]
     fn rows_become_documents_exactly() {
-        let mut row: Vec<Value> = RECEIPT_KEYS.iter().map(|_| Value::Null).collect();
+        let stream = &STREAMS[0];
+        let mut row: Vec<Value> = stream.keys.iter().map(|_| Value::Null).collect();
         for (key, cell) in [("FID", "100001"), ("FRECTOTALAMOUNTFOR", "339.0000000000")] {
-            let at = RECEIPT_KEYS.iter().position(|name| *name == key).unwrap();
+            let at = stream.keys.iter().position(|name| *name == key).unwrap();
             row[at] = serde_json::from_str(cell).unwrap();
         }
-        let at = RECEIPT_KEYS.iter().position(|name| *name == "FCURRENCYID.FNumber").unwrap();
+        let at = stream.keys.iter().position(|name| *name == "FCURRENCYID.FNumber").unwrap();
         row[at] = "PRE001".into();
-        let at = RECEIPT_KEYS.iter().position(|name| *name == "FSALEORDERNO").unwrap();
+        let at = stream.keys.iter().position(|name| *name == "FSALEORDERNO").unwrap();
         row[at] = " ".into();
-        let document = document(&Value::Array(row));
+        let document = document(stream, &Value::Array(row));
         assert_eq!(document["FID"], "100001");
         assert_eq!(document["FRECTOTALAMOUNTFOR"].to_string(), "339.0000000000");
         assert_eq!(document["FCURRENCYID"]["FNumber"], "PRE001");
