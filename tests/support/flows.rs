@@ -2,6 +2,7 @@
 
 const INVOICING: &str = include_str!("../../deploy/invoicing.yaml");
 const MATCHING: &str = include_str!("../../deploy/matching.yaml");
+const STATEMENTS: &str = include_str!("../../deploy/statements.yaml");
 
 /// A shipped addition as its flows and its section.
 fn parts(addition: &str, section: &str) -> (String, String) {
@@ -33,4 +34,17 @@ pub fn pooled(text: &str, book: &str, every: &str) -> String {
     let section = section.replace("book: erp", &format!("book: {book}")).replace("every_ms: 5000", every);
     let edited = text.replace(&line_with(text, "name: account-payment,"), &flows);
     format!("{edited}\nmatching:\n{section}")
+}
+
+/// With statements that go out by a mail server, and are reminded of as is said.
+pub fn stating(text: &str, server: &str, remind: &str) -> String {
+    let (_, more) = STATEMENTS.split_once("\nconnections:\n").unwrap();
+    let (connections, section) = more.split_once("\nstatements:\n").unwrap();
+    let connections = connections.replace("127.0.0.1:8492", server);
+    let listen = text.lines().find_map(|line| line.trim().strip_prefix("listen: ")).unwrap();
+    let listen = listen.split_whitespace().next().unwrap();
+    let section =
+        section.replace("127.0.0.1:8480", listen).replace("remind: { after: 5d, times: 2 }", remind);
+    let text = text.replace("\nflows:\n", &format!("\n{connections}\nflows:\n"));
+    format!("{}\nstatements:\n{section}", text.trim_end())
 }
