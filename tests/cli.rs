@@ -12,6 +12,7 @@ mod connectors;
 #[path = "cli/editing.rs"]
 mod editing;
 #[path = "support/flows.rs"]
+#[allow(dead_code, reason = "shared by several test binaries, each of which uses a part")]
 mod flows;
 #[path = "cli/invoices.rs"]
 mod invoices;

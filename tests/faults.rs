@@ -16,6 +16,7 @@
 #[path = "faults/mod.rs"]
 mod cases;
 #[path = "support/flows.rs"]
+#[allow(dead_code, reason = "shared by several test binaries, each of which uses a part")]
 mod flows;
 #[path = "support/proxy.rs"]
 mod proxy;

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "support/flows.rs"]
+#[allow(dead_code, reason = "shared by several test binaries, each of which uses a part")]
+mod flows;
 #[path = "support/staged.rs"]
 mod staged;
 
@@ -15,23 +18,6 @@ use tongbao_app::stage::{self, Stage, StageOptions};
 use tongbao_app::statements::link::{self, Link, LinkKey};
 use tongbao_model::Month;
 use tongbao_sandbox::{Fault, MailMessage, Rule, Sandbox, System};
-
-/// What is added to the example configuration, as shipped.
-const STATEMENTS: &str = include_str!("../deploy/statements.yaml");
-
-/// The example with statements as shipped, but for the schedule's reminders.
-fn with_statements(text: &str, sandbox: &Sandbox, remind: Option<&str>) -> String {
-    let (_, more) = STATEMENTS.split_once("\nconnections:\n").unwrap();
-    let (connections, section) = more.split_once("\nstatements:\n").unwrap();
-    let connections = connections.replace("127.0.0.1:8492", &sandbox.mail_address());
-    let listen = text.lines().find_map(|line| line.trim().strip_prefix("listen: ")).unwrap();
-    let listen = listen.split_whitespace().next().unwrap();
-    let section = section
-        .replace("127.0.0.1:8480", listen)
-        .replace("remind: { after: 5d, times: 2 }", remind.unwrap_or("remind: { after: 31d, times: 1 }"));
-    let text = text.replace("\nflows:\n", &format!("\n{connections}\nflows:\n"));
-    format!("{}\nstatements:\n{section}", text.trim_end())
-}
 
 struct World {
     folder: tempfile::TempDir,
@@ -47,7 +33,9 @@ impl World {
     /// A customer with an invoice; `more` stands at the end of the configuration.
     async fn with(remind: Option<&str>, more: &str) -> World {
         let folder = tempfile::tempdir().unwrap();
-        let change = |text: &str, sandbox: &Sandbox| with_statements(text, sandbox, remind) + more;
+        let remind = remind.unwrap_or("remind: { after: 31d, times: 1 }");
+        let change =
+            |text: &str, sandbox: &Sandbox| flows::stating(text, &sandbox.mail_address(), remind) + more;
         let stage = started(folder.path(), change).await;
         let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
         let world = World { folder, stage, http };
@@ -422,7 +410,7 @@ async fn wrong_settings_are_told_of_with_their_lines() {
     let sandbox = Sandbox::start(tongbao_sandbox::SandboxConfig::default()).await.unwrap();
     let config = stage::write_files(&options, &sandbox.url(), "127.0.0.1:8999").unwrap();
     let text = std::fs::read_to_string(&config).unwrap();
-    let good = with_statements(&text, &sandbox, None);
+    let good = flows::stating(&text, &sandbox.mail_address(), "remind: { after: 31d, times: 1 }");
     std::fs::write(&config, &good).unwrap();
     stage::load(&config, &options, &sandbox).unwrap();
     let wrong = [

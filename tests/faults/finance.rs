@@ -102,9 +102,9 @@ fn red(index: usize, nth: usize, invoice: &str) -> Value {
         "requested_at": "2026-11-22T10:00:00+08:00", "reason": "退货", "currency": "CNY"})
 }
 
-/// Lives that end one after the other, while things are done to them.
-async fn lives(household: &Household, mut act: impl AsyncFnMut()) {
-    for (failpoint, nth) in ENDS {
+/// Lives that end one after the other, each at its place, while things are done to them.
+pub async fn lives(household: &Household, ends: &[(&str, u32)], mut act: impl AsyncFnMut()) {
+    for (failpoint, nth) in ends {
         let mut life = household.start(Some(&format!("{failpoint}={nth}")));
         let begun = Instant::now();
         let ended = loop {
@@ -125,7 +125,7 @@ async fn lives(household: &Household, mut act: impl AsyncFnMut()) {
 }
 
 /// Waits for what is to hold in the end, with what is still to be done.
-async fn until(what: &str, life: &mut Life, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, life: &mut Life, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {
         life.assert_alive();
@@ -155,7 +155,7 @@ async fn invoices(combination: Combination) {
         // Four ask for a third each: whoever comes last is refused.
         (0..4).for_each(|nth| pushes.add("invoice_request", request(index, nth)));
     }
-    lives(&household, async || pushes.send().await).await;
+    lives(&household, &ENDS, async || pushes.send().await).await;
     let mut life = household.start(None);
     until("three of four are issued, and known", &mut life, async || {
         pushes.send().await;
@@ -180,7 +180,7 @@ async fn invoices(combination: Combination) {
         let (invoice, _) = &blue[&number(index)][0];
         (0..2).for_each(|nth| pushes.add("red_request", red(index, nth, invoice)));
     }
-    lives(&household, async || pushes.send().await).await;
+    lives(&household, &ENDS, async || pushes.send().await).await;
     let mut life = household.start(None);
     until("one of two is taken back, and known", &mut life, async || {
         pushes.send().await;
@@ -218,7 +218,7 @@ async fn payments(combination: Combination) {
             !is_paid
         });
     };
-    lives(&household, &mut act).await;
+    lives(&household, &ENDS, &mut act).await;
     let mut life = household.start(None);
     let open = async || {
         let mut open = 0;

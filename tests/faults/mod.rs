@@ -12,6 +12,7 @@ mod pressure;
 mod process;
 mod routing;
 mod scale;
+mod stating;
 mod waiting;
 
 use crate::Case;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<(String, Case)> {
         databases::cases(),
         far_sides::cases(),
         finance::cases(),
+        stating::cases(),
         scale::cases(),
         joining::cases(),
     ]

@@ -2,6 +2,8 @@
 
 const INVOICING: &str = include_str!("../../deploy/invoicing.yaml");
 const MATCHING: &str = include_str!("../../deploy/matching.yaml");
+const RECEIVABLES: &str = include_str!("../../deploy/receivables.yaml");
+const STATEMENTS: &str = include_str!("../../deploy/statements.yaml");
 
 /// A shipped addition as its flows and its section.
 fn parts(addition: &str, section: &str) -> (String, String) {
@@ -35,10 +37,7 @@ pub fn pooled(text: &str, book: &str, every: &str) -> String {
     format!("{edited}\nmatching:\n{section}")
 }
 
-const RECEIVABLES: &str = include_str!("../../deploy/receivables.yaml");
-
 /// With the ERP's receivables, which are read that often.
-#[allow(dead_code, reason = "shared by several test binaries, each of which uses a part")]
 pub fn received(text: &str, every: &str) -> String {
     let (polls, flows) = RECEIVABLES.split_once("    polls:\n").unwrap().1.split_once("\nflows:\n").unwrap();
     let polls = polls.trim_end().replace("every_ms: 60000", every);
@@ -47,4 +46,17 @@ pub fn received(text: &str, every: &str) -> String {
         &format!("\nflows:\n{}\n", flows.trim_end()),
         1,
     )
+}
+
+/// With statements that go out by a mail server, and are reminded of as is said.
+pub fn stating(text: &str, server: &str, remind: &str) -> String {
+    let (_, more) = STATEMENTS.split_once("\nconnections:\n").unwrap();
+    let (connections, section) = more.split_once("\nstatements:\n").unwrap();
+    let connections = connections.replace("127.0.0.1:8492", server);
+    let listen = text.lines().find_map(|line| line.trim().strip_prefix("listen: ")).unwrap();
+    let listen = listen.split_whitespace().next().unwrap();
+    let section =
+        section.replace("127.0.0.1:8480", listen).replace("remind: { after: 5d, times: 2 }", remind);
+    let text = text.replace("\nflows:\n", &format!("\n{connections}\nflows:\n"));
+    format!("{}\nstatements:\n{section}", text.trim_end())
 }
