@@ -71,6 +71,8 @@ async fn household(combination: Combination) -> Household {
     household.edit(|text| {
         stating(text, &server, "remind: { after: 1s, times: 1 }")
             .replace("per_minute: 20 ", "per_minute: 600 ")
+            // What a dead process was at is taken up soon.
+            .replace("  post:\n", "  post:\n    delivery: { lease_ms: 2500, call_timeout_ms: 2000 }\n    retry: { first_ms: 50, max_ms: 400 }\n")
     });
     let store = tongbao_store::open(&household.store_url(), StoreOptions::default()).await.unwrap();
     let row = |index| TableRow {
