@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "support/browser.rs"]
+mod browser;
 #[path = "support/flows.rs"]
 #[allow(dead_code, reason = "shared by several test binaries, each of which uses a part")]
 mod flows;
 #[path = "support/staged.rs"]
 mod staged;
 
+use browser::Browser;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use staged::{contract, send, started};
@@ -439,4 +442,54 @@ async fn wrong_settings_are_told_of_with_their_lines() {
         assert!(told.contains(expected) && (said || to == "to: erp"), "{to}: line {line} in {told}");
     }
     sandbox.shutdown().await;
+}
+
+/// As a customer does it on a telephone: the letter's link, a form that is not filled in, an answer, another answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_answers_in_a_real_browser() {
+    let world = World::new(None).await;
+    world.give().await;
+    let address = address(&world.mailed(1).await);
+    let mut browser = tokio::task::spawn_blocking(move || {
+        let mut browser = Browser::new(390, 844);
+        browser.open(&address);
+        let text = browser.look("document.body.innerText");
+        assert!(text.as_str().unwrap().contains("339.00"), "{text}");
+        assert_eq!(browser.look("document.scripts.length"), 0);
+        // Its own style is in force, and nothing hangs over the edge of a small screen.
+        assert_ne!(browser.look("getComputedStyle(document.querySelector('.card')).borderRadius"), "0px");
+        assert_eq!(browser.look("document.documentElement.scrollWidth <= 390"), true);
+        // Nobody has said who he is: the browser sends nothing.
+        browser.click("form button");
+        assert_eq!(browser.look("document.querySelector('form').checkValidity()"), false);
+        browser
+    })
+    .await
+    .unwrap();
+    assert_ne!(world.told().await["state"], "confirmed", "looking is no answer");
+    browser = tokio::task::spawn_blocking(move || {
+        browser.write("form input[required]", "王出纳");
+        browser.follow("form button");
+        let text = browser.look("document.body.innerText");
+        assert!(text.as_str().unwrap().contains("王出纳"), "{text}");
+        browser
+    })
+    .await
+    .unwrap();
+    world.until("it is confirmed", async || world.told().await["state"] == "confirmed").await;
+    tokio::task::spawn_blocking(move || {
+        // Another answer, which would be a script if it were let.
+        browser.write("form:nth-of-type(2) input[required]", "李会计");
+        browser.write("textarea", "<script>document.title='x'</script>少一笔");
+        browser.follow("form:nth-of-type(2) button");
+        assert_eq!(browser.look("document.scripts.length"), 0);
+        assert_ne!(browser.look("document.title"), "x");
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    })
+    .await
+    .unwrap();
+    world.until("it is disputed", async || world.told().await["state"] == "disputed").await;
+    let told = world.told().await.to_string();
+    assert!(told.contains("王出纳") && told.contains("李会计") && told.contains("少一笔"), "{told}");
+    world.stage.stop().await;
 }
