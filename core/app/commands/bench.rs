@@ -7,6 +7,7 @@ mod delivery;
 mod filling;
 mod limits;
 mod mapping;
+mod memory;
 mod poison;
 
 use super::serve::stop_signal;

@@ -2,6 +2,7 @@
 
 use super::Figure;
 use super::filling::{Nothing, Progress, fill};
+use super::memory;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tongbao_delivery::port::Next;
@@ -86,18 +87,10 @@ async fn one(rows: u64, url: Option<String>) -> Result<Measured, String> {
     let draining = Instant::now();
     ended.0.reached(DRAINED).await;
     let drain = f64::from(u32::try_from(DRAINED).unwrap_or(u32::MAX)) / draining.elapsed().as_secs_f64();
-    let memory_mib = memory_mib();
+    let memory_mib = memory::mib("self", "VmRSS");
     engine.stop(Duration::from_secs(10)).await;
     store.close().await;
     Ok(Measured { rows, start, drain, memory_mib })
-}
-
-/// Resident memory of this process.
-fn memory_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u32>().ok());
-    f64::from(kib.unwrap_or(0)) / 1024.0
 }
 
 /// Counts what has ended.

@@ -2,6 +2,7 @@
 
 use super::Run;
 use crate::cli::CompareEngine;
+use crate::commands::bench::memory;
 use crate::comparing::{Source, compare};
 use crate::output::{self, Exit};
 use serde_json::json;
@@ -25,7 +26,7 @@ pub fn once(engine: CompareEngine, left: &Path, right: &Path) -> Exit {
         Ok((keys, sums)) => {
             let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
             let sums = sums.map(|sums| sums.map(|sum| sum.to_string()));
-            output::json(&json!(Run { micros, peak_kib: peak_kib(), keys, sums }));
+            output::json(&json!(Run { micros, peak_kib: memory::kib("self", "VmHWM"), keys, sums }));
             Exit::Ok
         }
         Err(why) => {
@@ -58,11 +59,4 @@ fn by_hand(left: &Path, right: &Path) -> Result<Found, String> {
     let joined = join(&read(left)?, &read(right)?);
     // Cents as ten-thousandths.
     Ok((joined.keys, joined.cents.map(|cents| cents.map(|cents| Sum(i128::from(cents) * 100)))))
-}
-
-/// The most memory that this process has had.
-fn peak_kib() -> u32 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }

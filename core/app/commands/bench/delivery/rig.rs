@@ -2,6 +2,7 @@
 //! takes everything at once. Documents are signed JSON contracts of ten lines; each becomes one sales order, put to the
 //! far side over HTTP.
 
+use crate::commands::bench::memory;
 use crate::stage::CRM_SECRET;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -227,11 +228,7 @@ impl Rig {
 
     /// A line of the service's `/proc` status in MiB: `VmRSS` now, `VmHWM` at most so far.
     pub fn memory_mib(&self, what: &str) -> f64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u32>().ok());
-        f64::from(kib.unwrap_or(0)) / 1024.0
+        memory::mib(&self.child.id().to_string(), what)
     }
 
     /// CPU time spent so far, in seconds: by the service, by this process, by the machine.
