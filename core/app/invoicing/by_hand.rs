@@ -1,6 +1,6 @@
 //! What a person does: puts requests that wait together as one invoice, and takes back what will not be issued.
 
-use super::folder::Folder;
+use super::folder::{Folder, Missing};
 use super::judge::event_of;
 use super::paper::{self, APPROVED, Kept, MERGED, ORDER, REQUEST, WAITING, WITHDRAWN};
 use crate::config::InvoicingRules;
@@ -57,6 +57,13 @@ pub async fn together(
             format!("no request of the customer {customer} waits"),
         )));
     }
+    for contract in papers.iter().map(|one| one.contract.as_str()).collect::<BTreeSet<&str>>() {
+        let stands =
+            folder(store, contract).await?.and_then(|folder| folder.stands().map_err(|fault| fault.message));
+        if let Err(why) = stands {
+            return Ok(Err(why));
+        }
+    }
     let mut drafts = Vec::new();
     for one in &papers {
         drafts.push(paper::read::<Kept>(one)?.order);
@@ -112,10 +119,9 @@ pub async fn withdraw(store: &dyn Store, number: &str, asked: &Asked, now_ms: i6
         )));
     }
     for contract in papers.iter().map(|one| one.contract.as_str()).collect::<BTreeSet<&str>>() {
-        let folder = match Folder::of(store, contract).await {
+        let folder = match folder(store, contract).await? {
             Ok(folder) => folder,
-            Err(super::folder::Missing::Store(error)) => return Err(error),
-            Err(super::folder::Missing::Fault(fault)) => return Ok(Err(fault.message)),
+            Err(why) => return Ok(Err(why)),
         };
         if folder.is_issued(number) {
             return Ok(Err(Text::new(
@@ -140,6 +146,14 @@ pub async fn withdraw(store: &dyn Store, number: &str, asked: &Asked, now_ms: i6
     } else {
         Err(overtaken())
     })
+}
+
+async fn folder(store: &dyn Store, contract: &str) -> Stored<Refused<Folder>> {
+    match Folder::of(store, contract).await {
+        Ok(folder) => Ok(Ok(folder)),
+        Err(Missing::Store(error)) => Err(error),
+        Err(Missing::Fault(fault)) => Ok(Err(fault.message)),
+    }
 }
 
 /// Requests of a customer that wait, by contract and number.

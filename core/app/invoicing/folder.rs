@@ -6,6 +6,7 @@
 
 use super::paper::{self, APPROVED, CONTRACT, CREDIT, INVOICE, KNOWN, Kept, ORDER, REQUEST, WAITING};
 use crate::intake::store_unavailable;
+use crate::output;
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ pub struct Filed {
 pub struct Folder {
     /// The contract in its newest revision.
     pub contract: Contract,
+    /// Since when it is annulled, in milliseconds since 1970 UTC: nothing more may be invoiced.
+    pub annulled_at_ms: Option<i64>,
     /// How its lines stand.
     pub control: Control,
     /// Orders and requests, in any state.
@@ -95,6 +98,7 @@ impl From<Missing> for Fault {
 /// A paper that is not an order, as it was read or is to be kept.
 struct Read<T> {
     record: T,
+    at_ms: i64,
     fresh: Option<InvoicePaper>,
 }
 
@@ -107,6 +111,7 @@ impl Folder {
         let papers = store.invoice_papers(contract).await?;
         let ledger = store.ledger(contract).await?;
         let signed = newest_contract(store, contract, &papers).await?;
+        let annulled_at_ms = annulled(store, contract, signed.at_ms).await?;
         let mut fresh: Vec<InvoicePaper> = signed.fresh.into_iter().collect();
         let contract = signed.record;
         let mut filed = Vec::new();
@@ -139,13 +144,31 @@ impl Folder {
         booking.filed(&filed)?;
         booking.issued(&issued)?;
         let control = Control::of(&contract.number, &contract.currency, &booking.entries)?;
-        Ok(Folder { control, filed, issued, unplaced: booking.unplaced, fresh, contract })
+        Ok(Folder { control, filed, issued, unplaced: booking.unplaced, fresh, annulled_at_ms, contract })
     }
 
     /// What may still be asked for of the contract as a whole, with tax.
     pub fn left(&self) -> Option<Decimal> {
         let lines = self.control.lines.values().map(|line| line.left.amounts.gross.max(Decimal::ZERO));
         decimal::add(lines.into_iter().try_fold(Decimal::ZERO, decimal::add)?, -self.unplaced)
+    }
+
+    /// Why nothing of it may be invoiced at all, if so.
+    ///
+    /// # Errors
+    /// It is annulled.
+    pub fn stands(&self) -> Result<(), Fault> {
+        let Some(at_ms) = self.annulled_at_ms else { return Ok(()) };
+        let (contract, at) = (&self.contract.number, output::time(at_ms));
+        let fault = Fault::new(
+            Code::OverInvoiced,
+            format!("合同 {contract} 已于 {at} 作废，不可再开票"),
+            format!("the contract {contract} was annulled at {at}: nothing more may be invoiced"),
+        );
+        Err(fault.at("contract_number").remedy(
+            "已开的请红冲；合同重新签署后以新申请号再申请。",
+            "Take back what was issued; ask under a new number once the contract is signed anew.",
+        ))
     }
 
     /// The issued invoice of a number.
@@ -191,9 +214,9 @@ async fn newest_contract(
         (Some(event), _) => {
             let record: Contract = record(&event)?;
             let fresh = paper::of_contract(&record, event.revision, &event.id, event.occurred_at_ms);
-            Ok(Read { record, fresh: Some(fresh) })
+            Ok(Read { record, at_ms: fresh.at_ms, fresh: Some(fresh) })
         }
-        (None, Some(kept)) => Ok(Read { record: paper::read(kept)?, fresh: None }),
+        (None, Some(kept)) => Ok(Read { record: paper::read(kept)?, at_ms: kept.at_ms, fresh: None }),
         (None, None) => {
             let fault = Fault::new(
                 Code::RelatedMissing,
@@ -203,6 +226,12 @@ async fn newest_contract(
             Err(fault.at("contract_number").into())
         }
     }
+}
+
+/// When the contract was annulled, unless it was signed anew since.
+async fn annulled(store: &dyn Store, contract: &str, signed_at_ms: i64) -> Stored<Option<i64>> {
+    let event = store.newest(kinds::CONTRACT_ANNULLED, contract, i64::MAX).await?;
+    Ok(event.map(|event| event.occurred_at_ms).filter(|at_ms| *at_ms >= signed_at_ms))
 }
 
 /// A document on the account: as kept, or from its event. `None`: its event is in an archive.
@@ -216,7 +245,7 @@ async fn known<T: DeserializeOwned + serde::Serialize>(
         one.kind == kind && one.number == entry.origin && one.revision >= entry.revision
     };
     if let Some(kept) = papers.iter().find(is_it) {
-        return Ok(Some(Read { record: paper::read(kept)?, fresh: None }));
+        return Ok(Some(Read { record: paper::read(kept)?, at_ms: kept.at_ms, fresh: None }));
     }
     let Some(event) = store.event(&entry.event).await? else { return Ok(None) };
     // What is no whole document has no lines that could be known.
@@ -232,7 +261,7 @@ async fn known<T: DeserializeOwned + serde::Serialize>(
         customer: entry.customer.clone(),
         record: paper::text(&record),
     };
-    Ok(Some(Read { record, fresh: Some(fresh) }))
+    Ok(Some(Read { record, at_ms: fresh.at_ms, fresh: Some(fresh) }))
 }
 
 /// An issued invoice with its lines: of the order that was let through, else of the contract or request it was made of before

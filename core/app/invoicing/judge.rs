@@ -118,6 +118,7 @@ async fn asked(store: &dyn Store, rules: &InvoicingRules, event: &Event) -> Resu
     let request: InvoiceRequest = record(event)?;
     let refuse = |faults| refused(&request.number, &request.contract_number, faults);
     let folder = folder(store, &request.contract_number).await?;
+    folder.stands().map_err(|fault| refuse(vec![fault]))?;
     let parts = judge(&folder, &request, rules.tolerance).map_err(refuse)?;
     let draft = invoicing::draft(&request, &parts, &folder.control).map_err(|fault| refuse(vec![fault]))?;
     let buyer = draft.customer.as_ref().map(|customer| customer.code.as_str());

@@ -224,6 +224,42 @@ fn gross(order: &InvoiceOrder) -> Decimal {
     order.total_tax_included.0
 }
 
+/// Undone after it was signed: nothing more is invoiced, by request or by hand, until it is signed anew.
+#[tokio::test]
+async fn an_annulled_contract_is_not_invoiced() {
+    let mut company = Company::new();
+    company.rules.together.insert("C2".to_owned());
+    let lines = [("A", 2, 10_000, "0.13")];
+    for (contract, customer) in [("HT-1", "C1"), ("HT-2", "C2")] {
+        company.contract(contract, customer, 1, &lines).await;
+        company.ask(&format!("Q-{contract}"), contract, customer, &[("A", 1, 5_000, "0.13")]).await;
+        assert_eq!(company.last, (Class::Done, None));
+        company.hear(kinds::CONTRACT_ANNULLED, contract, 1, json!({"contract_number": contract})).await;
+    }
+    let issued = company.orders(kinds::INVOICE_APPROVED, "Q-HT-1").await;
+    company.issue(&issued[0], "FP1").await;
+    let again = company.ask("Q3", "HT-1", "C1", &[("A", 1, 5_000, "0.13")]).await;
+    assert_eq!((again.len(), company.last), (0, (Class::Rejected, Some(Code::OverInvoiced))));
+    let refused = company.store.newest(kinds::INVOICE_REFUSED, "Q3", i64::MAX).await.unwrap().unwrap();
+    assert!(refused.record.contains("已于 2026-11-02 12:00:03 作废"), "{}", refused.record);
+    assert!(company.shown("HT-1").await.annulled_at.is_some());
+    let who = Asked { who: "王".into(), why: String::new(), checked: false };
+    let by_hand = async |company: &Company| {
+        let (store, rules) = (company.store.as_ref(), &company.rules);
+        together(store, &company.routes, rules, "C2", &[], &who, company.now_ms).await.unwrap()
+    };
+    assert!(by_hand(&company).await.unwrap_err().zh.contains("HT-2 已于"));
+    // What was issued can be taken back all the same.
+    let red = company.red("R1", "HT-1", "FP1", json!([])).await;
+    assert_eq!(gross(&red[0]), Decimal::new(-5_000, 2));
+    for (contract, customer) in [("HT-1", "C1"), ("HT-2", "C2")] {
+        company.contract(contract, customer, 2, &lines).await;
+    }
+    assert_eq!(company.ask("Q4", "HT-1", "C1", &[("A", 1, 5_000, "0.13")]).await.len(), 1);
+    assert_eq!(by_hand(&company).await.unwrap().len(), 1);
+    assert!(company.shown("HT-1").await.annulled_at.is_none());
+}
+
 #[tokio::test]
 async fn part_over_rest_red_and_the_last_red_takes_the_remainder() {
     let mut company = Company::new();

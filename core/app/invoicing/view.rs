@@ -105,6 +105,8 @@ pub struct Shown {
     pub customer: Option<String>,
     /// ISO 4217 code.
     pub currency: String,
+    /// Since when it is annulled: nothing more may be invoiced.
+    pub annulled_at: Option<String>,
     /// By line.
     pub lines: Vec<Line>,
     /// What was let through, and what waits.
@@ -216,6 +218,7 @@ pub async fn show(store: &dyn Store, contract: &str) -> Stored<Result<Shown, Fau
         contract: folder.contract.number.clone(),
         customer: folder.contract.customer.as_ref().map(|customer| customer.code.clone()),
         currency: folder.contract.currency.clone(),
+        annulled_at: folder.annulled_at_ms.map(output::time),
         lines,
         orders: folder.filed.iter().map(|one| order(one, &folder.issued)).collect(),
         invoices: folder.issued.iter().map(invoice).collect(),

@@ -116,6 +116,9 @@ fn show(shown: &Shown, as_json: bool) {
     let customer = shown.customer.as_deref().unwrap_or_default();
     let (contract, currency, left) = (&shown.contract, &shown.currency, shown.left);
     output::line(&format!("合同 / contract {contract} {customer} {currency}，可开 / left {left}\n"));
+    if let Some(at) = &shown.annulled_at {
+        output::line(&format!("{at} 已作废，不可再开票 / annulled: nothing more may be invoiced\n"));
+    }
     let mut rows = Vec::new();
     for line in &shown.lines {
         let percent = (line.rate.0 * rust_decimal::Decimal::ONE_HUNDRED).normalize();
