@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tongbao_app::service;
 use tongbao_app::stage::{self, CRM_SECRET, Stage, StageOptions};
 use tongbao_delivery::port::{DeliveryView, Filter, State};
+use tongbao_model::Code;
 use tongbao_model::event::kinds;
 use tongbao_sandbox::crm::WebhookSender;
 use tongbao_sandbox::{Fault, Rule, Sandbox, SandboxConfig, System};
@@ -202,6 +203,41 @@ async fn a_notice_is_a_delivery_and_never_makes_another() {
     let third = world.said().0.remove(2);
     assert!(third.contains("HT-2") && !third.contains("dingtalk"), "{third}");
     assert!(world.said().0.iter().all(|text| !text.contains("dingtalk")));
+    world.stage.stop().await;
+}
+
+/// Where nobody may be told twice, what may be lost waits for a person; who replays it has it sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_may_be_lost_waits_for_a_person_where_that_is_wished() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "  - { name: ops, on: [parked], to: wecom, every: 1s }";
+    let stage = started(folder.path(), |text, sandbox| {
+        let text = with_notices(text, sandbox, rule, None);
+        let hurried = "delivery: { call_timeout_ms: 2000, lease_ms: 4000 }\n    retry: { first_ms: 200 }";
+        let parking = format!("connector: wecom\n    {hurried}\n    settings:\n      on_unknown: park\n");
+        text.replacen("connector: wecom\n    settings:\n", &parking, 1)
+    });
+    let world = World { stage: stage.await, _folder: folder };
+    let parked = async || -> Vec<DeliveryView> {
+        world.notices().await.into_iter().filter(|one| one.state == State::Parked).collect()
+    };
+    for (fault, sent, there) in [(Fault::LostAnswerAfterCommit, 1, 2), (Fault::LostBeforeCommit, 2, 3)] {
+        world.stage.sandbox.fault(Rule::new(fault.clone()).on(System::Wecom, "send").times(1));
+        world.send(&[contract(&format!("HT-{there}"), "C-UNKNOWN")]).await;
+        world.until("it waits for a person", async || !parked().await.is_empty()).await;
+        let waiting = parked().await.remove(0);
+        assert_eq!(waiting.fault.as_ref().map(|fault| fault.code), Some(Code::OutcomeUnknown), "{fault:?}");
+        assert_eq!(waiting.attempts, 2, "sent once, then asked about: {fault:?}");
+        assert_eq!(world.said().0.len(), sent, "not sent again by itself: {fault:?}");
+        world
+            .stage
+            .store()
+            .replay(Filter { ids: vec![waiting.id], ..Filter::default() }, waiting.changed_at_ms + 1)
+            .await
+            .unwrap();
+        world.until("sent again", async || world.said().0.len() == there).await;
+        world.until("over", async || parked().await.is_empty()).await;
+    }
     world.stage.stop().await;
 }
 

@@ -214,7 +214,9 @@ impl Bills {
                 let fault = Fault::new(Code::TargetThrottled, "金蝶仍在审核", "Kingdee is still auditing");
                 Err(Failure::new(fault).class(Class::Throttled(Some(Duration::from_secs(5)))).reached(remote))
             }
-            Lookup::Foreign(failure) | Lookup::CannotTell(failure) => Err(failure.reached(remote)),
+            Lookup::Foreign(failure) | Lookup::CannotTell(failure) | Lookup::NobodyToAsk(failure) => {
+                Err(failure.reached(remote))
+            }
             Lookup::Absent => Err(strange("lookup", &Value::Null).reached(remote)),
         }
     }
@@ -239,7 +241,9 @@ impl Bills {
         match self.judge(task, found) {
             Lookup::Found(receipt) => Ok(Outcome::AlreadyThere(receipt)),
             Lookup::Partial(remote) => self.complete(task, remote, false).await,
-            Lookup::Foreign(failure) | Lookup::CannotTell(failure) => Err(failure),
+            Lookup::Foreign(failure) | Lookup::CannotTell(failure) | Lookup::NobodyToAsk(failure) => {
+                Err(failure)
+            }
             Lookup::Absent | Lookup::Pending(_) => Err(strange("lookup", &Value::Null)),
         }
     }

@@ -157,7 +157,9 @@ impl Invoices {
             Lookup::Partial(remote) => Outcome::Failed(issuing(remote)),
             Lookup::Foreign(failure) => Outcome::Failed(failure),
             // It was submitted: whatever keeps us from asking, it is asked about again.
-            Lookup::CannotTell(failure) => Outcome::Failed(failure.class(Class::Unknown).reached(remote)),
+            Lookup::CannotTell(failure) | Lookup::NobodyToAsk(failure) => {
+                Outcome::Failed(failure.class(Class::Unknown).reached(remote))
+            }
             Lookup::Absent => Outcome::Failed(issuing(remote)),
         }
     }

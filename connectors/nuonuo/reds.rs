@@ -77,7 +77,7 @@ impl<'c> Reds<'c> {
             Some(remote) if remote.step == CONFIRMED => self.issue(task, remote).await,
             Some(remote) if is_of_form(remote) => self.go_on(task, remote.clone(), true).await,
             // From here on it is an order like any other.
-            Some(_) => self.invoices.apply(task).await.map_total(negative),
+            Some(_) => taken_back(self.invoices.apply(task).await),
         }
     }
 
@@ -153,7 +153,9 @@ impl<'c> Reds<'c> {
                 Outcome::Failed(failure)
             }
             // It was asked for: whatever keeps us from asking about it, it is asked about again.
-            Lookup::CannotTell(failure) => Outcome::Failed(failure.class(Class::Unknown).reached(remote)),
+            Lookup::CannotTell(failure) | Lookup::NobodyToAsk(failure) => {
+                Outcome::Failed(failure.class(Class::Unknown).reached(remote))
+            }
             Lookup::Absent => Outcome::Failed(asking(remote)),
         }
     }
@@ -311,22 +313,16 @@ impl<'c> Reds<'c> {
     }
 
     async fn settle(&self, task: &Task, remote: Remote, fresh: bool) -> Outcome {
-        self.invoices.settle(task, remote, fresh).await.map_total(negative)
+        taken_back(self.invoices.settle(task, remote, fresh).await)
     }
 }
 
-/// What is done with the receipt of an outcome.
-trait MapTotal {
-    fn map_total(self, change: fn(Receipt) -> Receipt) -> Outcome;
-}
-
-impl MapTotal for Outcome {
-    fn map_total(self, change: fn(Receipt) -> Receipt) -> Outcome {
-        match self {
-            Outcome::Done(receipt) => Outcome::Done(change(receipt)),
-            Outcome::AlreadyThere(receipt) => Outcome::AlreadyThere(change(receipt)),
-            Outcome::Failed(failure) => Outcome::Failed(failure),
-        }
+/// The outcome with a red invoice's amounts.
+fn taken_back(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Done(receipt) => Outcome::Done(negative(receipt)),
+        Outcome::AlreadyThere(receipt) => Outcome::AlreadyThere(negative(receipt)),
+        Outcome::Failed(failure) => Outcome::Failed(failure),
     }
 }
 

@@ -161,7 +161,9 @@ impl Connection {
             Lookup::Found(receipt) => return Outcome::AlreadyThere(receipt),
             Lookup::Partial(remote) => Some(remote),
             Lookup::Absent => None,
-            Lookup::Foreign(failure) | Lookup::CannotTell(failure) => return Outcome::Failed(failure),
+            Lookup::Foreign(failure) | Lookup::CannotTell(failure) | Lookup::NobodyToAsk(failure) => {
+                return Outcome::Failed(failure);
+            }
             Lookup::Pending(remote) => panic!("{remote:?}"),
         };
         self.apply(&Task { reached, ..task.clone() }).await
@@ -258,6 +260,13 @@ pub fn cannot_tell(lookup: Lookup) -> Failure {
     match lookup {
         Lookup::CannotTell(failure) => failure,
         other => panic!("it can tell: {other:?}"),
+    }
+}
+
+pub fn nobody_to_ask(lookup: Lookup) -> Failure {
+    match lookup {
+        Lookup::NobodyToAsk(failure) => failure,
+        other => panic!("somebody could be asked: {other:?}"),
     }
 }
 

@@ -453,7 +453,7 @@ async fn many_invoices_under_faults_are_issued_once_each() {
                     Lookup::CannotTell(failure) => {
                         Outcome::Failed(tongbao_connect::Failure { reached: task.reached.clone(), ..failure })
                     }
-                    Lookup::Foreign(failure) => panic!("{failure:?}"),
+                    Lookup::Foreign(failure) | Lookup::NobodyToAsk(failure) => panic!("{failure:?}"),
                 };
             }
             panic!("{} never stood: {outcome:?}", task.key);

@@ -58,7 +58,7 @@ async fn deliver(connection: &Connection, mut task: Task) -> Result<Receipt, Fai
                 let reached = failure.reached.clone().or(task.reached.clone());
                 Outcome::Failed(Failure { reached, ..failure })
             }
-            Lookup::Foreign(failure) => return Err(failure),
+            Lookup::Foreign(failure) | Lookup::NobodyToAsk(failure) => return Err(failure),
         };
     }
     panic!("it never stood: {outcome:?}");

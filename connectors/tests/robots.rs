@@ -1,6 +1,6 @@
 //! `wecom` and `dingtalk`: notices to people.
 
-use crate::kit::{Connection, cannot_tell, connect, done, failed, said, sandbox_with, task, wrong};
+use crate::kit::{Connection, connect, done, failed, nobody_to_ask, said, sandbox_with, task, wrong};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tongbao_connect::Task;
@@ -133,7 +133,7 @@ async fn what_may_be_lost_comes_twice_and_never_silently() {
         let failure = failed(connection.apply(&notice("ops-1", 1)).await);
         assert_eq!(said(&failure), (Class::Unknown, Code::OutcomeUnknown));
         assert_eq!(connection.repeats(), again);
-        let asked = cannot_tell(connection.lookup(&notice("ops-1", 1)).await);
+        let asked = nobody_to_ask(connection.lookup(&notice("ops-1", 1)).await);
         assert_eq!(asked.class, Class::Unknown, "nobody can be asked");
         done(connection.apply(&notice("ops-1", 1)).await);
         let both = sandbox.wecom_messages();

@@ -1,8 +1,8 @@
 //! `webhook`: signed JSON in, REST out.
 
 use crate::kit::{
-    Connection, cannot_tell, change, connect, done, failed, found, receive, said, sandbox, sandbox_with,
-    secret, task, wrong,
+    Connection, cannot_tell, change, connect, done, failed, found, nobody_to_ask, receive, said, sandbox,
+    sandbox_with, secret, task, wrong,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -189,7 +189,7 @@ async fn a_post_cannot_be_asked_about() {
     let sandbox = sandbox().await;
     let connection = connection(&sandbox);
     let note = task("note", "HT-1", json!({"text": "x"}), "");
-    assert_eq!(cannot_tell(connection.lookup(&note).await).class, Class::Unknown);
+    assert_eq!(nobody_to_ask(connection.lookup(&note).await).class, Class::Unknown);
     assert_eq!(failed(connection.apply(&note).await).class, Class::Misconfigured, "the sandbox has no POST");
     sandbox.shutdown().await;
     let failure = failed(connection.apply(&note).await);

@@ -74,7 +74,7 @@ async fn settles(connection: &Connection, task: &Task) -> Receipt {
                 connection.advance(Duration::from_secs(60));
                 continue;
             }
-            Lookup::Foreign(failure) => panic!("{}: {failure:?}", task.key),
+            Lookup::Foreign(failure) | Lookup::NobodyToAsk(failure) => panic!("{}: {failure:?}", task.key),
             Lookup::CannotTell(failure) => {
                 assert_ne!(failure.class, Class::Unknown, "{failure:?}");
                 continue;
@@ -534,7 +534,7 @@ async fn many_orders_under_random_faults_stand_once_each() {
                         connection.advance(Duration::from_secs(60));
                         continue;
                     }
-                    Lookup::Foreign(failure) => panic!("{failure:?}"),
+                    Lookup::Foreign(failure) | Lookup::NobodyToAsk(failure) => panic!("{failure:?}"),
                 }
                 drop(connection.apply(&now).await);
             }

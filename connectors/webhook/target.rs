@@ -249,8 +249,11 @@ impl Target for WebhookTarget {
                 "POST 操作无法查询结果",
                 "what a POST did cannot be asked about",
             )
-            .remedy("请在对方系统核对后重放或登记关联。", "Check in the far system, then replay or bind.");
-            return Lookup::CannotTell(Failure::new(fault));
+            .remedy(
+                "请在对方系统核对；没有再重放，重放会再发一次。",
+                "Look into the far system; replay what is not there, and it is sent again.",
+            );
+            return Lookup::NobodyToAsk(Failure::new(fault));
         }
         match self.send(Method::GET, url, None, &task.origin).await {
             Ok(reply) if reply.status == 200 => {

@@ -106,7 +106,7 @@ impl Pipeline {
             Ok((class, receipt)) => {
                 self.succeeded(class, receipt, &task, flow.emits.as_deref(), work, now_ms)
             }
-            Err(failure) => failed(failure),
+            Err(undone) => failed(undone),
         };
         Report {
             request: task.document.tree().ok().map(|tree| mask::text(&tree)),
@@ -127,7 +127,7 @@ impl Pipeline {
         };
         let report = match send(target, &mut task, work).await {
             Ok((class, receipt)) => self.succeeded(class, receipt, &task, None, work, now_ms),
-            Err(failure) => failed(failure),
+            Err(undone) => failed(undone),
         };
         Report { request: Some(told.to_string()), ..report }
     }
@@ -231,7 +231,7 @@ fn task(mapping: &Mapping, mapped: MappedJson, work: &Work) -> Task {
 }
 
 /// Asks first where an earlier attempt may have acted, and sends only when the answer makes it safe.
-async fn send(target: &dyn Target, task: &mut Task, work: &Work) -> Result<(Class, Receipt), Failure> {
+async fn send(target: &dyn Target, task: &mut Task, work: &Work) -> Result<(Class, Receipt), Undone> {
     match first_move(work.previous.as_ref()) {
         FirstMove::Apply => {}
         FirstMove::LookupFirst if target.repeats() => {}
@@ -239,15 +239,31 @@ async fn send(target: &dyn Target, task: &mut Task, work: &Work) -> Result<(Clas
             Lookup::Found(receipt) => return Ok((Class::AlreadyThere, receipt)),
             Lookup::Partial(remote) => task.reached = Some(remote),
             Lookup::Absent => task.reached = None,
-            Lookup::Foreign(failure) => return Err(failure),
-            Lookup::Pending(remote) => return Err(pending(remote)),
-            Lookup::CannotTell(failure) => return Err(undecided(failure)),
+            Lookup::Foreign(failure) => return Err(failure.into()),
+            Lookup::Pending(remote) => return Err(pending(remote).into()),
+            Lookup::CannotTell(failure) => return Err(undecided(failure).into()),
+            // Whoever replays it has looked and says that it is not there.
+            Lookup::NobodyToAsk(_) if work.sent_again_by_a_person() => {}
+            Lookup::NobodyToAsk(failure) => return Err(Undone { failure, for_person: true }),
         },
     }
     match target.apply(task).await {
         Outcome::Done(receipt) => Ok((Class::Done, receipt)),
         Outcome::AlreadyThere(receipt) => Ok((Class::AlreadyThere, receipt)),
-        Outcome::Failed(failure) => Err(failure),
+        Outcome::Failed(failure) => Err(failure.into()),
+    }
+}
+
+/// An attempt that did not bring the document over.
+struct Undone {
+    failure: Failure,
+    /// Neither time nor questions help.
+    for_person: bool,
+}
+
+impl From<Failure> for Undone {
+    fn from(failure: Failure) -> Undone {
+        Undone { failure, for_person: false }
     }
 }
 
@@ -270,8 +286,9 @@ fn undecided(failure: Failure) -> Failure {
     failure.class(class)
 }
 
-fn failed(failure: Failure) -> Report {
+fn failed(Undone { failure, for_person }: Undone) -> Report {
     Report {
+        for_person,
         remote: failure.reached.as_ref().map(reference),
         response: failure.response.as_ref().map(Value::to_string),
         fault: Some(failure.fault),

@@ -92,8 +92,11 @@ pub fn cannot_ask() -> Lookup {
         "消息是否送达无法查询",
         "nobody can be asked whether the message arrived",
     )
-    .remedy("在群或收件箱中核对后重放。", "Look into the group or the mailbox, then replay.");
-    Lookup::CannotTell(Failure::new(fault))
+    .remedy(
+        "在群或收件箱中核对；没有收到再重放，重放会再发一次。",
+        "Look into the group or the mailbox; replay what is not there, and it is sent again.",
+    );
+    Lookup::NobodyToAsk(Failure::new(fault))
 }
 
 /// A notice in sentences.

@@ -101,6 +101,8 @@ pub enum Lookup {
     Absent,
     /// Too early to tell, e.g. still being issued. Ask again.
     Pending(Remote),
-    /// The question could not be answered.
+    /// The question could not be answered this time.
     CannotTell(Failure),
+    /// There is nobody who could ever be asked: a person looks into the far system, and a replay then sends again.
+    NobodyToAsk(Failure),
 }

@@ -44,8 +44,8 @@ pub trait Target: Send + Sync {
     /// far side may have acted and did not say so.
     async fn apply(&self, task: &Task) -> Outcome;
 
-    /// Asks for the document by its key. Changes nothing. A connector whose system cannot be asked answers
-    /// `CannotTell` with class `Unknown`, and the delivery is parked.
+    /// Asks for the document by its key. Changes nothing. A connector whose system can never be asked answers
+    /// `NobodyToAsk`, and the delivery is parked; a person's replay sends it again.
     async fn lookup(&self, task: &Task) -> Lookup;
 
     /// Whether the system itself refuses a second document under the same key. If it does not, a call of unknown outcome

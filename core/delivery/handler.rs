@@ -20,6 +20,8 @@ pub struct Report {
     pub class: Class,
     /// With [`Class::Rejected`]: refused for good, no person can mend it, successors go on.
     pub final_rejection: bool,
+    /// Nobody but a person can say what became of it: parked at once, whatever the class.
+    pub for_person: bool,
     /// What went wrong, if anything.
     pub fault: Option<Fault>,
     /// How far the document has come in the target.
@@ -50,6 +52,7 @@ impl Report {
         Report {
             class,
             final_rejection: false,
+            for_person: false,
             fault: None,
             remote: None,
             request: None,

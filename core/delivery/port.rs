@@ -190,6 +190,15 @@ pub struct Work {
     pub previous: Option<Previous>,
 }
 
+impl Work {
+    /// Whether a person has seen that the outcome is unknown, and replayed it: the first attempt since. What was parked
+    /// for something else (a missing code, say) was replayed for that.
+    pub fn sent_again_by_a_person(&self) -> bool {
+        self.tries == 1
+            && self.previous.as_ref().is_some_and(|previous| previous.class == Some(Class::Unknown))
+    }
+}
+
 /// How the attempt before ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Previous {

@@ -251,6 +251,9 @@ fn outcome(work: &Work, report: Report, target: &TargetSettings, moment: &Moment
     if report.class == Class::Rejected && report.final_rejection {
         next = Next::Rejected;
     }
+    if report.for_person {
+        next = Next::Parked;
+    }
     Finish {
         delivery: work.delivery.id.clone(),
         attempt: work.attempt,

@@ -284,7 +284,7 @@ impl Stage {
                     self.connection.advance(Duration::from_secs(3));
                     continue;
                 }
-                Lookup::Foreign(failure) | Lookup::CannotTell(failure) => {
+                Lookup::Foreign(failure) | Lookup::CannotTell(failure) | Lookup::NobodyToAsk(failure) => {
                     return Err(format!("the look-up ends in {}", said(&failure)));
                 }
             }

@@ -47,8 +47,10 @@ pub async fn stands(bench: &Bench<'_>) -> Check {
 /// A look-up that has nobody to ask says so, and claims neither yes nor no.
 async fn nobody_to_ask(stage: &Stage, task: &Task) -> Check {
     match stage.connection.lookup(task).await? {
-        Lookup::CannotTell(failure) if failure.class == Class::Unknown => Ok(None),
-        other => Err(format!("look-up where nobody can be asked: {other:?}, expected cannot tell (unknown)")),
+        Lookup::NobodyToAsk(failure) if failure.class == Class::Unknown => Ok(None),
+        other => {
+            Err(format!("look-up where nobody can be asked: {other:?}, expected that it says so (unknown)"))
+        }
     }
 }
 
@@ -364,7 +366,7 @@ pub async fn unreachable(bench: &Bench<'_>) -> Check {
     }
     match connection.lookup(&task).await? {
         Lookup::CannotTell(failure) if failure.class == Class::Unavailable => Ok(None),
-        Lookup::CannotTell(failure)
+        Lookup::NobodyToAsk(failure)
             if bench.writes()?.repeats.is_some() && failure.class == Class::Unknown =>
         {
             Ok(None)
