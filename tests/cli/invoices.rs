@@ -196,6 +196,39 @@ async fn the_page_on_invoices_works() {
     assert_eq!(serving.stop().0, Some(0));
 }
 
+/// Nobody asks: what is signed is invoiced, and of an amendment what it adds.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_is_invoiced_under_control() {
+    let world = world("", at_once()).await;
+    let text = std::fs::read_to_string(&world.config).unwrap();
+    let flow = text.lines().find(|line| line.contains("# - { name: control-contract,")).unwrap();
+    std::fs::write(&world.config, text.replace(flow, &flow.replace("# -", "-"))).unwrap();
+    world.know_one_customer();
+    let serving = world.serve();
+    world.push("contract", contract("HT-1", "C1")).await;
+    world.invoiced("HT-1", "HT-1").await;
+    assert_eq!(world.left("HT-1").await, "0.00");
+    let mut amended: Value = serde_json::from_str(&contract("HT-1", "C1")).unwrap();
+    amended["revision"] = json!(2);
+    amended["lines"][0]["quantity"] = json!("5");
+    amended["total_tax_included"] = json!("565.00");
+    world.push("contract", amended.to_string()).await;
+    world.invoiced("HT-1", "HT-1-R2").await;
+    assert_eq!(world.left("HT-1").await, "0.00");
+    // A request beside it finds nothing left.
+    world.push("invoice_request", request("KP-1", "HT-1", "1", "113.00")).await;
+    world
+        .until("nothing is left to ask for", async || {
+            world.state("KP-1", "control-invoice").await == "rejected"
+        })
+        .await;
+    let mut issued: Vec<(String, String)> =
+        world.sandbox.invoices().into_iter().map(|one| (one.order_no, one.gross.to_string())).collect();
+    issued.sort();
+    assert_eq!(issued, [("HT-1".into(), "339.00".into()), ("HT-1-R2".into(), "226.00".into())]);
+    assert_eq!(serving.stop().0, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn flows_that_pass_the_control_by_are_refused() {
     let world = world("", SandboxConfig::default()).await;
@@ -213,7 +246,7 @@ async fn flows_that_pass_the_control_by_are_refused() {
         ("event: red_invoice.requested", "event: red_invoice.approved".to_owned(), "只能由开票控制产生"),
         (
             "on: invoice.requested, to: invoicing",
-            "on: contract.signed, to: invoicing".to_owned(),
+            "on: payment.received, to: invoicing".to_owned(),
             "invoicing 只处理",
         ),
         ("tolerance: \"0.05\"", "tolerance: \"2\"".to_owned(), "tolerance"),

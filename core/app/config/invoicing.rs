@@ -12,8 +12,12 @@ use tongbao_model::yaml::Node;
 use tongbao_recon::invoicing::Channel;
 
 const NAMES: &[&str] = &["rows_max", "number_max", "tolerance", "together"];
-/// What is asked for, and what is let through.
-const ASKED: [&str; 2] = [kinds::INVOICE_REQUESTED, kinds::RED_INVOICE_REQUESTED];
+/// What asks for an invoice, and what is made of it when it is let through.
+const ASKED: [(&str, &str); 3] = [
+    (kinds::CONTRACT_SIGNED, kinds::INVOICE_APPROVED),
+    (kinds::INVOICE_REQUESTED, kinds::INVOICE_APPROVED),
+    (kinds::RED_INVOICE_REQUESTED, kinds::RED_INVOICE_APPROVED),
+];
 const APPROVED: [&str; 2] = [kinds::INVOICE_APPROVED, kinds::RED_INVOICE_APPROVED];
 /// Largest tolerance: beyond it, what is asked for is something else.
 const TOLERANCE_MAX: Decimal = Decimal::ONE;
@@ -62,12 +66,13 @@ pub fn check(config: &Config, findings: &mut Findings) {
         }
     }
     let ours = || config.flows.iter().filter(|flow| flow.to == INVOICING);
-    for flow in ours().filter(|flow| !ASKED.contains(&flow.on.as_str())) {
-        let [blue, red] = ASKED;
+    let is_asked = |flow: &super::Flow| ASKED.iter().any(|(asked, _)| flow.on == *asked);
+    for flow in ours().filter(|flow| !is_asked(flow)) {
+        let [signed, blue, red] = ASKED.map(|(asked, _)| asked);
         wrong(
             flow.place,
-            format!("invoicing 只处理 {blue} 与 {red}"),
-            format!("`invoicing` takes only `{blue}` and `{red}`"),
+            format!("invoicing 只处理 {signed}、{blue} 与 {red}"),
+            format!("`invoicing` takes only `{signed}`, `{blue}` and `{red}`"),
         );
     }
     let Some(first) = ours().next() else { return };
@@ -87,8 +92,8 @@ pub fn check(config: &Config, findings: &mut Findings) {
             ),
         );
     }
-    for (asked, approved) in ASKED.into_iter().zip(APPROVED) {
-        let is_asked = ours().any(|flow| flow.on == asked);
+    for approved in APPROVED {
+        let is_asked = ours().any(|flow| ASKED.contains(&(flow.on.as_str(), approved)));
         if is_asked && !config.flows.iter().filter(issues).any(|flow| flow.on == approved) {
             wrong(
                 first.place,

@@ -47,6 +47,17 @@ pub struct Filed {
     pub paper: InvoicePaper,
 }
 
+/// What a request's number was used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    /// Number of the (first) invoice order.
+    pub order: String,
+    /// Its state, or `issued`.
+    pub state: String,
+    /// What it comes to, with tax. `None`: beyond what can be computed.
+    pub total: Option<Decimal>,
+}
+
 /// All of it.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -169,6 +180,56 @@ impl Folder {
             "已开的请红冲；合同重新签署后以新申请号再申请。",
             "Take back what was issued; ask under a new number once the contract is signed anew.",
         ))
+    }
+
+    /// Whether there is room for a sum, with tax, beside what was invoiced of lines that nobody knows.
+    ///
+    /// # Errors
+    /// There is none; amounts leave the range.
+    pub fn leaves_room(&self, sum: Decimal) -> Result<(), Fault> {
+        if self.unplaced.is_zero() {
+            return Ok(());
+        }
+        let left = self.left().ok_or_else(range)?;
+        if sum <= left {
+            return Ok(());
+        }
+        let unplaced = self.unplaced;
+        let fault = Fault::new(
+            Code::OverInvoiced,
+            format!("合同整体超开：申请 {sum}，可开 {left}（另有 {unplaced} 的发票或红字单不知其明细行）"),
+            format!(
+                "the contract would be over-invoiced: {sum} is asked for, {left} is left, with {unplaced} of which no lines are known"
+            ),
+        );
+        Err(fault.at("total_tax_included").value(sum.to_string()))
+    }
+
+    /// What a number was used for: a number is used once, and by what was invoiced before there was a control too.
+    pub fn used(&self, number: &str) -> Option<Used> {
+        let is_of = |one: &&Filed| {
+            let own = [&one.paper.number, &one.kept.order.request_number];
+            own.into_iter().chain(&one.kept.requests).any(|used| used == number)
+        };
+        let theirs = || self.filed.iter().filter(is_of);
+        if let Some(first) = theirs().next() {
+            let totals = theirs().map(|one| one.kept.order.total_tax_included.0);
+            return Some(Used {
+                order: first.kept.order.number.clone(),
+                state: first.paper.state.clone(),
+                total: totals.into_iter().try_fold(Decimal::ZERO, decimal::add),
+            });
+        }
+        let issued = self.issued.iter().find(|one| one.order_number == number)?;
+        Some(Used { order: number.to_owned(), state: "issued".to_owned(), total: Some(issued.amount) })
+    }
+
+    /// A number for an invoice that nobody asked for by a number: the contract's, then with `-R2`, `-R3`.
+    pub fn free_number(&self) -> String {
+        let contract = &self.contract.number;
+        let more = (2_u32..).map(|count| format!("{contract}-R{count}"));
+        let is_free = |number: &String| self.used(number).is_none();
+        std::iter::once(contract.clone()).chain(more).find(is_free).unwrap_or_default()
     }
 
     /// The issued invoice of a number.

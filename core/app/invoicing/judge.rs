@@ -1,6 +1,6 @@
 //! What is let through.
 
-use super::folder::{Folder, range};
+use super::folder::{Folder, Used, range};
 use super::paper::{self, APPROVED, Kept, ORDER, REQUEST, WAITING, WITHDRAWN};
 use crate::config::InvoicingRules;
 use crate::emit;
@@ -26,6 +26,7 @@ pub async fn handle(
     now_ms: i64,
 ) -> Report {
     let judged = match work.event.kind.as_str() {
+        kinds::CONTRACT_SIGNED => signed(store, rules, &work.event).await,
         kinds::INVOICE_REQUESTED => asked(store, rules, &work.event).await,
         kinds::RED_INVOICE_REQUESTED => asked_back(store, &work.event).await,
         other => Err(Stop::Fault(Fault::new(
@@ -54,8 +55,15 @@ pub async fn handle(
                 reason: fault.message.zh.clone(),
                 reason_en: fault.message.en.clone(),
             });
-            let event =
-                emit::event(kinds::INVOICE_REFUSED, &number, 1, &contract, &told, &work.delivery.id, now_ms);
+            let event = emit::event(
+                kinds::INVOICE_REFUSED,
+                &number,
+                work.event.revision,
+                &contract,
+                &told,
+                &work.delivery.id,
+                now_ms,
+            );
             Report {
                 class: Class::Rejected,
                 final_rejection: true,
@@ -118,15 +126,42 @@ async fn asked(store: &dyn Store, rules: &InvoicingRules, event: &Event) -> Resu
     let request: InvoiceRequest = record(event)?;
     let refuse = |faults| refused(&request.number, &request.contract_number, faults);
     let folder = folder(store, &request.contract_number).await?;
-    folder.stands().map_err(|fault| refuse(vec![fault]))?;
+    match folder.used(&request.number) {
+        // The same again, e.g. with another remark.
+        Some(known) if known.state != WITHDRAWN && known.total == Some(request.total_tax_included.0) => {
+            return Ok(Judged { orders: Vec::new(), papers: folder.fresh });
+        }
+        Some(known) => return Err(refuse(vec![used(&request.number, &known)])),
+        None => folder.stands().map_err(|fault| refuse(vec![fault]))?,
+    }
     let parts = judge(&folder, &request, rules.tolerance).map_err(refuse)?;
     let draft = invoicing::draft(&request, &parts, &folder.control).map_err(|fault| refuse(vec![fault]))?;
+    let_through(rules, folder.fresh, draft, event).map_err(|fault| refuse(vec![fault]))
+}
+
+/// All that is left of a contract, as soon as it is signed or signed anew.
+async fn signed(store: &dyn Store, rules: &InvoicingRules, event: &Event) -> Result<Judged, Stop> {
+    let folder = folder(store, &event.key).await?;
+    let number = folder.free_number();
+    let refuse = |fault| refused(&number, &event.key, vec![fault]);
+    let rest = invoicing::rest(&folder.contract, &number, &folder.control).map_err(refuse)?;
+    let Some(draft) = rest else { return Ok(Judged { orders: Vec::new(), papers: folder.fresh }) };
+    folder.stands().map_err(refuse)?;
+    folder.leaves_room(draft.total_tax_included.0).map_err(refuse)?;
+    let_through(rules, folder.fresh, draft, event).map_err(refuse)
+}
+
+/// The invoices of a request, or the request as it waits for others.
+fn let_through(
+    rules: &InvoicingRules,
+    mut papers: Vec<InvoicePaper>,
+    draft: InvoiceOrder,
+    event: &Event,
+) -> Result<Judged, Fault> {
     let buyer = draft.customer.as_ref().map(|customer| customer.code.as_str());
     let waits = buyer.is_some_and(|code| rules.together.contains(code));
-    let mut papers = folder.fresh;
     // Told now, while somebody can still ask otherwise: alone it must be an invoice that the channel takes.
-    let orders = invoicing::orders(std::slice::from_ref(&draft), rules.channel)
-        .map_err(|fault| refuse(vec![fault]))?;
+    let orders = invoicing::orders(std::slice::from_ref(&draft), rules.channel)?;
     if waits {
         papers.push(filed(draft, (REQUEST, WAITING), event));
         return Ok(Judged { orders: Vec::new(), papers });
@@ -138,29 +173,18 @@ async fn asked(store: &dyn Store, rules: &InvoicingRules, event: &Event) -> Resu
 /// What a request takes of each line, and that it leaves room for what was invoiced of lines that nobody knows.
 fn judge(folder: &Folder, request: &InvoiceRequest, tolerance: Decimal) -> Result<Vec<Part>, Vec<Fault>> {
     let parts = folder.control.judge(request, tolerance)?;
-    if folder.unplaced.is_zero() {
-        return Ok(parts);
-    }
     let sum = parts.iter().try_fold(Decimal::ZERO, |sum, part| decimal::add(sum, part.share.amounts.gross));
-    let (Some(sum), Some(left)) = (sum, folder.left()) else { return Err(vec![range()]) };
-    if sum <= left {
-        return Ok(parts);
-    }
-    let unplaced = folder.unplaced;
-    let fault = Fault::new(
-        Code::OverInvoiced,
-        format!("合同整体超开：申请 {sum}，可开 {left}（另有 {unplaced} 的发票或红字单不知其明细行）"),
-        format!(
-            "the contract would be over-invoiced: {sum} is asked for, {left} is left, with {unplaced} of which no lines are known"
-        ),
-    );
-    Err(vec![fault.at("total_tax_included").value(sum.to_string())])
+    folder.leaves_room(sum.ok_or_else(|| vec![range()])?).map_err(|fault| vec![fault])?;
+    Ok(parts)
 }
 
 async fn asked_back(store: &dyn Store, event: &Event) -> Result<Judged, Stop> {
     let request: RedRequest = record(event)?;
     let refuse = |faults| refused(&request.number, &request.contract_number, faults);
     let folder = folder(store, &request.contract_number).await?;
+    if let Some(known) = folder.used(&request.number) {
+        return Err(refuse(vec![used(&request.number, &known)]));
+    }
     let blue = match folder.invoice(&request.blue_invoice) {
         // It may not have been heard of yet.
         None => return Err(Stop::Fault(unknown(&request.blue_invoice, &request.contract_number))),
@@ -190,6 +214,22 @@ async fn asked_back(store: &dyn Store, event: &Event) -> Result<Judged, Stop> {
     let mut papers = folder.fresh;
     papers.push(filed(red.clone(), (ORDER, APPROVED), event));
     Ok(Judged { orders: vec![red], papers })
+}
+
+/// Under this number an invoice was let through, or waits, or was withdrawn: what is said now changes nothing of it.
+fn used(number: &str, known: &Used) -> Fault {
+    let Used { order, state, .. } = known;
+    let fault = Fault::new(
+        Code::EventConflict,
+        format!("申请号 {number} 已用于开票单 {order}（{state}），修订不改变它"),
+        format!(
+            "the number {number} is that of the invoice order {order} ({state}): a revision does not change it"
+        ),
+    );
+    fault.at("number").remedy(
+        "未开出的先撤回（recon invoices withdraw），已开出的红冲，再以新申请号申请。",
+        "Withdraw it (recon invoices withdraw), or take back what was issued; then ask under a new number.",
+    )
 }
 
 async fn folder(store: &dyn Store, contract: &str) -> Result<Folder, Stop> {

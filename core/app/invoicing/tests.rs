@@ -224,6 +224,78 @@ fn gross(order: &InvoiceOrder) -> Decimal {
     order.total_tax_included.0
 }
 
+/// A number is used once: the same again is no news, anything else is refused, and nothing changes.
+#[tokio::test]
+async fn a_revised_request_does_not_change_what_was_let_through() {
+    let mut company = Company::new();
+    company.contract("HT-1", "C1", 1, &[("A", 3, 10_000, "0.13")]).await;
+    let asked = |cents: i64| {
+        let lines = [("A", 1, cents, "0.13")];
+        json!({"number": "Q1", "contract_number": "HT-1", "kind": "special", "currency": "CNY", "note": cents.to_string(),
+            "requested_at": "2026-11-04T12:00:00+08:00", "customer": buyer("C1"), "lines": rows(&lines),
+            "total_tax_included": amount(cents)})
+    };
+    company.hear(kinds::INVOICE_REQUESTED, "Q1", 1, asked(3_333)).await;
+    let mut again = asked(3_333);
+    again["note"] = json!("请寄送");
+    company.hear(kinds::INVOICE_REQUESTED, "Q1", 2, again).await;
+    assert_eq!(company.last, (Class::Done, None));
+    for revision in [3, 4] {
+        company.hear(kinds::INVOICE_REQUESTED, "Q1", revision, asked(2_000 + revision)).await;
+        assert_eq!(company.last, (Class::Rejected, Some(Code::EventConflict)));
+        let refused = company.store.newest(kinds::INVOICE_REFUSED, "Q1", i64::MAX).await.unwrap().unwrap();
+        assert_eq!(refused.revision, revision, "each is told");
+        assert!(refused.record.contains("已用于开票单 Q1"), "{}", refused.record);
+    }
+    let orders = company.orders(kinds::INVOICE_APPROVED, "Q1").await;
+    assert_eq!((orders.len(), gross(&orders[0])), (1, Decimal::new(3_333, 2)));
+    assert_eq!(company.lines("HT-1").await, ["100.00 0.00 0.00 66.67"]);
+    // Nor does a red one under the same number.
+    company.issue(&orders[0], "FP1").await;
+    company.red("Q1", "HT-1", "FP1", json!([])).await;
+    assert_eq!(company.last, (Class::Rejected, Some(Code::EventConflict)));
+    company.red("R1", "HT-1", "FP1", json!([])).await;
+    assert_eq!(company.last, (Class::Done, None));
+}
+
+/// Signed, and invoiced: all that is left, each time. What an amendment takes away is for a red invoice.
+#[tokio::test]
+async fn contracts_are_invoiced_as_they_are_signed() {
+    let mut company = Company::with(&[(kinds::CONTRACT_SIGNED, config::INVOICING)]);
+    company.contract("HT-1", "C1", 1, &[("A", 3, 10_000, "0.13"), ("B", 1, 5_000, "0.06")]).await;
+    let first = company.orders(kinds::INVOICE_APPROVED, "HT-1").await;
+    assert_eq!(
+        (first.len(), first[0].kind.as_str(), gross(&first[0])),
+        (1, "special", Decimal::new(15_000, 2))
+    );
+    assert!(first[0].lines.iter().all(|line| line.unit_price_tax_included.is_some()));
+    company.issue(&first[0], "FP1").await;
+    // Signed again as it was: nothing is left.
+    company.contract("HT-1", "C1", 2, &[("A", 3, 10_000, "0.13"), ("B", 1, 5_000, "0.06")]).await;
+    assert_eq!(company.last, (Class::Done, None));
+    assert_eq!(company.shown("HT-1").await.orders.len(), 1);
+    // One line more, one less.
+    company.contract("HT-1", "C1", 3, &[("A", 4, 13_333, "0.13"), ("B", 1, 4_000, "0.06")]).await;
+    let more = company.orders(kinds::INVOICE_APPROVED, "HT-1-R2").await;
+    assert_eq!((more.len(), more[0].lines.len(), gross(&more[0])), (1, 1, Decimal::new(3_333, 2)));
+    assert_eq!(more[0].lines[0].unit_price_tax_included, None, "the rest has an amount and no price");
+    company.issue(&more[0], "FP2").await;
+    assert_eq!(company.lines("HT-1").await, ["133.33 133.33 0.00 0.00", "40.00 50.00 0.00 -10.00"]);
+    // A request finds nothing left, and after a red invoice it does.
+    company.ask("Q1", "HT-1", "C1", &[("A", 1, 3_333, "0.13")]).await;
+    assert_eq!(company.last.1, Some(Code::OverInvoiced));
+    let red = company.red("R1", "HT-1", "FP2", json!([])).await;
+    company.issue(&red[0], "FP3").await;
+    assert_eq!(company.ask("Q2", "HT-1", "C1", &[("A", 1, 3_333, "0.13")]).await.len(), 1);
+    assert_eq!(company.last, (Class::Done, None));
+    // What the platform cannot take is told.
+    company.contract("HT-2026-0000000000001", "C1", 1, &[("A", 1, 10_000, "0.13")]).await;
+    assert_eq!(company.last.0, Class::Rejected);
+    let refused =
+        company.store.newest(kinds::INVOICE_REFUSED, "HT-2026-0000000000001", i64::MAX).await.unwrap();
+    assert!(refused.is_some());
+}
+
 /// Undone after it was signed: nothing more is invoiced, by request or by hand, until it is signed anew.
 #[tokio::test]
 async fn an_annulled_contract_is_not_invoiced() {
@@ -491,6 +563,16 @@ async fn what_may_have_been_issued_is_withdrawn_only_by_who_has_looked() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
+    /// However often a contract grows, its invoices are what it is in net, tax and gross.
+    #[test]
+    fn a_contract_signed_anew_is_invoiced_to_the_cent(
+        rates in prop::collection::vec(prop::sample::select(vec!["0.13", "0.09", "0.06", "0.01"]), 1..4),
+        more in prop::collection::vec(prop::collection::vec((0_i64..3, 1_i64..100_000), 3), 1..6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(signed_anew(&rates, &more))?;
+    }
+
     /// Whatever is asked for in whatever order, a contract is never invoiced beyond what it is, in net, tax and gross, and
     /// what is taken back never exceeds what was issued.
     #[test]
@@ -564,6 +646,49 @@ async fn random_history(
         let net: Decimal = nets.values().copied().sum();
         let told = shown.lines.iter().map(|line| line.invoiced.net.0 + line.red.net.0).sum::<Decimal>();
         prop_assert_eq!(net, told, "the papers are what was issued");
+    }
+    Ok(())
+}
+
+async fn signed_anew(rates: &[&str], more: &[Vec<(i64, i64)>]) -> Result<(), TestCaseError> {
+    let mut company = Company::with(&[(kinds::CONTRACT_SIGNED, config::INVOICING)]);
+    let mut agreed: Vec<(&str, i64, i64, &str)> =
+        ["A", "B", "C"].into_iter().zip(rates).map(|(product, rate)| (product, 1, 100, *rate)).collect();
+    let mut issued: Vec<String> = Vec::new();
+    for (revision, more) in (1..).zip(more) {
+        for ((_, quantity, cents, _), (units, much)) in agreed.iter_mut().zip(more) {
+            if *units > 0 {
+                (*quantity, *cents) = (*quantity + units, *cents + much);
+            }
+        }
+        company.contract("HT-1", "C1", revision, &agreed).await;
+        prop_assert_eq!(company.last, (Class::Done, None));
+        for event in company.store.latest(&[kinds::INVOICE_APPROVED], 1_000).await.unwrap() {
+            let order: InvoiceOrder = serde_json::from_str(&event.record).unwrap();
+            if issued.contains(&order.number) {
+                continue;
+            }
+            for line in &order.lines {
+                let (net, tax) = (line.amount_tax_excluded.0, line.tax.0);
+                prop_assert_eq!(net + tax, line.amount_tax_included.0);
+                prop_assert!((net * line.tax_rate.0 - tax).abs() <= Decimal::new(6, 2), "{line:?}");
+            }
+            company.issue(&order, &format!("FP-{}", order.number)).await;
+            issued.push(order.number);
+        }
+        let shown = company.shown("HT-1").await;
+        for (line, (_, quantity, cents, rate)) in shown.lines.iter().zip(&agreed) {
+            let (gross, rate) = (Decimal::new(*cents, 2), decimal::parse(rate).unwrap());
+            let (net, tax) = decimal::split_tax(gross, rate).unwrap();
+            prop_assert_eq!(
+                (line.invoiced.net.0, line.invoiced.tax.0, line.invoiced.gross.0),
+                (net, tax, gross)
+            );
+            prop_assert_eq!(
+                (line.invoiced.quantity.0, line.left.gross.0),
+                (Decimal::from(*quantity), Decimal::ZERO)
+            );
+        }
     }
     Ok(())
 }

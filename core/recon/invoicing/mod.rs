@@ -15,7 +15,7 @@ mod tests;
 
 pub use control::{Control, Entry, EntryKind, Part, Standing, positions};
 pub use merge::{Asking, Merged, merge};
-pub use order::{draft, orders, red_order, summed, uncontrolled, whole};
+pub use order::{draft, orders, red_order, rest, summed, uncontrolled, whole};
 pub use part::{Ask, Refusal, red, take};
 pub use split::{Billed, Channel, Invoice, InvoiceKind, split};
 

@@ -5,7 +5,7 @@ use super::merge::{Asking, Merged, merge};
 use super::split::{Billed, Channel, Invoice, InvoiceKind, split};
 use super::{Amounts, Ask, Control, LineKey, Part, Refusal, Share, positions, red};
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tongbao_model::record::{Contract, InvoiceLine, InvoiceOrder, InvoiceRequest, RedRequest};
 use tongbao_model::{Code, Exact, Fault, decimal};
 
@@ -79,10 +79,49 @@ pub fn uncontrolled(request: &InvoiceRequest) -> Result<InvoiceOrder, Fault> {
 /// # Errors
 /// Amounts leave the range.
 pub fn whole(contract: &Contract) -> Result<InvoiceOrder, Fault> {
+    uncontrolled(&asked_by(contract, &contract.number))
+}
+
+/// All that is left of a contract as one invoice; nothing where nothing is left. Lines that are invoiced as they were agreed
+/// have price and discount on it; of others the rest is told as an amount.
+///
+/// # Errors
+/// Amounts leave the range.
+pub fn rest(contract: &Contract, number: &str, control: &Control) -> Result<Option<InvoiceOrder>, Fault> {
+    let agreed: BTreeMap<LineKey, Share> =
+        positions(&contract.lines).ok_or_else(range)?.into_iter().collect();
+    let is_left = |share: &Share| share.quantity > Decimal::ZERO && share.amounts.gross > Decimal::ZERO;
+    let parts: Vec<Part> = control
+        .lines
+        .iter()
+        .filter(|(_, line)| is_left(&line.left))
+        .map(|(key, line)| Part { key: key.clone(), asked: line.left.amounts.gross, share: line.left })
+        .collect();
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    let as_agreed: BTreeSet<i64> = parts
+        .iter()
+        .filter(|part| agreed.get(&part.key) == Some(&part.share))
+        .map(|part| part.key.line)
+        .collect();
+    let mut request = asked_by(contract, number);
+    for line in request.lines.iter_mut().filter(|line| !as_agreed.contains(&line.line)) {
+        line.discount_tax_included = None;
+    }
+    let mut order = draft(&request, &parts, control)?;
+    for line in order.lines.iter_mut().filter(|line| !as_agreed.contains(&line.line)) {
+        line.unit_price_tax_included = None;
+    }
+    Ok(Some(order))
+}
+
+/// A contract as a request for all of it: a special invoice for a buyer with a tax number.
+fn asked_by(contract: &Contract, number: &str) -> InvoiceRequest {
     let has_number = contract.customer.as_ref().is_some_and(|buyer| buyer.tax_number.is_some());
     let kind = if has_number { InvoiceKind::Special } else { InvoiceKind::Ordinary };
-    uncontrolled(&InvoiceRequest {
-        number: contract.number.clone(),
+    InvoiceRequest {
+        number: number.to_owned(),
         contract_number: contract.number.clone(),
         requested_at: contract.signed_at.clone(),
         kind: kind.name().to_owned(),
@@ -91,7 +130,7 @@ pub fn whole(contract: &Contract) -> Result<InvoiceOrder, Fault> {
         lines: contract.lines.clone(),
         total_tax_included: contract.total_tax_included,
         note: None,
-    })
+    }
 }
 
 /// The invoices of one or several drafts: together what one customer gets in one currency and kind, apart what no invoice

@@ -1,7 +1,9 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tongbao_model::record::{ContractLine, InvoiceRequest, Product, Time};
+use tongbao_model::record::{
+    Contract, ContractLine, InvoiceLine, InvoiceOrder, InvoiceRequest, Product, Time,
+};
 use tongbao_model::{Code, Exact};
 
 fn dec(text: &str) -> Decimal {
@@ -179,6 +181,64 @@ fn a_red_invoice_gives_back_no_more_than_its_blue_one_has() {
     assert_eq!(refused[&b], Refusal::Nothing);
     let rest = red(&blue, &first, &BTreeMap::from([(a.clone(), Ask::Rest)])).unwrap();
     assert_eq!(rest[&a].plus(first[&a]).unwrap(), blue[&a].negated());
+}
+
+/// What is invoiced as it was agreed has price and discount; of the rest of a line there is the amount.
+#[test]
+fn the_rest_of_a_contract() {
+    let discounted =
+        |line: ContractLine| ContractLine { discount_tax_included: Some(Exact(dec("-10.00"))), ..line };
+    let lines = [
+        discounted(line(1, "A", "2", "100.00")),
+        discounted(line(2, "B", "4", "200.00")),
+        line(3, "C", "1", "0.00"),
+    ];
+    let contract = Contract {
+        number: "HT-1".into(),
+        revision: None,
+        signed_at: Time("2026-11-22T09:30:00+08:00".into()),
+        customer: None,
+        opportunity: None,
+        salesperson: None,
+        currency: "CNY".into(),
+        lines: lines.to_vec(),
+        total_tax_included: Exact(dec("280.00")),
+        note: None,
+    };
+    let left = |taken: &[(LineKey, Share)]| {
+        let agreed = positions(&contract.lines).unwrap();
+        let agreed = agreed.into_iter().map(|(key, share)| Entry { kind: EntryKind::Contracted, key, share });
+        let taken =
+            taken.iter().cloned().map(|(key, share)| Entry { kind: EntryKind::Invoiced(None), key, share });
+        let entries: Vec<Entry> = agreed.chain(taken).collect();
+        rest(&contract, "HT-1-R2", &Control::of("HT-1", "CNY", &entries).unwrap()).unwrap()
+    };
+    let told = |order: &InvoiceOrder| -> Vec<String> {
+        let text = |amount: Option<Exact>| amount.map_or("-".to_owned(), |amount| amount.to_string());
+        let one = |line: &InvoiceLine| {
+            let (price, discount) = (text(line.unit_price_tax_included), text(line.discount_tax_included));
+            format!("{} {} {price} {discount}", line.product.code, line.amount_tax_included)
+        };
+        order.lines.iter().map(one).collect()
+    };
+    let all = left(&[]).unwrap();
+    assert_eq!(told(&all), ["A 100.00 1 -10.00", "B 200.00 1 -10.00"]);
+    assert_eq!(
+        (all.number.as_str(), all.kind.as_str(), all.total_tax_included.0),
+        ("HT-1-R2", "ordinary", dec("280.00"))
+    );
+    let taken = [
+        (key(1, "A", "0.13"), share("2", "90.00", "0.13")),
+        (key(2, "B", "0.13"), share("1", "47.50", "0.13")),
+    ];
+    let more = left(&taken).unwrap();
+    assert_eq!(told(&more), ["B 142.50 - -"]);
+    assert_eq!(more.total_tax_included.0, dec("142.50"));
+    let over = [
+        (key(1, "A", "0.13"), share("3", "120.00", "0.13")),
+        (key(2, "B", "0.13"), share("4", "190.00", "0.13")),
+    ];
+    assert_eq!(left(&over), None, "less than nothing is left of one, nothing of the others");
 }
 
 fn billed(contract: &str, number: i64, rate: &str, gross: &str, discount: Option<&str>) -> Billed {
