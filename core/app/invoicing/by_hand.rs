@@ -1,7 +1,7 @@
 //! What a person does: puts requests that wait together as one invoice, and takes back what will not be issued.
 
 use super::folder::{Folder, Missing};
-use super::judge::event_of;
+use super::judge::{event_of, number_of_another};
 use super::paper::{self, APPROVED, Kept, MERGED, ORDER, REQUEST, WAITING, WITHDRAWN};
 use crate::config::InvoicingRules;
 use crate::routes::Routes;
@@ -72,6 +72,9 @@ pub async fn together(
         Ok(orders) => orders,
         Err(fault) => return Ok(Err(fault.message)),
     };
+    if let Some((fault, _)) = number_of_another(store, &orders).await? {
+        return Ok(Err(fault.message));
+    }
     let mut revised = Vec::new();
     for one in &papers {
         let kept: Kept = paper::read(one)?;

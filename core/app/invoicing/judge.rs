@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use tongbao_delivery::handler::Report;
 use tongbao_delivery::invoicing::InvoicePaper;
-use tongbao_delivery::port::{Store, Work};
+use tongbao_delivery::port::{Store, Stored, Work};
 use tongbao_model::event::kinds;
 use tongbao_model::record::{InvoiceOrder, InvoiceRefusal, InvoiceRequest, RedRequest};
 use tongbao_model::{Class, Code, Event, Fault, decimal};
@@ -26,9 +26,9 @@ pub async fn handle(
     now_ms: i64,
 ) -> Report {
     let judged = match work.event.kind.as_str() {
-        kinds::CONTRACT_SIGNED => signed(store, rules, &work.event).await,
-        kinds::INVOICE_REQUESTED => asked(store, rules, &work.event).await,
-        kinds::RED_INVOICE_REQUESTED => asked_back(store, &work.event).await,
+        kinds::CONTRACT_SIGNED => unused(store, signed(store, rules, &work.event).await).await,
+        kinds::INVOICE_REQUESTED => unused(store, asked(store, rules, &work.event).await).await,
+        kinds::RED_INVOICE_REQUESTED => unused(store, asked_back(store, &work.event).await).await,
         other => Err(Stop::Fault(Fault::new(
             Code::TargetMisconfigured,
             format!("invoicing 不处理事件 {other}"),
@@ -214,6 +214,41 @@ async fn asked_back(store: &dyn Store, event: &Event) -> Result<Judged, Stop> {
     let mut papers = folder.fresh;
     papers.push(filed(red.clone(), (ORDER, APPROVED), event));
     Ok(Judged { orders: vec![red], papers })
+}
+
+/// Holds the orders against those of other contracts: the platform knows each number once.
+async fn unused(store: &dyn Store, judged: Result<Judged, Stop>) -> Result<Judged, Stop> {
+    let judged = judged?;
+    match number_of_another(store, &judged.orders).await {
+        Err(error) => Err(Stop::Fault(store_unavailable(&error))),
+        Ok(None) => Ok(judged),
+        Ok(Some((fault, order))) => Err(refused(&order.request_number, &order.contract_number, vec![fault])),
+    }
+}
+
+/// The first order whose number an invoice of another contract was let through under, and what to say of it.
+///
+/// # Errors
+/// What the database said.
+pub async fn number_of_another<'o>(
+    store: &dyn Store,
+    orders: &'o [InvoiceOrder],
+) -> Stored<Option<(Fault, &'o InvoiceOrder)>> {
+    for order in orders {
+        for kind in [kinds::INVOICE_APPROVED, kinds::RED_INVOICE_APPROVED] {
+            if let Some(event) = store.newest(kind, &order.number, i64::MAX).await? {
+                let (number, contract) = (&order.number, &event.order_key);
+                let fault = Fault::new(
+                    Code::EventConflict,
+                    format!("开票单号 {number} 已用于合同 {contract}"),
+                    format!("the number {number} is that of an invoice order of the contract {contract}"),
+                );
+                let fault = fault.at("number").remedy("请以新申请号申请。", "Ask under another number.");
+                return Ok(Some((fault, order)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Under this number an invoice was let through, or waits, or was withdrawn: what is said now changes nothing of it.

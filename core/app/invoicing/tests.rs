@@ -258,6 +258,20 @@ async fn a_revised_request_does_not_change_what_was_let_through() {
     assert_eq!(company.last, (Class::Done, None));
 }
 
+/// The platform knows a number once, whatever the contract.
+#[tokio::test]
+async fn a_number_of_another_contract_is_refused() {
+    let mut company = Company::with(&[(kinds::CONTRACT_SIGNED, config::INVOICING)]);
+    company.contract("HT-1", "C1", 1, &[("A", 3, 10_000, "0.13")]).await;
+    company.contract("HT-1-R2", "C1", 1, &[("A", 3, 10_000, "0.13")]).await;
+    assert_eq!(company.last, (Class::Done, None));
+    company.contract("HT-1", "C1", 2, &[("A", 4, 12_000, "0.13")]).await;
+    assert_eq!(company.last, (Class::Rejected, Some(Code::EventConflict)));
+    let refused = company.store.newest(kinds::INVOICE_REFUSED, "HT-1-R2", i64::MAX).await.unwrap().unwrap();
+    assert!(refused.record.contains("已用于合同 HT-1-R2"), "{}", refused.record);
+    assert_eq!(company.ask("Q1", "HT-1", "C1", &[("A", 1, 2_000, "0.13")]).await.len(), 1);
+}
+
 /// Signed, and invoiced: all that is left, each time. What an amendment takes away is for a red invoice.
 #[tokio::test]
 async fn contracts_are_invoiced_as_they_are_signed() {
