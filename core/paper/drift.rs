@@ -12,9 +12,9 @@ pub const NAME: &str = "账账核对";
 pub fn sheet(figures: &[Figure], drifts: &[Drift]) -> Sheet {
     let mut rows = vec![Row { role: Role::Title, cells: vec![text("账账核对 The books compared")] }];
     if figures.is_empty() {
-        rows.push(about("没有可核对的账 / there are no books to compare"));
+        rows.push(note("没有可核对的账 / there are no books to compare"));
     } else if drifts.is_empty() {
-        rows.push(about("各账一致 / the books agree"));
+        rows.push(note("各账一致 / the books agree"));
     } else {
         let names = [
             "项目 what",
@@ -39,8 +39,8 @@ fn total(drift: &Drift) -> Row {
     let cells = vec![
         text(&format!("{}{over}", measure(drift.measure))),
         text(&drift.currency),
-        text(&side(&drift.left)),
-        text(&side(&drift.right)),
+        text(&side(&drift.left, drift.measure)),
+        text(&side(&drift.right, drift.measure)),
         Cell::Amount(drift.left.amount.0),
         Cell::Amount(drift.right.amount.0),
         Cell::Amount(drift.difference.0),
@@ -65,10 +65,10 @@ fn document(one: &Differing) -> Row {
     Row { role: Role::Line, cells }
 }
 
-fn side(side: &Side) -> String {
+fn side(side: &Side, measure: Measure) -> String {
     let as_of = Time::in_china(side.as_of_ms).map(|time| time.0).unwrap_or_default();
     let minute = as_of.get(..16).unwrap_or(&as_of).replace('T', " ");
-    format!("{}（{minute}）", book(side.book))
+    format!("{}（{minute}）", book(side.book, measure))
 }
 
 fn measure(measure: Measure) -> &'static str {
@@ -79,18 +79,19 @@ fn measure(measure: Measure) -> &'static str {
     }
 }
 
-fn book(book: Book) -> &'static str {
+fn book(book: Book, measure: Measure) -> &'static str {
     match book {
+        Book::ErpReceivable if measure == Measure::Received => "ERP 收款 receipt",
         Book::CrmContract => "CRM 合同 contract",
         Book::ErpOrder => "ERP 订单 order",
-        Book::ErpReceivable => "ERP 收款 receipt",
+        Book::ErpReceivable => "ERP 应收 receivable",
         Book::TaxInvoice => "税务发票 invoice",
         Book::Bank => "银行 bank",
     }
 }
 
-fn about(value: &str) -> Row {
-    Row { role: Role::About, cells: vec![text(value)] }
+fn note(value: &str) -> Row {
+    Row { role: Role::Note, cells: vec![text(value)] }
 }
 
 fn text(text: &str) -> Cell {
@@ -137,5 +138,11 @@ mod tests {
         let same = Figure { book: Book::ErpOrder, ..crm.clone() };
         assert_eq!(shown(&[crm, same]), ["各账一致 / the books agree"]);
         assert_eq!(shown(&[]), ["没有可核对的账 / there are no books to compare"]);
+    }
+
+    #[test]
+    fn what_the_erp_is_owed_is_no_receipt() {
+        let told = [Measure::Invoiced, Measure::Received].map(|measure| book(Book::ErpReceivable, measure));
+        assert_eq!(told, ["ERP 应收 receivable", "ERP 收款 receipt"]);
     }
 }

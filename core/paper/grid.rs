@@ -39,8 +39,10 @@ impl Cell {
 pub enum Role {
     /// The title.
     Title,
-    /// A label and what it says; or a remark.
+    /// A label and what it says.
     About,
+    /// A remark.
+    Note,
     /// Names of columns.
     Header,
     /// The opening balance.
@@ -104,7 +106,7 @@ pub fn sheets(paper: &Paper<'_>) -> Vec<Sheet> {
     let statement = paper.statement;
     if statement.sections.is_empty() {
         let mut rows = head(paper);
-        rows.push(about("本月无往来，无余额 / nothing happened, nothing is open", None));
+        rows.push(note("本月无往来，无余额 / nothing happened, nothing is open"));
         rows.push(last(statement));
         return vec![Sheet { name: "对账单".into(), rows }];
     }
@@ -147,7 +149,7 @@ fn sheet(paper: &Paper<'_>, section: &Section) -> Sheet {
     });
     let amounts = ageing.iter().map(|(.., value)| Cell::Amount(value.0));
     rows.push(Row { role: Role::Ageing, cells: std::iter::once(Cell::Blank).chain(amounts).collect() });
-    rows.extend(NOTES.map(|note| about(note, None)));
+    rows.extend(NOTES.map(note));
     rows.push(last(paper.statement));
     Sheet { name: name(&section.currency), rows }
 }
@@ -182,6 +184,10 @@ pub fn as_of(statement: &Statement) -> String {
 fn last(statement: &Statement) -> Row {
     let cells = vec![text(label::CHECKSUM), text(&checksum::of(statement))];
     Row { role: Role::Checksum, cells }
+}
+
+fn note(value: &str) -> Row {
+    Row { role: Role::Note, cells: vec![text(value)] }
 }
 
 fn about(label: &str, value: Option<&str>) -> Row {

@@ -14,9 +14,12 @@ use rust_xlsxwriter::{
 const DIGITS: u32 = 15;
 
 /// Number of A4 among Excel's papers.
-const A4: u8 = 9;
+pub(crate) const A4: u8 = 9;
 
 const WIDTHS: [f64; grid::COLUMNS] = [26.0, 18.0, 25.0, 22.0, 17.0, 17.0, 17.0];
+
+/// Height of a row of column names, in points: two lines.
+const HEADER_HEIGHT: f64 = 32.0;
 
 /// Columns of debit, credit and balance.
 const DEBIT: usize = 4;
@@ -74,6 +77,7 @@ impl Formats {
                 .set_bold()
                 .set_text_wrap()
                 .set_align(FormatAlign::Center)
+                .set_align(FormatAlign::VerticalCenter)
                 .set_background_color("E8ECF2"),
             cell: boxed().set_num_format("@"),
             day: boxed().set_num_format("yyyy-mm-dd").set_align(FormatAlign::Left),
@@ -98,6 +102,10 @@ fn write_sheet(page: &mut Worksheet, sheet: &Sheet, formats: &Formats) -> Result
     page.set_paper_size(A4).set_landscape().set_print_fit_to_pages(1, 0);
     page.set_margins(0.5, 0.5, 0.6, 0.7, 0.3, 0.3).set_footer("&C第 &P 页，共 &N 页");
     for (line, row) in (0_u32..).zip(&sheet.rows) {
+        if row.role == Role::Header {
+            // Names in two languages take two lines in the narrow columns.
+            page.set_row_height(line, HEADER_HEIGHT)?;
+        }
         write_row(page, line, row, formats)?;
         if row.role == Role::Total {
             write_totals(page, line, header.map_or(0, |header| header + 1), &sheet.rows, formats)?;
@@ -109,7 +117,7 @@ fn write_sheet(page: &mut Worksheet, sheet: &Sheet, formats: &Formats) -> Result
 fn write_row(page: &mut Worksheet, line: u32, row: &Row, formats: &Formats) -> Result<(), XlsxError> {
     let (text, amount) = match row.role {
         Role::Title => (&formats.title, &formats.amount),
-        Role::About if row.cells.len() == 1 => (&formats.note, &formats.amount),
+        Role::Note => (&formats.note, &formats.amount),
         Role::About | Role::Checksum => (&formats.text, &formats.amount),
         Role::Header => (&formats.header, &formats.amount),
         Role::Opening | Role::Total => (&formats.sum_text, &formats.sum),

@@ -1,18 +1,23 @@
 //! The pack as an Excel file: for each currency a summary, its customers, and the trend with a chart.
 
 use super::{DSO, Named, Pack, payments, roll, walk};
-use crate::xlsx::number;
+use crate::checksum;
+use crate::xlsx::{A4, number};
 use rust_decimal::Decimal;
 use rust_xlsxwriter::{
-    Chart, DocProperties, ExcelDateTime, Format, FormatAlign, Workbook, Worksheet, XlsxError,
+    Chart, ChartLegendPosition, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Formula,
+    Workbook, Worksheet, XlsxError,
 };
-use tongbao_recon::pack::Part;
+use tongbao_model::{Exact, decimal};
+use tongbao_recon::pack::{Part, Row};
 
 struct Formats {
     title: Format,
     head: Format,
+    number_head: Format,
     text: Format,
     amount: Format,
+    sum: Format,
     days: Format,
 }
 
@@ -29,8 +34,14 @@ pub fn write(pack: &Pack<'_>) -> Result<Vec<u8>, XlsxError> {
     let formats = Formats {
         title: Format::new().set_bold().set_font_size(16),
         head: Format::new().set_bold().set_background_color("E8ECF2").set_text_wrap(),
+        number_head: Format::new()
+            .set_bold()
+            .set_background_color("E8ECF2")
+            .set_text_wrap()
+            .set_align(FormatAlign::Right),
         text: Format::new().set_num_format("@"),
         amount: amount(),
+        sum: amount().set_bold().set_border_top(FormatBorder::Thin),
         days: Format::new().set_num_format("0.0").set_align(FormatAlign::Right),
     };
     if pack.parts.is_empty() {
@@ -48,7 +59,7 @@ pub fn write(pack: &Pack<'_>) -> Result<Vec<u8>, XlsxError> {
 
 fn summary(page: &mut Worksheet, pack: &Pack<'_>, part: &Part, formats: &Formats) -> Result<(), XlsxError> {
     page.set_name(format!("{} 汇总", part.currency))?;
-    page.set_column_width(0, 46)?.set_column_width(1, 8)?.set_column_width(2, 20)?;
+    page.set_column_width(0, 46)?.set_column_width(1, 14)?.set_column_width(2, 20)?;
     page.write_string_with_format(0, 0, format!("月结包 {} {}", pack.month, part.currency), &formats.title)?;
     let state = if pack.is_closed { "已结账 closed" } else { "未结账 open" };
     page.write_string(1, 0, format!("{state} · 账面截至 {}", pack.as_of))?;
@@ -63,9 +74,7 @@ fn summary(page: &mut Worksheet, pack: &Pack<'_>, part: &Part, formats: &Formats
     }
     let mut line = 3;
     for (name, rows) in blocks {
-        for (column, text) in (0_u16..).zip([name, "笔数", "金额 amount"]) {
-            page.write_string_with_format(line, column, text, &formats.head)?;
-        }
+        head(page, line, &[name, "笔数 count", "金额 amount"], formats)?;
         for (name, count, amount) in rows {
             line += 1;
             page.write_string_with_format(line, 0, name, &formats.text)?;
@@ -76,8 +85,23 @@ fn summary(page: &mut Worksheet, pack: &Pack<'_>, part: &Part, formats: &Formats
         }
         line += 2;
     }
-    page.set_landscape().set_paper_size(9).set_print_fit_to_pages(1, 0);
+    print(page);
     Ok(())
+}
+
+/// Names of columns: the first of texts, the others of numbers.
+fn head(page: &mut Worksheet, line: u32, names: &[&str], formats: &Formats) -> Result<(), XlsxError> {
+    for (column, name) in (0_u16..).zip(names) {
+        let format = if column == 0 { &formats.head } else { &formats.number_head };
+        page.write_string_with_format(line, column, *name, format)?;
+    }
+    Ok(())
+}
+
+/// As statements are printed: A4 across, one page wide, numbered.
+fn print(page: &mut Worksheet) {
+    page.set_paper_size(A4).set_landscape().set_print_fit_to_pages(1, 0);
+    page.set_margins(0.5, 0.5, 0.6, 0.7, 0.3, 0.3).set_footer("&C第 &P 页，共 &N 页");
 }
 
 fn customers(page: &mut Worksheet, part: &Part, formats: &Formats) -> Result<(), XlsxError> {
@@ -86,20 +110,45 @@ fn customers(page: &mut Worksheet, part: &Part, formats: &Formats) -> Result<(),
     page.set_freeze_panes(1, 1)?;
     let names =
         ["客户 customer", "期初 opening", "借方 debit", "贷方 credit", "期末 closing", "其中逾期 overdue"];
-    for (column, name) in (0_u16..).zip(names) {
-        page.write_string_with_format(0, column, name, &formats.head)?;
-        if column > 0 {
-            page.set_column_width(column, 18)?;
-        }
+    head(page, 0, &names, formats)?;
+    for column in 1..6 {
+        page.set_column_width(column, 18)?;
     }
     for (line, row) in (1_u32..).zip(&part.customers) {
         page.write_string_with_format(line, 0, &row.customer, &formats.text)?;
-        for (column, amount) in (1_u16..).zip([row.opening, row.debit, row.credit, row.closing, row.overdue])
-        {
+        for (column, amount) in (1_u16..).zip(amounts(row)) {
             put(page, line, column, amount.0, &formats.amount)?;
         }
     }
-    page.set_landscape().set_paper_size(9).set_print_fit_to_pages(1, 0).set_repeat_rows(0, 0)?;
+    totals(page, part, formats)?;
+    print(page);
+    page.set_repeat_rows(0, 0)?;
+    Ok(())
+}
+
+/// The amounts of a customer, column by column.
+fn amounts(row: &Row) -> [Exact; 5] {
+    [row.opening, row.debit, row.credit, row.closing, row.overdue]
+}
+
+/// Sums of the customers, as formulas with the results that we have. Where a sum has more digits than Excel keeps, it is a text.
+fn totals(page: &mut Worksheet, part: &Part, formats: &Formats) -> Result<(), XlsxError> {
+    let rows = &part.customers;
+    let Some(last) = u32::try_from(rows.len()).ok().filter(|count| *count > 0) else { return Ok(()) };
+    page.write_string_with_format(last + 1, 0, "合计 total", &formats.sum)?;
+    for (index, (column, letter)) in (1_u16..).zip(["B", "C", "D", "E", "F"]).enumerate() {
+        let values: Vec<Decimal> =
+            rows.iter().filter_map(|row| amounts(row).get(index).map(|amount| amount.0)).collect();
+        let Some(sum) = values.iter().copied().try_fold(Decimal::ZERO, decimal::add) else { continue };
+        if number(sum).is_none() || values.iter().any(|value| number(*value).is_none()) {
+            put(page, last + 1, column, sum, &formats.sum)?;
+            continue;
+        }
+        let places = values.iter().map(|value| value.normalize().scale()).fold(2, u32::max);
+        let formula = format!("=ROUND(SUM({letter}2:{letter}{}),{places})", last + 1);
+        let formula = Formula::new(formula).set_result(checksum::amount(sum));
+        page.write_formula_with_format(last + 1, column, formula, &formats.sum)?;
+    }
     Ok(())
 }
 
@@ -114,10 +163,11 @@ fn trend(page: &mut Worksheet, part: &Part, formats: &Formats) -> Result<(), Xls
         "DSO 余额法 balance",
         "DSO 倒推法 count-back",
     ];
-    for (column, head) in (0_u16..).zip(heads) {
-        page.set_column_width(column, 18)?;
-        page.write_string_with_format(0, column, head, &formats.head)?;
+    head(page, 0, &heads, formats)?;
+    for column in 0..6 {
+        page.set_column_width(column, if column < 4 { 18 } else { 24 })?;
     }
+    print(page);
     let mut last = 0;
     for (line, point) in (1_u32..).zip(&part.trend) {
         page.write_string(line, 0, point.month.to_string())?;
@@ -151,7 +201,9 @@ fn trend(page: &mut Worksheet, part: &Part, formats: &Formats) -> Result<(), Xls
     series(&mut lines, 5, true);
     columns.combine(&lines);
     columns.title().set_name("开票、收款与 DSO");
+    columns.y_axis().set_num_format("#,##0");
     lines.y2_axis().set_name("天 days");
+    columns.legend().set_position(ChartLegendPosition::Bottom);
     columns.set_width(900).set_height(360);
     page.insert_chart(last + 5, 0, &columns)?;
     Ok(())
@@ -170,4 +222,65 @@ fn put(
         None => page.write_string_with_format(line, column, value.to_string(), format)?,
     };
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use calamine::{Data, Reader, Xlsx};
+    use tongbao_model::Month;
+    use tongbao_recon::pack::{Payments, Roll, walk::Walk};
+
+    /// The customers' sheet: its formulas, and the total of the closing balances.
+    fn customers_of(closing: &[&str]) -> (Vec<String>, Option<Data>) {
+        let row = |closing: &&str| {
+            let amount = |text: &str| Exact(decimal::parse(text).unwrap());
+            let (opening, zero) = (amount("1.10"), amount("0.00"));
+            Row {
+                customer: "=C1".into(),
+                opening,
+                debit: zero,
+                credit: zero,
+                closing: amount(closing),
+                overdue: zero,
+            }
+        };
+        let part = Part {
+            currency: "CNY".into(),
+            roll: Roll::default(),
+            ageing: tongbao_recon::statement::Ageing::default(),
+            customers: closing.iter().map(row).collect(),
+            payments: Payments::default(),
+            walk: Walk::default(),
+            trend: Vec::new(),
+        };
+        let month: Month = "2026-10".parse().unwrap();
+        let pack = Pack {
+            month,
+            as_of: "",
+            is_closed: true,
+            credit_days: 30,
+            books: None,
+            parts: std::slice::from_ref(&part),
+        };
+        let mut book: Xlsx<_> = Xlsx::new(std::io::Cursor::new(write(&pack).unwrap())).unwrap();
+        let formulas = book.worksheet_formula("CNY 客户").unwrap();
+        let formulas = formulas.used_cells().map(|(_, _, formula)| formula.clone()).collect();
+        let cells = book.worksheet_range("CNY 客户").unwrap();
+        (formulas, cells.get_value((u32::try_from(closing.len()).unwrap() + 1, 4)).cloned())
+    }
+
+    #[test]
+    fn customers_are_summed_by_formulas_unless_digits_would_be_lost() {
+        let (formulas, total) = customers_of(&["100.10", "-0.20"]);
+        let sums = |letters: &[&str]| -> Vec<String> {
+            letters.iter().map(|letter| format!("ROUND(SUM({letter}2:{letter}3),2)")).collect()
+        };
+        assert_eq!((formulas, total), (sums(&["B", "C", "D", "E", "F"]), Some(Data::Float(99.9))));
+        let (formulas, total) = customers_of(&["99999999999999.99", "0.01"]);
+        assert_eq!(formulas, sums(&["B", "C", "D", "F"]));
+        assert_eq!(total, Some(Data::Float(1e14)), "one is a text, and would not be summed");
+        assert_eq!(customers_of(&[]), (Vec::new(), None));
+    }
 }

@@ -86,7 +86,7 @@ fn table(sheet: &Sheet) -> String {
         for row in sheet.rows {
             let cells: Vec<String> = row.cells.iter().map(Cell::shown).collect();
             match row.role {
-                Role::Title | Role::About | Role::Checksum => {
+                Role::Title | Role::About | Role::Note | Role::Checksum => {
                     text.push_str(&flushed(&mut rows));
                     text.push_str(&cells.join("  "));
                     text.push('\n');
