@@ -135,64 +135,57 @@ fn sale_order() -> DocumentKind {
 }
 
 fn receipt() -> DocumentKind {
-    let local = || Kind::DateTime(TimeForm::Local);
-    let plain = |name, doc| Field::new(name, Kind::Text(None), doc);
-    DocumentKind {
-        shape: Shape {
-            name: "AR_RECEIVEBILL".into(),
-            doc: "收款单，一行一条明细 / receipt, one document per entry".into(),
-            fields: vec![
-                plain("FID", "单据内码 / internal id").required(),
-                plain("FBillNo", "单据编号 / number").required(),
-                Field::new("FDATE", local(), "业务日期 / date").required(),
-                plain("FDOCUMENTSTATUS", "单据状态：C 已审核 / status: C is audited").required(),
-                plain("FCancelStatus", "作废状态：B 已作废 / B is voided"),
-                base("FCONTACTUNIT", "FNumber", "往来单位 / customer"),
-                base("FCURRENCYID", "FNumber", "币别 / currency"),
-                Field::new("FModifyDate", local(), "修改日期 / modified at").required(),
-                plain("FTHIRDBILLNO", "第三方单据编号 / third-party number"),
-                plain("FRECEIVEBILLENTRY_FEntryID", "明细内码 / entry id").required(),
-                Field::new("FRECTOTALAMOUNTFOR", Kind::decimal(Sense::Money), "收款金额 / amount received")
-                    .required(),
-                plain("FRECEIVEITEM", "预收项目：订单号 / order number of an advance"),
-                plain("FSALEORDERNO", "销售订单号 / sales order number"),
-                plain("FSETTLENO", "结算号 / bank reference"),
-            ],
-            total: None,
-        },
-        open: false,
-        key: None,
-    }
+    polled(
+        "AR_RECEIVEBILL",
+        "收款单，一行一条明细 / receipt, one document per entry",
+        base("FCONTACTUNIT", "FNumber", "往来单位 / customer"),
+        vec![
+            plain("FTHIRDBILLNO", "第三方单据编号 / third-party number"),
+            plain("FRECEIVEBILLENTRY_FEntryID", "明细内码 / entry id").required(),
+            Field::new("FRECTOTALAMOUNTFOR", Kind::decimal(Sense::Money), "收款金额 / amount received")
+                .required(),
+            plain("FRECEIVEITEM", "预收项目：订单号 / order number of an advance"),
+            plain("FSALEORDERNO", "销售订单号 / sales order number"),
+            plain("FSETTLENO", "结算号 / bank reference"),
+        ],
+    )
 }
 
 fn receivable() -> DocumentKind {
-    let local = || Kind::DateTime(TimeForm::Local);
-    let plain = |name, doc| Field::new(name, Kind::Text(None), doc);
-    DocumentKind {
-        shape: Shape {
-            name: "AR_receivable".into(),
-            doc: "应收单，一行一条明细 / receivable, one document per entry".into(),
-            fields: vec![
-                plain("FID", "单据内码 / internal id").required(),
-                plain("FBillNo", "单据编号 / number").required(),
-                Field::new("FDATE", local(), "业务日期 / date").required(),
-                plain("FDOCUMENTSTATUS", "单据状态：C 已审核 / status: C is audited").required(),
-                plain("FCancelStatus", "作废状态：B 已作废 / B is voided"),
-                base("FCUSTOMERID", "FNumber", "客户 / customer"),
-                base("FCURRENCYID", "FNumber", "币别 / currency"),
-                Field::new("FModifyDate", local(), "修改日期 / modified at").required(),
-                plain("FEntityDetail_FEntryID", "明细内码 / entry id").required(),
-                Field::new(
-                    "FALLAMOUNTFOR_D",
-                    Kind::decimal(Sense::TaxIncluded),
-                    "价税合计 / amount with tax",
-                )
+    polled(
+        "AR_receivable",
+        "应收单，一行一条明细 / receivable, one document per entry",
+        base("FCUSTOMERID", "FNumber", "客户 / customer"),
+        vec![
+            plain("FEntityDetail_FEntryID", "明细内码 / entry id").required(),
+            Field::new("FALLAMOUNTFOR_D", Kind::decimal(Sense::TaxIncluded), "价税合计 / amount with tax")
                 .required(),
-                plain("FORDERNUMBER", "销售订单号 / sales order number"),
-                plain("FSourceBillNo", "源单编号 / number of the bill it was made from"),
-            ],
-            total: None,
-        },
+            plain("FORDERNUMBER", "销售订单号 / sales order number"),
+            plain("FSourceBillNo", "源单编号 / number of the bill it was made from"),
+        ],
+    )
+}
+
+fn plain(name: &'static str, doc: &'static str) -> Field {
+    Field::new(name, Kind::Text(None), doc)
+}
+
+/// A bill that is polled, one document for each of its entries: what every bill has, with whose it is, and what this one has.
+fn polled(name: &'static str, doc: &'static str, partner: Field, own: Vec<Field>) -> DocumentKind {
+    let local = || Kind::DateTime(TimeForm::Local);
+    let mut fields = vec![
+        plain("FID", "单据内码 / internal id").required(),
+        plain("FBillNo", "单据编号 / number").required(),
+        Field::new("FDATE", local(), "业务日期 / date").required(),
+        plain("FDOCUMENTSTATUS", "单据状态：C 已审核 / status: C is audited").required(),
+        plain("FCancelStatus", "作废状态：B 已作废 / B is voided"),
+        partner,
+        base("FCURRENCYID", "FNumber", "币别 / currency"),
+        Field::new("FModifyDate", local(), "修改日期 / modified at").required(),
+    ];
+    fields.extend(own);
+    DocumentKind {
+        shape: Shape { name: name.into(), doc: doc.into(), fields, total: None },
         open: false,
         key: None,
     }

@@ -1,6 +1,6 @@
 //! The books held against each other, as rows: beside a statement, and never a part of it.
 
-use crate::grid::{Cell, Role, Row, Sheet};
+use crate::grid::{Cell, Role, Row, Sheet, note, text};
 use tongbao_model::record::Time;
 use tongbao_recon::statement::drift::{Book, Differing, Drift, Figure, Measure, Side};
 use tongbao_recon::statement::money;
@@ -88,14 +88,6 @@ fn book(book: Book, measure: Measure) -> &'static str {
         Book::TaxInvoice => "税务发票 invoice",
         Book::Bank => "银行 bank",
     }
-}
-
-fn note(value: &str) -> Row {
-    Row { role: Role::Note, cells: vec![text(value)] }
-}
-
-fn text(text: &str) -> Cell {
-    Cell::Text(text.to_owned())
 }
 
 #[cfg(test)]

@@ -186,7 +186,8 @@ fn last(statement: &Statement) -> Row {
     Row { role: Role::Checksum, cells }
 }
 
-fn note(value: &str) -> Row {
+/// A remark.
+pub fn note(value: &str) -> Row {
     Row { role: Role::Note, cells: vec![text(value)] }
 }
 
@@ -195,6 +196,7 @@ fn about(label: &str, value: Option<&str>) -> Row {
     Row { role: Role::About, cells }
 }
 
-fn text(text: &str) -> Cell {
+/// A cell of text.
+pub fn text(text: &str) -> Cell {
     Cell::Text(text.to_owned())
 }

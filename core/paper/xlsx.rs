@@ -14,7 +14,7 @@ use rust_xlsxwriter::{
 const DIGITS: u32 = 15;
 
 /// Number of A4 among Excel's papers.
-pub(crate) const A4: u8 = 9;
+const A4: u8 = 9;
 
 const WIDTHS: [f64; grid::COLUMNS] = [26.0, 18.0, 25.0, 22.0, 17.0, 17.0, 17.0];
 
@@ -99,8 +99,7 @@ fn write_sheet(page: &mut Worksheet, sheet: &Sheet, formats: &Formats) -> Result
         page.set_freeze_panes(header + 1, 0)?;
         page.set_repeat_rows(0, header)?;
     }
-    page.set_paper_size(A4).set_landscape().set_print_fit_to_pages(1, 0);
-    page.set_margins(0.5, 0.5, 0.6, 0.7, 0.3, 0.3).set_footer("&C第 &P 页，共 &N 页");
+    print(page);
     for (line, row) in (0_u32..).zip(&sheet.rows) {
         if row.role == Role::Header {
             // Names in two languages take two lines in the narrow columns.
@@ -112,6 +111,12 @@ fn write_sheet(page: &mut Worksheet, sheet: &Sheet, formats: &Formats) -> Result
         }
     }
     Ok(())
+}
+
+/// A4 across, one page wide, numbered.
+pub(crate) fn print(page: &mut Worksheet) {
+    page.set_paper_size(A4).set_landscape().set_print_fit_to_pages(1, 0);
+    page.set_margins(0.5, 0.5, 0.6, 0.7, 0.3, 0.3).set_footer("&C第 &P 页，共 &N 页");
 }
 
 fn write_row(page: &mut Worksheet, line: u32, row: &Row, formats: &Formats) -> Result<(), XlsxError> {

@@ -1,14 +1,13 @@
 //! What a person does: puts requests that wait together as one invoice, and takes back what will not be issued.
 
-use super::folder::{Folder, Missing};
-use super::judge::{event_of, number_of_another};
+use super::folder::Folder;
+use super::judge::{approved, event_of, number_of_another};
 use super::paper::{self, APPROVED, Kept, MERGED, ORDER, REQUEST, WAITING, WITHDRAWN};
 use crate::config::InvoicingRules;
 use crate::routes::Routes;
 use std::collections::BTreeSet;
 use tongbao_delivery::invoicing::{InvoicePaper, PaperFilter};
 use tongbao_delivery::port::{DeliveryView, State, Store, Stored};
-use tongbao_model::event::kinds;
 use tongbao_model::record::InvoiceOrder;
 use tongbao_model::{Class, Text};
 use tongbao_recon::invoicing;
@@ -64,10 +63,8 @@ pub async fn together(
             return Ok(Err(why));
         }
     }
-    let mut drafts = Vec::new();
-    for one in &papers {
-        drafts.push(paper::read::<Kept>(one)?.order);
-    }
+    let kept: Vec<Kept> = papers.iter().map(paper::read).collect::<Stored<_>>()?;
+    let drafts: Vec<InvoiceOrder> = kept.iter().map(|one| one.order.clone()).collect();
     let orders = match invoicing::orders(&drafts, rules.channel) {
         Ok(orders) => orders,
         Err(fault) => return Ok(Err(fault.message)),
@@ -75,11 +72,8 @@ pub async fn together(
     if let Some((fault, _)) = number_of_another(store, &orders).await? {
         return Ok(Err(fault.message));
     }
-    let mut revised = Vec::new();
-    for one in &papers {
-        let kept: Kept = paper::read(one)?;
-        revised.push(revised_as(one, MERGED, kept, asked));
-    }
+    let merged = papers.iter().zip(kept).map(|(one, kept)| revised_as(one, MERGED, kept, asked));
+    let mut revised: Vec<InvoicePaper> = merged.collect();
     let mut intakes = Vec::new();
     for order in &orders {
         let intake = routes.intake(event_of(order, now_ms));
@@ -152,11 +146,7 @@ pub async fn withdraw(store: &dyn Store, number: &str, asked: &Asked, now_ms: i6
 }
 
 async fn folder(store: &dyn Store, contract: &str) -> Stored<Refused<Folder>> {
-    match Folder::of(store, contract).await {
-        Ok(folder) => Ok(Ok(folder)),
-        Err(Missing::Store(error)) => Err(error),
-        Err(Missing::Fault(fault)) => Ok(Err(fault.message)),
-    }
+    Ok(Folder::found(store, contract).await?.map_err(|fault| fault.message))
 }
 
 /// Requests of a customer that wait, by contract and number.
@@ -227,10 +217,8 @@ fn revised_as(paper: &InvoicePaper, state: &str, kept: Kept, asked: &Asked) -> I
 /// Where an order went.
 async fn sent(store: &dyn Store, number: &str) -> Stored<Vec<DeliveryView>> {
     let mut all = Vec::new();
-    for kind in [kinds::INVOICE_APPROVED, kinds::RED_INVOICE_APPROVED] {
-        if let Some(event) = store.newest(kind, number, i64::MAX).await? {
-            all.extend(store.deliveries_of(&event.id).await?);
-        }
+    for event in approved(store, number).await? {
+        all.extend(store.deliveries_of(&event.id).await?);
     }
     Ok(all)
 }

@@ -158,6 +158,18 @@ impl Folder {
         Ok(Folder { control, filed, issued, unplaced: booking.unplaced, fresh, annulled_at_ms, contract })
     }
 
+    /// The same for people: what the database said apart from why there is nothing.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn found(store: &dyn Store, contract: &str) -> Stored<Result<Folder, Fault>> {
+        match Folder::of(store, contract).await {
+            Ok(folder) => Ok(Ok(folder)),
+            Err(Missing::Store(error)) => Err(error),
+            Err(Missing::Fault(fault)) => Ok(Err(fault)),
+        }
+    }
+
     /// What may still be asked for of the contract as a whole, with tax.
     pub fn left(&self) -> Option<Decimal> {
         let lines = self.control.lines.values().map(|line| line.left.amounts.gross.max(Decimal::ZERO));

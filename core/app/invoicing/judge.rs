@@ -26,16 +26,16 @@ pub async fn handle(
     now_ms: i64,
 ) -> Report {
     let judged = match work.event.kind.as_str() {
-        kinds::CONTRACT_SIGNED => unused(store, signed(store, rules, &work.event).await).await,
-        kinds::INVOICE_REQUESTED => unused(store, asked(store, rules, &work.event).await).await,
-        kinds::RED_INVOICE_REQUESTED => unused(store, asked_back(store, &work.event).await).await,
+        kinds::CONTRACT_SIGNED => signed(store, rules, &work.event).await,
+        kinds::INVOICE_REQUESTED => asked(store, rules, &work.event).await,
+        kinds::RED_INVOICE_REQUESTED => asked_back(store, &work.event).await,
         other => Err(Stop::Fault(Fault::new(
             Code::TargetMisconfigured,
             format!("invoicing 不处理事件 {other}"),
             format!("`invoicing` takes no event `{other}`"),
         ))),
     };
-    match judged {
+    match unused(store, judged).await {
         Ok(judged) => {
             let cause = Some(work.delivery.id.clone());
             let told = |order: &InvoiceOrder| Event { cause: cause.clone(), ..event_of(order, now_ms) };
@@ -235,20 +235,30 @@ pub async fn number_of_another<'o>(
     orders: &'o [InvoiceOrder],
 ) -> Stored<Option<(Fault, &'o InvoiceOrder)>> {
     for order in orders {
-        for kind in [kinds::INVOICE_APPROVED, kinds::RED_INVOICE_APPROVED] {
-            if let Some(event) = store.newest(kind, &order.number, i64::MAX).await? {
-                let (number, contract) = (&order.number, &event.order_key);
-                let fault = Fault::new(
-                    Code::EventConflict,
-                    format!("开票单号 {number} 已用于合同 {contract}"),
-                    format!("the number {number} is that of an invoice order of the contract {contract}"),
-                );
-                let fault = fault.at("number").remedy("请以新申请号申请。", "Ask under another number.");
-                return Ok(Some((fault, order)));
-            }
+        if let Some(event) = approved(store, &order.number).await?.first() {
+            let (number, contract) = (&order.number, &event.order_key);
+            let fault = Fault::new(
+                Code::EventConflict,
+                format!("开票单号 {number} 已用于合同 {contract}"),
+                format!("the number {number} is that of an invoice order of the contract {contract}"),
+            );
+            let fault = fault.at("number").remedy("请以新申请号申请。", "Ask under another number.");
+            return Ok(Some((fault, order)));
         }
     }
     Ok(None)
+}
+
+/// The events by which invoices were let through under a number, blue or red.
+///
+/// # Errors
+/// What the database said.
+pub async fn approved(store: &dyn Store, number: &str) -> Stored<Vec<Event>> {
+    let mut events = Vec::new();
+    for kind in [kinds::INVOICE_APPROVED, kinds::RED_INVOICE_APPROVED] {
+        events.extend(store.newest(kind, number, i64::MAX).await?);
+    }
+    Ok(events)
 }
 
 /// Under this number an invoice was let through, or waits, or was withdrawn: what is said now changes nothing of it.

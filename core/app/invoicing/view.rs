@@ -1,7 +1,7 @@
 //! Invoices of a contract as people look at them, and orders, invoices and receipts held against each other.
 
 use super::by_hand::every;
-use super::folder::{Filed, Folder, Issued, Missing};
+use super::folder::{Filed, Folder, Issued};
 use super::paper::{self, Kept, REQUEST, WAITING};
 use crate::ledger;
 use crate::output;
@@ -203,10 +203,9 @@ pub struct Waiting {
 /// # Errors
 /// What the database said; the inner error says why there is nothing.
 pub async fn show(store: &dyn Store, contract: &str) -> Stored<Result<Shown, Fault>> {
-    let folder = match Folder::of(store, contract).await {
+    let folder = match Folder::found(store, contract).await? {
         Ok(folder) => folder,
-        Err(Missing::Store(error)) => return Err(error),
-        Err(Missing::Fault(fault)) => return Ok(Err(fault)),
+        Err(fault) => return Ok(Err(fault)),
     };
     let Some(left) = folder.left() else { return Ok(Err(super::folder::range())) };
     let name = |key: &LineKey| {

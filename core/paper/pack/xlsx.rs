@@ -2,7 +2,7 @@
 
 use super::{DSO, Named, Pack, payments, roll, walk};
 use crate::checksum;
-use crate::xlsx::{A4, number};
+use crate::xlsx::{number, print};
 use rust_decimal::Decimal;
 use rust_xlsxwriter::{
     Chart, ChartLegendPosition, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Formula,
@@ -96,12 +96,6 @@ fn head(page: &mut Worksheet, line: u32, names: &[&str], formats: &Formats) -> R
         page.write_string_with_format(line, column, *name, format)?;
     }
     Ok(())
-}
-
-/// As statements are printed: A4 across, one page wide, numbered.
-fn print(page: &mut Worksheet) {
-    page.set_paper_size(A4).set_landscape().set_print_fit_to_pages(1, 0);
-    page.set_margins(0.5, 0.5, 0.6, 0.7, 0.3, 0.3).set_footer("&C第 &P 页，共 &N 页");
 }
 
 fn customers(page: &mut Worksheet, part: &Part, formats: &Formats) -> Result<(), XlsxError> {

@@ -123,6 +123,22 @@ fn customer_of(store: &Store, spec: &ReceiptSpec) -> Result<String, String> {
         .ok_or_else(|| format!("no customer given and no sales order {order:?}"))
 }
 
+/// The customer of an order, for a bill of this form that is not there yet. `name`: what the form is called.
+pub(super) fn customer_for(
+    store: &Store,
+    (form, name): (&str, &str),
+    number: &str,
+    order: &str,
+) -> Result<Val, String> {
+    if store.base(form, number).is_some() {
+        return Err(format!("{name} {number} exists"));
+    }
+    store
+        .base("SAL_SaleOrder", order)
+        .map(|bill| bill.fields.val("FCUSTID").clone())
+        .ok_or_else(|| format!("no sales order {order}"))
+}
+
 fn entry(store: &mut Store, line: &ReceiptLine) -> Row {
     let mut fields = Fields::new();
     let order_id = store.base("SAL_SaleOrder", &line.order_number).map_or(0, |order| order.id);
@@ -239,13 +255,7 @@ pub(super) fn change_of(world: &World, form_id: &str, number: &str, change: Chan
 pub(crate) fn refund(world: &World, order: &str, amount: Decimal, number: &str) -> Result<i64, String> {
     let config = &world.config.kingdee;
     let mut store = lock(&world.kingdee.store);
-    if store.base(REFUND, number).is_some() {
-        return Err(format!("refund {number} exists"));
-    }
-    let customer = store
-        .base("SAL_SaleOrder", order)
-        .map(|bill| bill.fields.val("FCUSTID").clone())
-        .ok_or_else(|| format!("no sales order {order}"))?;
+    let customer = customer_for(&store, (REFUND, "refund"), number, order)?;
     let now = world.clock.now_ms();
     let mut bill = Bill { number: number.to_owned(), ..Bill::default() };
     for (key, val) in [

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::{
-    receipts::{Change, change_of, finish},
+    receipts::{Change, change_of, customer_for, finish},
     store::{Bill, Fields, FieldsExt, Row, Val},
 };
 use crate::{
@@ -18,13 +18,7 @@ pub(crate) const RECEIVABLE: &str = "AR_receivable";
 pub(crate) fn book(world: &World, order: &str, amount: Decimal, number: &str) -> Result<i64, String> {
     let config = &world.config.kingdee;
     let mut store = lock(&world.kingdee.store);
-    if store.base(RECEIVABLE, number).is_some() {
-        return Err(format!("receivable {number} exists"));
-    }
-    let customer = store
-        .base("SAL_SaleOrder", order)
-        .map(|bill| bill.fields.val("FCUSTID").clone())
-        .ok_or_else(|| format!("no sales order {order}"))?;
+    let customer = customer_for(&store, (RECEIVABLE, "receivable"), number, order)?;
     let now = world.clock.now_ms();
     let mut bill = Bill { number: number.to_owned(), ..Bill::default() };
     let (day, org) = (Val::Text(clock::local_day(now)), Val::Ref("100".to_owned()));
